@@ -1,0 +1,592 @@
+//! Exact sums: the correctly rounded sum of any f64 values, in any order.
+//!
+//! A mean that is reported to a person, compared between machines or merged from shards must not
+//! depend on the order in which rows came. [`ExactSum`] keeps the *exact* sum of the values it was
+//! given, so that addition is associative and commutative again: batches, threads, files and
+//! machines may be merged in any order and [`ExactSum::value`] has the same bits.
+//!
+//! # Design
+//!
+//! The sum is an integer in six *digits* of 51 bits at fixed places, 2^-20, 2^-71, ... 2^-275,
+//! each digit an `i128` that cannot overflow before 2^74 additions. A value is split into its
+//! digits with the magic-number trick (`x * 2^20 + 1.5 * 2^52` leaves the nearest integer in the
+//! low bits), which needs only IEEE additions and multiplications by powers of two: the same bits
+//! on every machine, and eight lanes at a time where the compiler has them. The digits hold every
+//! value with |x| < 2^31 whose lowest bit is at least 2^-275: any loss between 2^-223 and 2^31,
+//! and the square of any loss between 2^-85 and 2^15. Whatever lies outside goes to a map from
+//! exponent to an integer, slower and just as exact.
+//!
+//! Products are added exactly too, as the rounded product and its error, which is what makes the
+//! variance of a million nearly equal losses come out right without a second pass.
+//!
+//! Advice for whoever changes a digit's place: `LIMIT`, the floors and `FLUSH` follow from it, and
+//! the tests compare against rational arithmetic at every magnitude.
+
+use std::collections::BTreeMap;
+
+use num_bigint::{BigInt, BigUint, Sign};
+
+use crate::simd;
+
+/// Number of digits in the window.
+const DIGITS: usize = 6;
+/// Exponent of the unit of each digit: the digit `d` counts multiples of `2^-PLACE[d]`.
+const PLACE: [i32; DIGITS] = [20, 71, 122, 173, 224, 275];
+/// `2^PLACE[d]`.
+const SCALE: [f64; DIGITS] = 
+    [pow2(20), pow2(71), pow2(122), pow2(173), pow2(224), pow2(275)];
+/// `2^-PLACE[d]`.
+const UNIT: [f64; DIGITS] = 
+    [pow2(-20), pow2(-71), pow2(-122), pow2(-173), pow2(-224), pow2(-275)];
+/// 1.5 * 2^52: adding it rounds to an integer and leaves that integer in the low mantissa bits.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
+const MAGIC_BITS: i64 = MAGIC.to_bits() as i64;
+/// Values at or above this go to the map.
+const LIMIT: f64 = pow2(31);
+/// A nonzero value below this may have bits under the lowest digit: it goes to the map.
+const FLOOR_SUM: f64 = pow2(-223);
+/// A product below this may have an error term under the fourth digit, where the lanes end.
+const FLOOR_LANES: f64 = pow2(-68);
+/// The same for a single value in the lanes.
+const FLOOR_LANES_SUM: f64 = pow2(-121);
+/// Factors whose product and error are both far from under- and overflow.
+const FACTOR: std::ops::Range<f64> = pow2(-400)..pow2(400);
+/// Lanes worked on at a time.
+const LANES: usize = 8;
+/// Blocks after which the 64-bit lanes are emptied: a digit is below 2^51 and a block adds at most
+/// two of them to each lane.
+const FLUSH: usize = 1024;
+
+/// 2^e for a normal exponent, in constants.
+const fn pow2(e: i32) -> f64 {
+    f64::from_bits(((1023 + e) as u64) << 52)
+}
+
+/// The exact sum of f64 values and of products of two f64 values.
+///
+/// Order-free and mergeable: every order of [`add`](Self::add) and [`merge`](Self::merge) gives
+/// the same state.
+///
+/// # Domain
+///
+/// Any f64. Infinities and NaN are counted apart: one kind of infinity makes the sum that
+/// infinity, both kinds or any NaN make it NaN. The sum of no values is `0.0`, never `-0.0`.
+///
+/// # Accuracy
+///
+/// [`value`](Self::value) is correctly rounded (to nearest, ties to even) at every magnitude,
+/// tested against `math.fsum` and rational arithmetic.
+///
+/// # Example
+///
+/// ```
+/// use xent::exact::ExactSum;
+///
+/// let mut sum = ExactSum::new();
+/// for x in [1e100, 1.0, -1e100, 4.248354255291589e-18] {
+///     sum.add(x);
+/// }
+/// assert_eq!(sum.value(), 1.0);
+/// sum.add(-1.0);
+/// assert_eq!(sum.value(), 4.248354255291589e-18);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExactSum {
+    digits: [i128; DIGITS],
+    rest: Option<Box<Rest>>,
+}
+
+/// What the digits cannot hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rest {
+    /// Exponent of the lowest bit to the sum of the integers at that place.
+    parts: BTreeMap<i32, i128>,
+    positive_infinities: u64,
+    negative_infinities: u64,
+    nans: u64,
+}
+
+/// `x` as `mantissa * 2^exponent`; `x` is finite.
+fn decompose(x: f64) -> (i64, i32) {
+    let bits = x.to_bits();
+    let biased = ((bits >> 52) & 0x7ff) as i32;
+    let fraction = (bits & ((1 << 52) - 1)) as i64;
+    let (mantissa, exponent) =
+        if biased == 0 { (fraction, -1074) } else { (fraction | (1 << 52), biased - 1075) };
+    (if x.is_sign_negative() { -mantissa } else { mantissa }, exponent)
+}
+
+/// The rounded product and its error: `a * b = p + e` exactly, unless the error underflows.
+///
+/// Dekker's splitting, without a fused multiply-add, so that machines without one give the same
+/// bits at the same cost. Needs |a|, |b| < 2^500.
+#[inline(always)]
+pub(crate) fn two_product(a: f64, b: f64) -> (f64, f64) {
+    const SPLITTER: f64 = 134_217_729.0; // 2^27 + 1
+    let p = a * b;
+    let (ta, tb) = (a * SPLITTER, b * SPLITTER);
+    let (a1, b1) = (ta - (ta - a), tb - (tb - b));
+    let (a2, b2) = (a - a1, b - b1);
+    (p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2)
+}
+
+/// Splits the remainder `r` at digit `D`: returns the digit's integer and what is left.
+#[inline(always)]
+fn split<const D: usize>(r: f64) -> (i64, f64) {
+    let t = r * SCALE[D] + MAGIC;
+    let digit = (t.to_bits() as i64).wrapping_sub(MAGIC_BITS);
+    (digit, r - (t - MAGIC) * UNIT[D])
+}
+
+impl ExactSum {
+    /// The sum of no values.
+    pub const fn new() -> Self {
+        Self { digits: [0; DIGITS], rest: None }
+    }
+
+    /// The sum of one value.
+    pub fn of(x: f64) -> Self {
+        let mut sum = Self::new();
+        sum.add(x);
+        sum
+    }
+
+    /// Adds one value.
+    #[inline]
+    pub fn add(&mut self, x: f64) {
+        let magnitude = x.abs();
+        if magnitude < LIMIT && (magnitude >= FLOOR_SUM || magnitude == 0.0) {
+            self.add_in_window(x);
+        } else {
+            self.add_rest(x);
+        }
+    }
+
+    #[inline]
+    fn add_in_window(&mut self, x: f64) {
+        let (d0, r) = split::<0>(x);
+        let (d1, r) = split::<1>(r);
+        let (d2, r) = split::<2>(r);
+        let (d3, r) = split::<3>(r);
+        self.digits[0] += i128::from(d0);
+        self.digits[1] += i128::from(d1);
+        self.digits[2] += i128::from(d2);
+        self.digits[3] += i128::from(d3);
+        if r != 0.0 {
+            let (d4, r) = split::<4>(r);
+            let (d5, _) = split::<5>(r);
+            self.digits[4] += i128::from(d4);
+            self.digits[5] += i128::from(d5);
+        }
+    }
+
+    #[cold]
+    fn add_rest(&mut self, x: f64) {
+        let rest = self.rest.get_or_insert_default();
+        if x.is_finite() {
+            let (mantissa, exponent) = decompose(x);
+            rest.put(i128::from(mantissa), exponent);
+        } else if x.is_nan() {
+            rest.nans += 1;
+        } else if x > 0.0 {
+            rest.positive_infinities += 1;
+        } else {
+            rest.negative_infinities += 1;
+        }
+        self.tidy();
+    }
+
+    /// Drops an empty map, so that equal sums are equal states.
+    fn tidy(&mut self) {
+        if self.rest.as_deref().is_some_and(|rest| *rest == Rest::default()) {
+            self.rest = None;
+        }
+    }
+
+    /// Adds `count` times the value `x`, exactly.
+    pub fn add_times(&mut self, x: f64, count: u64) {
+        if x.is_finite() {
+            let (mantissa, exponent) = decompose(x);
+            let wide = i128::from(mantissa) * i128::from(count >> 32);
+            let low = i128::from(mantissa) * i128::from(count & 0xffff_ffff);
+            let rest = self.rest.get_or_insert_default();
+            rest.put(wide, exponent + 32);
+            rest.put(low, exponent);
+            self.tidy();
+        } else if count > 0 {
+            let rest = self.rest.get_or_insert_default();
+            if x.is_nan() {
+                rest.nans += count;
+            } else if x > 0.0 {
+                rest.positive_infinities += count;
+            } else {
+                rest.negative_infinities += count;
+            }
+        }
+    }
+
+    /// Adds the product `a * b`, exactly: not rounded before it is added.
+    #[inline]
+    pub fn add_product(&mut self, a: f64, b: f64) {
+        if FACTOR.contains(&a.abs()) && FACTOR.contains(&b.abs()) {
+            let (p, e) = two_product(a, b);
+            self.add(p);
+            self.add(e);
+        } else if (a != 0.0 && b != 0.0) || !a.is_finite() || !b.is_finite() {
+            self.add_product_rest(a, b);
+        }
+    }
+
+    #[cold]
+    fn add_product_rest(&mut self, a: f64, b: f64) {
+        if a.is_finite() && b.is_finite() {
+            let ((ma, ea), (mb, eb)) = (decompose(a), decompose(b));
+            let product = i128::from(ma) * i128::from(mb);
+            // In two parts of 53 bits, so that an i128 holds 2^74 of each.
+            let upper = product >> 53;
+            let rest = self.rest.get_or_insert_default();
+            rest.put(upper, ea + eb + 53);
+            rest.put(product - (upper << 53), ea + eb);
+            self.tidy();
+        } else {
+            // An infinity times zero is NaN, as in IEEE arithmetic.
+            self.add_rest(a * b);
+        }
+    }
+
+    /// Adds every value of a slice, eight lanes at a time.
+    pub fn add_slice(&mut self, values: &[f64]) {
+        simd::add_slice(self, values);
+    }
+
+    /// Adds the sum of the products `a[i] * b[i]`, exactly.
+    ///
+    /// # Panics
+    ///
+    /// If the slices differ in length.
+    pub fn add_products(&mut self, a: &[f64], b: &[f64]) {
+        assert_eq!(a.len(), b.len(), "slices of products differ in length");
+        simd::add_products(self, a, b);
+    }
+
+    /// Body of [`add_slice`](Self::add_slice), compiled once per instruction level.
+    #[inline(always)]
+    pub(crate) fn add_slice_body(&mut self, values: &[f64]) {
+        let (blocks, tail) = values.as_chunks::<LANES>();
+        for group in blocks.chunks(FLUSH) {
+            let mut lanes = [[0_i64; LANES]; DIGITS];
+            for block in group {
+                if !block.iter().all(|x| x.abs() < LIMIT) {
+                    for &x in block {
+                        self.add(x);
+                    }
+                    continue;
+                }
+                // Two digits hold a value exactly if its lowest bit is at least 2^-71.
+                let ordinary = block.iter().all(|x| x.abs() >= pow2(-19) || *x == 0.0);
+                if ordinary {
+                    for l in 0..LANES {
+                        let (d0, r) = split::<0>(block[l]);
+                        let (d1, _) = split::<1>(r);
+                        lanes[0][l] += d0;
+                        lanes[1][l] += d1;
+                    }
+                } else if block.iter().all(|x| x.abs() >= FLOOR_LANES_SUM || *x == 0.0) {
+                    for l in 0..LANES {
+                        let (d0, r) = split::<0>(block[l]);
+                        let (d1, r) = split::<1>(r);
+                        let (d2, r) = split::<2>(r);
+                        let (d3, _) = split::<3>(r);
+                        lanes[0][l] += d0;
+                        lanes[1][l] += d1;
+                        lanes[2][l] += d2;
+                        lanes[3][l] += d3;
+                    }
+                } else {
+                    for &x in block {
+                        self.add(x);
+                    }
+                }
+            }
+            self.empty(&lanes);
+        }
+        for &x in tail {
+            self.add(x);
+        }
+    }
+
+    /// Body of [`add_products`](Self::add_products), compiled once per instruction level.
+    #[inline(always)]
+    pub(crate) fn add_products_body(&mut self, a: &[f64], b: &[f64]) {
+        let (a_blocks, a_tail) = a.as_chunks::<LANES>();
+        let (b_blocks, b_tail) = b.as_chunks::<LANES>();
+        for (a_group, b_group) in a_blocks.chunks(FLUSH).zip(b_blocks.chunks(FLUSH)) {
+            let mut lanes = [[0_i64; LANES]; DIGITS];
+            for (x, y) in a_group.iter().zip(b_group) {
+                let mut p = [0.0; LANES];
+                let mut e = [0.0; LANES];
+                let mut inside = true;
+                for l in 0..LANES {
+                    (p[l], e[l]) = two_product(x[l], y[l]);
+                    let m = p[l].abs();
+                    // A zero factor is exact; a product that underflowed to zero is not.
+                    let zero = x[l] == 0.0 || y[l] == 0.0;
+                    inside &= (m >= FLOOR_LANES) | zero;
+                    inside &= (m < LIMIT) & (x[l].abs() < LIMIT) & (y[l].abs() < LIMIT);
+                }
+                if inside {
+                    for l in 0..LANES {
+                        let (d0, r) = split::<0>(p[l]);
+                        let (d1, r) = split::<1>(r);
+                        let (d2, r) = split::<2>(r);
+                        let (d3, _) = split::<3>(r);
+                        lanes[0][l] += d0;
+                        // The error is at most half an ulp of a value below 2^31: no digit 0.
+                        let (e1, r) = split::<1>(e[l]);
+                        let (e2, r) = split::<2>(r);
+                        let (e3, _) = split::<3>(r);
+                        lanes[1][l] += d1 + e1;
+                        lanes[2][l] += d2 + e2;
+                        lanes[3][l] += d3 + e3;
+                    }
+                } else {
+                    for l in 0..LANES {
+                        self.add_product(x[l], y[l]);
+                    }
+                }
+            }
+            self.empty(&lanes);
+        }
+        for (&x, &y) in a_tail.iter().zip(b_tail) {
+            self.add_product(x, y);
+        }
+    }
+
+    #[inline(always)]
+    fn empty(&mut self, lanes: &[[i64; LANES]; DIGITS]) {
+        for (digit, lanes) in self.digits.iter_mut().zip(lanes) {
+            *digit += lanes.iter().map(|&x| i128::from(x)).sum::<i128>();
+        }
+    }
+
+    /// Adds another sum to this one.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.digits.iter_mut().zip(other.digits) {
+            *mine += theirs;
+        }
+        if let Some(theirs) = &other.rest {
+            let rest = self.rest.get_or_insert_default();
+            for (&exponent, &part) in &theirs.parts {
+                rest.put(part, exponent);
+            }
+            rest.positive_infinities += theirs.positive_infinities;
+            rest.negative_infinities += theirs.negative_infinities;
+            rest.nans += theirs.nans;
+            self.tidy();
+        }
+    }
+
+    /// The sum, correctly rounded to f64.
+    pub fn value(&self) -> f64 {
+        self.to_exact().map_or_else(|special| special, |exact| exact.to_f64())
+    }
+
+    /// Whether the exact sum is zero.
+    pub fn is_zero(&self) -> bool {
+        self.value() == 0.0
+    }
+
+    /// The exact sum as an integer times a power of two, or the infinity or NaN that it is.
+    pub(crate) fn to_exact(&self) -> Result<Exact, f64> {
+        let mut exact = Exact::default();
+        for (digit, place) in self.digits.iter().zip(PLACE) {
+            exact += Exact::new(BigInt::from(*digit), -place);
+        }
+        if let Some(rest) = &self.rest {
+            match (rest.nans, rest.positive_infinities, rest.negative_infinities) {
+                (0, 0, 0) => {}
+                (0, _, 0) => return Err(f64::INFINITY),
+                (0, 0, _) => return Err(f64::NEG_INFINITY),
+                _ => return Err(f64::NAN),
+            }
+            for (&exponent, &part) in &rest.parts {
+                exact += Exact::new(BigInt::from(part), exponent);
+            }
+        }
+        Ok(exact)
+    }
+}
+
+impl Rest {
+    fn put(&mut self, part: i128, exponent: i32) {
+        if part == 0 {
+            return;
+        }
+        let slot = self.parts.entry(exponent).or_insert(0);
+        if let Some(sum) = slot.checked_add(part) {
+            *slot = sum;
+            if sum == 0 {
+                self.parts.remove(&exponent);
+            }
+        } else {
+            // Never in practice (2^74 additions): move the upper half of what is there up.
+            let upper = *slot >> 64;
+            *slot -= upper << 64;
+            self.put(upper, exponent + 64);
+            self.put(part, exponent);
+        }
+    }
+}
+
+impl Extend<f64> for ExactSum {
+    fn extend<I: IntoIterator<Item = f64>>(&mut self, values: I) {
+        for x in values {
+            self.add(x);
+        }
+    }
+}
+
+impl FromIterator<f64> for ExactSum {
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
+        let mut sum = Self::new();
+        sum.extend(values);
+        sum
+    }
+}
+
+/// A dyadic rational: `numerator * 2^exponent`, exact.
+///
+/// Sums are finished in this arithmetic, so that a variance from sums of squares loses nothing to
+/// cancellation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exact {
+    numerator: BigInt,
+    exponent: i32,
+}
+
+impl Exact {
+    pub(crate) fn new(numerator: BigInt, exponent: i32) -> Self {
+        Self { numerator, exponent }
+    }
+
+    pub(crate) fn integer(n: u64) -> Self {
+        Self::new(BigInt::from(n), 0)
+    }
+
+    pub(crate) fn of(x: f64) -> Self {
+        let (mantissa, exponent) = decompose(x);
+        Self::new(BigInt::from(mantissa), exponent)
+    }
+
+    pub(crate) fn is_zero(&self) -> bool {
+        self.numerator.sign() == Sign::NoSign
+    }
+
+    /// Correctly rounded.
+    pub(crate) fn to_f64(&self) -> f64 {
+        Self::round(&self.numerator, self.exponent, false)
+    }
+
+    /// The quotient, correctly rounded; NaN if the divisor is zero.
+    pub(crate) fn ratio(&self, divisor: &Self) -> f64 {
+        if divisor.is_zero() {
+            return f64::NAN;
+        }
+        if self.is_zero() {
+            return 0.0;
+        }
+        // Scale so that the integer quotient has at least 64 bits; what is left is sticky.
+        let (n, d) = (self.numerator.magnitude(), divisor.numerator.magnitude());
+        let shift = (66 + d.bits() as i64 - n.bits() as i64).max(0) as u64;
+        let scaled: BigUint = n << shift;
+        let quotient = &scaled / d;
+        let sticky = &quotient * d != scaled;
+        let negative = self.numerator.sign() != divisor.numerator.sign();
+        let sign = if negative { Sign::Minus } else { Sign::Plus };
+        let exponent = self.exponent - divisor.exponent - shift as i32;
+        Self::round(&BigInt::from_biguint(sign, quotient), exponent, sticky)
+    }
+
+    /// The nearest f64 to `numerator * 2^exponent`, where `sticky` says that the true value lies
+    /// a little further from zero than that.
+    fn round(numerator: &BigInt, exponent: i32, sticky: bool) -> f64 {
+        let magnitude = numerator.magnitude();
+        let bits = magnitude.bits() as i32;
+        if bits == 0 {
+            return 0.0;
+        }
+        // Places of the leading bit and of the last bit that the result can hold.
+        let top = exponent + bits - 1;
+        let last = (top - 52).max(-1074);
+        let drop = last - exponent;
+        let (mut mantissa, round, sticky) = if drop <= 0 {
+            // Fits: at most 53 bits, shifted left into place.
+            let m = first_u64(&(magnitude << (-drop) as u32));
+            (m, false, sticky)
+        } else {
+            let kept = first_u64(&(magnitude >> drop as u32));
+            let half = magnitude.bit(drop as u64 - 1);
+            let below = magnitude.trailing_zeros().is_some_and(|z| z < drop as u64 - 1);
+            (kept, half, sticky || below)
+        };
+        if round && (sticky || mantissa & 1 == 1) {
+            mantissa += 1;
+        }
+        // mantissa <= 2^53: exact as f64, and scaling by 2^last is exact or overflows to infinity.
+        let value = scale(mantissa as f64, last);
+        if numerator.sign() == Sign::Minus { -value } else { value }
+    }
+}
+
+/// `x * 2^e` where the result is representable or overflows.
+fn scale(x: f64, e: i32) -> f64 {
+    if e > 971 {
+        return f64::INFINITY;
+    }
+    // Two steps: 2^e alone may be subnormal or out of range while the product is not.
+    if e < -1000 { x * pow2(-1000) * pow2_any(e + 1000) } else { x * pow2(e.min(1023)) }
+}
+
+fn pow2_any(e: i32) -> f64 {
+    if e >= -1022 { pow2(e) } else { f64::from_bits(1 << (e + 1074)) }
+}
+
+fn first_u64(x: &BigUint) -> u64 {
+    x.iter_u64_digits().next().unwrap_or(0)
+}
+
+impl std::ops::AddAssign for Exact {
+    fn add_assign(&mut self, other: Self) {
+        if other.is_zero() {
+            return;
+        }
+        if self.is_zero() {
+            *self = other;
+            return;
+        }
+        let low = self.exponent.min(other.exponent);
+        let mine = std::mem::take(&mut self.numerator) << (self.exponent - low) as u32;
+        self.numerator = mine + (other.numerator << (other.exponent - low) as u32);
+        self.exponent = low;
+    }
+}
+
+impl std::ops::Mul for &Exact {
+    type Output = Exact;
+    fn mul(self, other: &Exact) -> Exact {
+        Exact::new(&self.numerator * &other.numerator, self.exponent + other.exponent)
+    }
+}
+
+impl std::ops::Sub for &Exact {
+    type Output = Exact;
+    fn sub(self, other: &Exact) -> Exact {
+        let mut result = self.clone();
+        result += Exact::new(-&other.numerator, other.exponent);
+        result
+    }
+}
+
+#[cfg(test)]
+#[path = "exact_tests.rs"]
+mod tests;

@@ -1,0 +1,13 @@
+//! Cross entropy and what stands behind it: how good a probabilistic classifier is, which of two
+//! is better, and whether that could be luck.
+//!
+//! Every number this library reports is the `finish` of a mergeable, exact sum over rows
+//! ([`exact`]): it has the same bits whatever the batch size, the number of threads or the order of
+//! the rows. Inside everything is in nats and f64; bits appear at the edge.
+#![warn(missing_docs)]
+
+pub mod elementary;
+pub mod exact;
+mod kernel;
+pub mod rows;
+pub mod simd;

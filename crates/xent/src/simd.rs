@@ -1,0 +1,88 @@
+//! Instruction levels: the same body compiled for AVX-512, AVX2 and the baseline.
+//!
+//! The bodies are plain Rust over fixed lanes with IEEE operations only, without fused
+//! multiply-adds, so every level gives the same bits; the level is chosen once, at run time. This
+//! is the only module of the library with `unsafe`: calling a function compiled for instructions
+//! that were detected a line above.
+
+use crate::exact::ExactSum;
+
+/// An instruction level that bodies are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// What the target guarantees (SSE2 on x86-64, NEON on aarch64, SIMD128 on wasm32).
+    Baseline,
+    /// AVX2, 256 bits.
+    Avx2,
+    /// AVX-512 (F, DQ, BW, VL), 512 bits.
+    Avx512,
+}
+
+/// The level in use on this machine.
+///
+/// `XENT_SIMD=baseline|avx2` lowers it, for tests that the bits are the same at every level.
+pub fn level() -> Level {
+    use std::sync::OnceLock;
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let wanted = std::env::var("XENT_SIMD").unwrap_or_default();
+        let best = detect();
+        match wanted.as_str() {
+            "baseline" => Level::Baseline,
+            "avx2" if best == Level::Avx512 => Level::Avx2,
+            _ => best,
+        }
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Level {
+    use std::arch::is_x86_feature_detected as has;
+    if has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl") {
+        Level::Avx512
+    } else if has!("avx2") {
+        Level::Avx2
+    } else {
+        Level::Baseline
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Level {
+    Level::Baseline
+}
+
+/// Defines `$name`, which runs `$body` compiled for the machine's level.
+macro_rules! leveled {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident $(<$lt:lifetime>)? ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:expr) => {
+        $(#[$doc])*
+        #[allow(unsafe_code, clippy::too_many_arguments)]
+        $vis fn $name $(<$lt>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+                fn avx512 $(<$lt>)? ($($arg: $ty),*) $(-> $ret)? { $body($($arg),*) }
+                #[target_feature(enable = "avx2")]
+                fn avx2 $(<$lt>)? ($($arg: $ty),*) $(-> $ret)? { $body($($arg),*) }
+                match $crate::simd::level() {
+                    // SAFETY: `level` returned Avx512 only after detecting these features.
+                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: `level` returned Avx2 only after detecting it.
+                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Level::Baseline => {}
+                }
+            }
+            $body($($arg),*)
+        }
+    };
+}
+pub(crate) use leveled;
+
+leveled! {
+    /// See [`ExactSum::add_slice`].
+    pub(crate) fn add_slice(sum: &mut ExactSum, values: &[f64]) => ExactSum::add_slice_body
+}
+leveled! {
+    /// See [`ExactSum::add_products`].
+    pub(crate) fn add_products(sum: &mut ExactSum, a: &[f64], b: &[f64]) => ExactSum::add_products_body
+}
