@@ -6,8 +6,13 @@
 //! the rows. Inside everything is in nats and f64; bits appear at the edge.
 #![warn(missing_docs)]
 
+pub mod compare;
 pub mod elementary;
 pub mod exact;
 mod kernel;
+pub mod moments;
 pub mod rows;
+pub mod score;
 pub mod simd;
+pub mod special;
+pub mod tail;

@@ -1,0 +1,287 @@
+//! Student's t distribution and the normal distribution, its limit.
+
+use core::f64::consts::{PI, SQRT_2};
+
+use super::beta::BetaPoint;
+use super::gamma::ln_beta;
+use super::twofold::Twofold;
+
+/// Above this many degrees of freedom Student's t is the normal distribution: the two differ by
+/// `t^4 / (4 df)`, below `1e-14` wherever the tail is a positive f64.
+const NORMAL_DF: f64 = 1e20;
+/// Above this `df / t²` is below `1e-260` for every df in use, and near underflow.
+const HUGE_T: f64 = 1e140;
+/// 1 / sqrt(2).
+const INV_SQRT_2: Twofold =
+    Twofold { hi: core::f64::consts::FRAC_1_SQRT_2, lo: -4.833_646_656_726_457e-17 };
+
+/// Returns the two-sided p-value of a t statistic, a probability.
+///
+/// ```text
+/// P(|T| >= |t|) = I_x(df / 2, 1 / 2),   x = df / (df + t²)
+/// ```
+///
+/// Domain: `df > 0`, infinity included (the normal distribution); any `t`. An infinite `t` gives 0,
+/// NaN gives NaN, `df <= 0` gives NaN.
+///
+/// Accuracy: relative `1e-13` to the end of the range of f64, tested against 50-digit values for `df`
+/// from 0.5 to `1e12` and p down to `1e-300`.
+///
+/// # Example
+///
+/// ```
+/// use xent::special::t_two_sided_p;
+///
+/// // With one degree of freedom, 1 is the upper quartile: half of the values lie outside.
+/// assert!((t_two_sided_p(1.0, 1.0) - 0.5).abs() < 1e-15);
+/// assert_eq!(t_two_sided_p(0.0, 7.0), 1.0);
+/// assert_eq!(t_two_sided_p(f64::INFINITY, 7.0), 0.0);
+/// ```
+///
+/// Source: Student (1908, doi:10.1093/biomet/6.1.1).
+pub fn t_two_sided_p(t: f64, df: f64) -> f64 {
+    if t.is_nan() || df.is_nan() || df <= 0.0 {
+        return f64::NAN;
+    }
+    let t = t.abs();
+    if t == 0.0 {
+        return 1.0;
+    }
+    if t == f64::INFINITY {
+        return 0.0;
+    }
+    Student { df }.outside(t).probability
+}
+
+/// Returns the quantile of Student's t distribution: the `t` with `P(T <= t) = p`.
+///
+/// The critical value of a two-sided test at the 5% level is `t_quantile(0.975, df)`; from the level itself,
+/// [`t_critical`] does not round `1 - level` twice.
+///
+/// Domain: `0 <= p <= 1`, `df > 0`, infinity included; `p` = 0 and 1 give -inf and inf; NaN outside. 
+///
+/// Accuracy: relative `1e-12`, tested against 50-digit values; where `df` is below 1, divided by
+/// `df`, as the tail is then that flat.
+///
+/// # Example
+///
+/// ```
+/// use xent::special::t_quantile;
+///
+/// assert!((t_quantile(0.75, 1.0) - 1.0).abs() < 1e-14); // the upper quartile of Cauchy's
+/// assert!((t_quantile(0.975, f64::INFINITY) - 1.959964).abs() < 1e-6);
+/// ```
+pub fn t_quantile(p: f64, df: f64) -> f64 {
+    if !(0.0..=1.0).contains(&p) || df.is_nan() || df <= 0.0 {
+        return f64::NAN;
+    }
+    let distance = Student { df };
+    if p < 0.5 {
+        // `1 - 2p` may round; it is used only above 1/2, where it has all its digits.
+        -distance.solve(2.0 * p, 1.0 - 2.0 * p)
+    } else {
+        distance.solve(2.0 * (1.0 - p), 2.0 * p - 1.0)
+    }
+}
+
+/// Returns the two-sided critical value of Student's t for a confidence level: the `t` with
+/// `P(|T| <= t) = level`.
+///
+/// An interval at level 0.95 is the estimate ± `t_critical(0.95, df)` standard errors. With `df`
+/// infinite it is the normal distribution's.
+///
+/// Domain: `0 <= level <= 1`, giving 0 to infinity; `df > 0`; NaN outside.
+///
+/// Accuracy: as [`t_quantile`].
+///
+/// # Example
+///
+/// ```
+/// use xent::special::t_critical;
+///
+/// assert!((t_critical(0.5, 1.0) - 1.0).abs() < 1e-14);
+/// assert!((t_critical(0.95, 2.0) - 4.302653).abs() < 1e-6); // the first table of any textbook
+/// ```
+pub fn t_critical(level: f64, df: f64) -> f64 {
+    if !(0.0..=1.0).contains(&level) || df.is_nan() || df <= 0.0 {
+        return f64::NAN;
+    }
+    Student { df }.solve(1.0 - level, level)
+}
+
+/// Returns the probability that a standard normal variable is at most `x`.
+///
+/// ```text
+/// Φ(x) = erfc(-x / sqrt(2)) / 2
+/// ```
+///
+/// Domain: any `x`; NaN gives NaN.
+///
+/// Accuracy: relative `1e-15` in the left tail too, where the rounding of `x / sqrt(2)` alone
+/// would cost `1e-13`; tested against 50-digit values.
+///
+/// # Example
+///
+/// ```
+/// assert_eq!(xent::special::normal_cdf(0.0), 0.5);
+/// ```
+pub fn normal_cdf(x: f64) -> f64 {
+    if x < 0.0 {
+        return 0.5 * erfc_of_root_half(-x);
+    }
+    0.5 * libm::erfc(-x / SQRT_2)
+}
+
+/// Returns the quantile of the standard normal distribution: the `x` with `Φ(x) = p`.
+///
+/// Domain: `0 <= p <= 1`, giving -inf to inf; NaN outside.
+///
+/// Accuracy: relative `1e-14`, tested against 50-digit values down to `p = 1e-300`.
+///
+/// # Example
+///
+/// ```
+/// use xent::special::normal_quantile;
+///
+/// assert_eq!(normal_quantile(0.5), 0.0);
+/// assert!((normal_quantile(0.975) - 1.959963984540054).abs() < 1e-14);
+/// ```
+pub fn normal_quantile(p: f64) -> f64 {
+    t_quantile(p, f64::INFINITY)
+}
+
+/// Student's t distribution, folded at 0.
+#[derive(Clone, Copy, Debug)]
+struct Student {
+    df: f64,
+}
+
+/// A probability and how it moves: the derivative of its logarithm by the logarithm of `t`.
+#[derive(Clone, Copy, Debug)]
+struct Folded {
+    probability: f64,
+    log_slope: f64,
+}
+
+impl Student {
+    /// The beta point of a `t`: `x = df / (df + t²)` and `y = t² / (df + t²)`.
+    fn point(self, t: f64) -> BetaPoint {
+        let square = Twofold::product(t, t);
+        let total = square + Twofold::from(self.df);
+        BetaPoint {
+            a: 0.5 * self.df,
+            b: 0.5,
+            x: Twofold::from(self.df) / total,
+            y: square / total,
+        }
+    }
+
+    /// `t` times the density of |T|, for a `t` that is not huge.
+    fn t_times_density(self, t: f64) -> f64 {
+        if self.df >= NORMAL_DF {
+            // t² / 2 is kept whole: its rounding would be magnified by the exponential.
+            let half = Twofold::product(t, t) * Twofold::from(-0.5);
+            t * libm::sqrt(2.0 / PI) * half.exp()
+        } else {
+            2.0 * self.point(t).density_factor()
+        }
+    }
+
+    /// P(|T| >= t), for a positive finite `t`.
+    fn outside(self, t: f64) -> Folded {
+        let probability = if self.df >= NORMAL_DF {
+            erfc_of_root_half(t)
+        } else if t > HUGE_T {
+            // Only the first term of the series is left: x^a / (a B(a, 1/2)), with ln x for x.
+            let a = 0.5 * self.df;
+            let ln_x = Twofold::from(self.df).ln() - Twofold::from(t).ln() * Twofold::from(2.0);
+            let exponent = Twofold::from(a) * ln_x - Twofold::from(ln_beta(a, 0.5));
+            return Folded { probability: exponent.exp() / a, log_slope: -self.df };
+        } else {
+            let point = self.point(t);
+            if point.is_below_mean() {
+                point.lower_tail()
+            } else {
+                1.0 - point.mirrored().lower_tail()
+            }
+        };
+        Folded { probability, log_slope: -self.t_times_density(t) / probability }
+    }
+
+    /// P(|T| <= t), for a positive finite `t`.
+    fn inside(self, t: f64) -> Folded {
+        let probability = if self.df >= NORMAL_DF {
+            libm::erf(t / SQRT_2)
+        } else if t > HUGE_T {
+            1.0 - self.outside(t).probability
+        } else {
+            let point = self.point(t).mirrored();
+            if point.is_below_mean() {
+                point.lower_tail()
+            } else {
+                1.0 - point.mirrored().lower_tail()
+            }
+        };
+        let slope = if t > HUGE_T { 0.0 } else { self.t_times_density(t) };
+        Folded { probability, log_slope: slope / probability }
+    }
+
+    /// The `t >= 0` outside of which lies the probability `outside`, inside of which `inside`; the smaller of
+    /// the two decides, for it has the more digits.
+    ///
+    /// Newton's method for the logarithm of the probability in `s = ln t`, where both tails are nearly
+    /// straight lines, kept inside a bracket that each step tightens.
+    fn solve(self, outside: f64, inside: f64) -> f64 {
+        /// Newton's steps and halvings together; about eight are used.
+        const MAX_STEPS: u32 = 200;
+
+        if inside == 0.0 {
+            return 0.0;
+        }
+        if outside == 0.0 {
+            return f64::INFINITY;
+        }
+        let falling = outside < inside;
+        let target = libm::log(if falling { outside } else { inside });
+        let (mut low, mut high) = (libm::log(f64::MIN_POSITIVE), libm::log(f64::MAX));
+        // Where the normal tail is, roughly; for few degrees of freedom, further out.
+        let mut s = if falling { 0.5 * libm::log(-2.0 * target) } else { target };
+        for _ in 0..MAX_STEPS {
+            let t = libm::exp(s);
+            let here = if falling { self.outside(t) } else { self.inside(t) };
+            let error = libm::log(here.probability) - target;
+            // The probability outside falls with t, the one inside rises.
+            if (error > 0.0) == falling {
+                low = s;
+            } else {
+                high = s;
+            }
+            let step = error / here.log_slope;
+            if step.abs() <= 1e-9 {
+                // Quadratic from here: this step is the last that changes a digit.
+                return t * libm::exp(-step);
+            }
+            let newton = s - step;
+            s = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+            if high - low <= f64::EPSILON * high.abs() {
+                break;
+            }
+        }
+        // The answer lies beyond the range of f64 (df far below 1), or is at the end of it.
+        if high >= libm::log(f64::MAX) { f64::INFINITY } else { libm::exp(s) }
+    }
+}
+
+/// erfc(x / sqrt(2)) for `x >= 0`: the probability of a standard normal variable outside ± x.
+///
+/// The argument is divided in twice the precision, and what one f64 leaves of it is added by
+/// the derivative.
+fn erfc_of_root_half(x: f64) -> f64 {
+    let argument = Twofold::from(x) * INV_SQRT_2;
+    let head = libm::erfc(argument.hi);
+    if head == 0.0 || !x.is_finite() {
+        return head;
+    }
+    let derivative = -2.0 / libm::sqrt(PI) * libm::exp(-argument.hi * argument.hi);
+    head + derivative * argument.lo
+}
