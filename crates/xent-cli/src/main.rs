@@ -1,2 +1,133 @@
-//! placeholder
-fn main() {}
+//! `xent`: how good a probabilistic classifier is, which of two is better, and whether that is luck.
+
+mod args;
+mod evaluate;
+mod fail_if;
+mod info;
+mod output;
+mod per_row;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+
+/// Exit code of a bug of ours.
+const BUG: u8 = 70;
+
+/// How a command that ran to its end ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Measured, and the answer is no.
+    No,
+}
+
+/// Why a command did not run to its end.
+#[derive(Debug)]
+pub enum Failure {
+    /// Bad usage or bad input.
+    Input {
+        /// What is wrong, and where.
+        message: String,
+        /// What to try.
+        hint: Option<String>,
+    },
+    /// Standard output could not be written.
+    Stdout(std::io::Error),
+}
+
+impl Failure {
+    /// Bad usage.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Input { message: message.into(), hint: None }
+    }
+
+    /// Adds what to try.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Input { message, .. } => Self::Input { message, hint: Some(hint.into()) },
+            other => other,
+        }
+    }
+}
+
+impl From<xent_eval::Error> for Failure {
+    fn from(error: xent_eval::Error) -> Self {
+        Self::Input { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}
+
+impl From<xent_io::Error> for Failure {
+    fn from(error: xent_io::Error) -> Self {
+        xent_eval::Error::from(error).into()
+    }
+}
+
+fn main() -> ExitCode {
+    install_panic_hook();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe while printing help is no failure.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match std::panic::catch_unwind(|| run(&cli)) {
+        Ok(Ok(Outcome::Done)) => ExitCode::SUCCESS,
+        Ok(Ok(Outcome::No)) => ExitCode::from(1),
+        Ok(Err(Failure::Stdout(error))) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Ok(Err(Failure::Stdout(error))) => {
+            output::error(&format!("cannot write to standard output: {error}"), None);
+            ExitCode::from(2)
+        }
+        Ok(Err(Failure::Input { message, hint })) => {
+            output::error(&message, hint.as_deref());
+            ExitCode::from(2)
+        }
+        Err(_) => ExitCode::from(BUG),
+    }
+}
+
+fn run(cli: &Cli) -> Result<Outcome, Failure> {
+    match &cli.command {
+        Command::Score(args) => evaluate::run_score(args),
+        Command::Compare(args) => evaluate::run_compare(args),
+        Command::Info(args) => info::run(args),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "xent", &mut text);
+            output::put_text(&String::from_utf8_lossy(&text), None)?;
+            Ok(Outcome::Done)
+        }
+        Command::Man { directory } => {
+            clap_mangen::generate_to(Cli::command(), directory).map_err(|error| {
+                Failure::usage(format!("cannot write to {}: {error}", directory.display()))
+                    .with_hint("the directory must exist")
+            })?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// A panic is a bug of ours, said once and without a stack; decoders' panics are caught below and
+/// are errors of the file.
+fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        if xent_io::is_decoding() {
+            return;
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        output::error(
+            &format!("this is a bug in xent {version}: {panic}"),
+            Some("please report it with the command and, if you can, the file"),
+        );
+    }));
+}

@@ -61,11 +61,11 @@ fn infinite_losses_make_no_false_verdict() {
 fn holm_over_models_but_not_over_scores() {
     let labels: Vec<u32> = (0..40).map(|i| i % 2).collect();
     let model = |bias: f64| -> Vec<f64> {
-        (0..40).map(|i| (0.3 + bias + 0.4 * f64::from(i % 2) + 0.001 * f64::from(i % 7)).min(1.0))
+        (0..40)
+            .map(|i| (0.3 + bias + 0.4 * f64::from(i % 2) + 0.001 * f64::from(i % 7)).min(1.0))
             .collect()
     };
-    let all: Vec<RowScores> =
-        [0.0, 0.05, 0.02].iter().map(|&b| rows(&model(b), &labels)).collect();
+    let all: Vec<RowScores> = [0.0, 0.05, 0.02].iter().map(|&b| rows(&model(b), &labels)).collect();
     let mut comparison = Comparison::new(3, 2, Keep::default());
     comparison.update(&all.iter().collect::<Vec<_>>(), Target::Classes(&labels), None);
     let d = comparison.finish(&[], 0.95);

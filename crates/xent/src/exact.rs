@@ -33,11 +33,9 @@ const DIGITS: usize = 6;
 /// Exponent of the unit of each digit: the digit `d` counts multiples of `2^-PLACE[d]`.
 const PLACE: [i32; DIGITS] = [20, 71, 122, 173, 224, 275];
 /// `2^PLACE[d]`.
-const SCALE: [f64; DIGITS] = 
-    [pow2(20), pow2(71), pow2(122), pow2(173), pow2(224), pow2(275)];
+const SCALE: [f64; DIGITS] = [pow2(20), pow2(71), pow2(122), pow2(173), pow2(224), pow2(275)];
 /// `2^-PLACE[d]`.
-const UNIT: [f64; DIGITS] = 
-    [pow2(-20), pow2(-71), pow2(-122), pow2(-173), pow2(-224), pow2(-275)];
+const UNIT: [f64; DIGITS] = [pow2(-20), pow2(-71), pow2(-122), pow2(-173), pow2(-224), pow2(-275)];
 /// 1.5 * 2^52: adding it rounds to an integer and leaves that integer in the low mantissa bits.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 const MAGIC_BITS: i64 = MAGIC.to_bits() as i64;

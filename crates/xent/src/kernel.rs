@@ -135,12 +135,7 @@ leveled! {
 }
 
 #[inline(always)]
-fn columns_body(
-    out: &mut RowScores,
-    columns: &[&[f64]],
-    labels: &[u32],
-    top_k: &[u32],
-) -> bool {
+fn columns_body(out: &mut RowScores, columns: &[&[f64]], labels: &[u32], top_k: &[u32]) -> bool {
     body(out, ByColumn(columns), labels, top_k)
 }
 

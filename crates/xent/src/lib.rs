@@ -9,6 +9,7 @@
 pub mod compare;
 pub mod elementary;
 pub mod exact;
+pub mod information;
 mod kernel;
 pub mod moments;
 pub mod rows;

@@ -446,7 +446,9 @@ impl RowScores {
                 if row.target[c] != 0.0 {
                     loss += row.target[c] * row.surprisal[c];
                 }
-                let difference = if row.target[c] == 1.0 {
+                // From logits 1 - p comes from the others, right when p is nearly 1; from probabilities
+                // it is the plain difference, as in the kernel, so that every path has the same bits.
+                let difference = if row.target[c] == 1.0 && rules.input != Input::Probabilities {
                     row.complement(c)
                 } else {
                     row.probability[c] - row.target[c]

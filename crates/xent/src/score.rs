@@ -100,12 +100,7 @@ impl ScoreState {
     }
 
     /// [`update`](Self::update) without the notes and the weights of 0.
-    pub(crate) fn add(
-        &mut self,
-        rows: &RowScores,
-        target: Target<'_>,
-        weights: Option<&[f64]>,
-    ) {
+    pub(crate) fn add(&mut self, rows: &RowScores, target: Target<'_>, weights: Option<&[f64]>) {
         let hard = matches!(target, Target::Classes(_));
         self.soft |= !hard;
         if hard && weights.is_none() {
@@ -199,13 +194,9 @@ impl ScoreState {
     /// The scores so far, with intervals at `level` (0.95 for 95%).
     pub fn finish(&self, level: f64) -> Scores {
         let finite = self.log_loss.mean(level);
-        let log_loss = if self.infinite_rows > 0 {
-            Estimate::without_error(f64::INFINITY)
-        } else {
-            finite
-        };
-        let share =
-            |m: &Moments| if self.soft { m.mean(level) } else { m.proportion(level) };
+        let log_loss =
+            if self.infinite_rows > 0 { Estimate::without_error(f64::INFINITY) } else { finite };
+        let share = |m: &Moments| if self.soft { m.mean(level) } else { m.proportion(level) };
         Scores {
             rows: self.rows(),
             weight: self.error.weights().total(),
@@ -402,8 +393,7 @@ impl ClassTotals {
             let losses: Vec<f64> = present.iter().map(|&c| loss(c)).collect();
             let mut moments = Moments::default();
             moments.add(&losses, Some(&weights));
-            let estimate =
-                if is_share { moments.proportion(level) } else { moments.mean(level) };
+            let estimate = if is_share { moments.proportion(level) } else { moments.mean(level) };
             if self.inexact { Estimate::without_error(estimate.value) } else { estimate }
         };
         Baseline {

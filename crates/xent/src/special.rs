@@ -23,6 +23,8 @@
 mod adjust;
 mod beta;
 mod gamma;
+#[cfg(test)]
+mod golden;
 mod proportion;
 mod student;
 mod twofold;

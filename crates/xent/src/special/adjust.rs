@@ -76,3 +76,41 @@ fn ascending(p_values: &[f64]) -> Vec<usize> {
     order.sort_by(|&i, &j| p_values[i].total_cmp(&p_values[j]));
     order
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holm_by_hand() {
+        // Sorted 0.005, 0.01, 0.03, 0.04: times 4, 3, 2, 1, then never falling.
+        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
+        assert_eq!(adjusted, [0.03, 0.06, 0.06, 0.02]);
+        assert_eq!(holm(&[0.7, 0.8]), [1.0, 1.0]);
+        assert_eq!(holm(&[]), [] as [f64; 0]);
+    }
+
+    #[test]
+    fn benjamini_hochberg_agrees_with_scipy() {
+        // Source: scipy 1.17.1, stats.false_discovery_control(method="bh").
+        const ABSOLUTE: f64 = 1e-16;
+        let adjusted = benjamini_hochberg(&[0.01, 0.04, 0.03, 0.005, 0.8, 0.03, 0.2]);
+        let expected =
+            [0.035, 0.055999999999999994, 0.0525, 0.035, 0.8, 0.0525, 0.23333333333333336];
+        for (got, expected) in adjusted.iter().zip(expected) {
+            assert!((got - expected).abs() <= ABSOLUTE, "{got} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_test_that_could_not_be_made_does_not_count() {
+        let nan = f64::NAN;
+        for adjust in [holm, benjamini_hochberg] {
+            let with = adjust(&[nan, 0.01, nan, 0.02]);
+            let without = adjust(&[0.01, 0.02]);
+            assert!(with[0].is_nan() && with[2].is_nan());
+            assert_eq!([with[1], with[3]], without[..]);
+            assert!(adjust(&[nan])[0].is_nan());
+        }
+    }
+}

@@ -68,11 +68,13 @@ impl Twofold {
         let square = s * s;
         let mut power = s + s;
         let mut sum = power;
-        let mut odd = 1.0;
-        while power.hi.abs() > sum.hi.abs() * 1e-33 {
+        // At -1/2, where |s| = 1/3, 33 terms are needed.
+        for k in 1..40 {
             power = power * square;
-            odd += 2.0;
-            sum = sum + power / Self::from(odd);
+            sum = sum + power / Self::from(f64::from(2 * k + 1));
+            if power.hi.abs() <= sum.hi.abs() * 1e-33 {
+                break;
+            }
         }
         sum
     }

@@ -1,0 +1,197 @@
+//! `xent score` and `xent compare`.
+
+use xent::rows::{Input, Rules, Sums};
+use xent_eval::{Missing, ModelScore, Options, Roles, Source, compare, score};
+use xent_io::{Format, OpenOptions};
+use xent_report::{compare_report, score_report};
+
+use crate::args::{
+    CompareArgs, FileFormatArg, FormatArg, InputArg, MissingArg, RowArgs, ScoreArgs, SumsArg,
+};
+use crate::fail_if::Condition;
+use crate::per_row::PerRow;
+use crate::progress::Watch;
+use crate::{Failure, Outcome, output};
+
+fn options(args: &RowArgs, models: &[String]) -> Result<Options, Failure> {
+    let input = match args.input {
+        InputArg::Probabilities => Input::Probabilities,
+        InputArg::LogProbabilities => Input::LogProbabilities,
+        InputArg::Logits => Input::Logits,
+    };
+    let mut top_k = args.top_k.clone();
+    top_k.sort_unstable();
+    top_k.dedup();
+    if args.sums == SumsArg::Normalize && input == Input::Logits {
+        return Err(Failure::usage("--sums normalize has no meaning for logits")
+            .with_hint("a softmax sums to 1 by itself"));
+    }
+    let defaults = Options::default();
+    Ok(Options {
+        roles: Roles {
+            label: args.label.clone(),
+            targets: args.targets.clone(),
+            proba: args.proba.clone(),
+            positive: args.positive.clone(),
+            classes: args.classes.clone(),
+            weight: args.weight.clone(),
+            by: args.by.clone(),
+            id: args.id.clone(),
+            models: parse_models(models)?,
+            model_col: None,
+            input,
+        },
+        rules: Rules {
+            input,
+            sums: match args.sums {
+                SumsArg::Strict => Sums::Strict,
+                SumsArg::Normalize => Sums::Normalize,
+                SumsArg::AsIs => Sums::AsIs,
+            },
+            clip: args.clip.unwrap_or(0.0),
+            label_smoothing: args.label_smoothing.unwrap_or(0.0),
+            top_k,
+        },
+        missing: match args.missing {
+            MissingArg::Error => Missing::Error,
+            MissingArg::Drop => Missing::Drop,
+        },
+        level: args.level,
+        threads: args.threads.unwrap_or(defaults.threads),
+        batch_rows: args.batch_rows,
+        ..defaults
+    })
+}
+
+/// `m1=p1_*,m2=p2_*`, where a list of columns may itself have commas: `m1=a,b,m2=c,d`.
+fn parse_models(specs: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let mut models: Vec<(String, String)> = Vec::new();
+    for part in specs.iter().flat_map(|s| s.split(',')).map(str::trim).filter(|p| !p.is_empty()) {
+        match (part.split_once('='), models.last_mut()) {
+            (Some((name, glob)), _) if !name.is_empty() && !glob.is_empty() => {
+                models.push((name.to_owned(), glob.to_owned()));
+            }
+            (None, Some((_, globs))) => {
+                globs.push(',');
+                globs.push_str(part);
+            }
+            _ => {
+                return Err(Failure::usage(format!("--models {part:?} is not name=columns"))
+                    .with_hint("write --models 'm1=p1_*,m2=p2_*'"));
+            }
+        }
+    }
+    Ok(models)
+}
+
+fn open_options(args: &RowArgs) -> OpenOptions {
+    let format = args.input_format.map(|format| match format {
+        FileFormatArg::Csv => Format::Csv,
+        FileFormatArg::Tsv => Format::Tsv,
+        FileFormatArg::Jsonl => Format::JsonLines,
+        FileFormatArg::Parquet => Format::Parquet,
+        FileFormatArg::Arrow => Format::ArrowIpc,
+        FileFormatArg::Npy => Format::Npy,
+        FileFormatArg::Npz => Format::Npz,
+    });
+    OpenOptions { format, ..OpenOptions::default() }
+}
+
+fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> {
+    for model in models {
+        let k = model.classes.len();
+        if let Some(&too_many) = options.rules.top_k.iter().find(|&&t| t as usize > k) {
+            return Err(Failure::usage(format!(
+                "--top-k {too_many} of {}, which has {k} classes",
+                model.source
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Results are read by programs in full, by people in part.
+fn is_for_programs(format: FormatArg) -> bool {
+    matches!(format, FormatArg::Csv | FormatArg::Json)
+}
+
+/// Runs `xent score`.
+pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
+    let mut options = options(&args.rows, &args.models)?;
+    options.confusion = args.confusion;
+    options.per_class = args.per_class;
+    let conditions: Vec<Condition> =
+        args.fail_if.iter().map(|c| Condition::parse(c, &options)).collect::<Result<_, _>>()?;
+    let sources = Source::open_all(&args.predictions, &open_options(&args.rows))?;
+    let several = sources.len() > 1 || !options.roles.models.is_empty();
+    let mut per_row = match &args.per_row {
+        Some(path) => Some(PerRow::create(path, several, options.roles.id.is_some())?),
+        None => None,
+    };
+    let mut models: Vec<ModelScore> = Vec::new();
+    for source in &sources {
+        let mut watch = Watch::new(&source.name, &[&source.table], args.output.quiet);
+        if let Some(mut rows) = per_row.take() {
+            rows.model.clone_from(&source.name);
+            watch.per_row = Some(rows);
+        }
+        let result = score(source, &options, &mut watch);
+        watch.finish();
+        per_row = watch.per_row.take();
+        models.extend(result?);
+    }
+    check_top_k(&models, &options)?;
+    let report = score_report(&models, &options, is_for_programs(args.output.format));
+    if let Some(rows) = per_row {
+        rows.finish()?;
+    }
+    output::put(&report, &args.output)?;
+    Ok(outcome(&conditions, &models, &options))
+}
+
+fn outcome(conditions: &[Condition], models: &[ModelScore], options: &Options) -> Outcome {
+    let mut outcome = Outcome::Done;
+    for condition in conditions {
+        for message in models.iter().filter_map(|m| condition.holds(m, options)) {
+            output::say(&message);
+            outcome = Outcome::No;
+        }
+    }
+    outcome
+}
+
+/// Runs `xent compare`.
+pub fn run_compare(args: &CompareArgs) -> Result<Outcome, Failure> {
+    let mut options = options(&args.rows, &args.models)?;
+    options.roles.model_col.clone_from(&args.model_col);
+    let worse = args.fail_if.iter().any(|c| c.trim() == "worse");
+    let conditions: Vec<Condition> = args
+        .fail_if
+        .iter()
+        .filter(|c| c.trim() != "worse")
+        .map(|c| Condition::parse(c, &options))
+        .collect::<Result<_, _>>()?;
+    let sources = Source::open_all(&args.predictions, &open_options(&args.rows))?;
+    let tables: Vec<&xent_io::Table> = sources.iter().map(|s| &s.table).collect();
+    let mut watch = Watch::new("comparing", &tables, args.output.quiet);
+    let result = compare(&sources, &options, args.baseline.as_deref(), &mut watch);
+    watch.finish();
+    let comparison = result?;
+    check_top_k(&comparison.models, &options)?;
+    let report = compare_report(&comparison, &options, is_for_programs(args.output.format));
+    output::put(&report, &args.output)?;
+    let mut outcome = outcome(&conditions, &comparison.models, &options);
+    if worse {
+        let worse = comparison.differences.iter().filter(|d| {
+            d.score == xent::compare::Score::CrossEntropy
+                && d.estimate.value > 0.0
+                && (d.is_shown(options.level) || d.estimate.value.is_infinite())
+        });
+        for d in worse {
+            let name = &comparison.models[d.model].name;
+            output::say(&format!("failed: {name} is worse than {}", comparison.models[0].name));
+            outcome = Outcome::No;
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,744 @@
+//! From a batch of a table to scored rows: labels bound by name, weights checked, losses computed.
+
+use std::collections::HashMap;
+
+use xent::rows::{Input, Matrix, Problem, RowProblem, RowScores, Rules, Target};
+use xent_io::{Batch, Column, ReadAs, Request, RowError, Table, TextColumn};
+
+use crate::error::Error;
+use crate::roles::{Binding, PredictionColumns, TargetColumns, canonical};
+
+/// What happens to a row with a missing prediction, label or weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is an error naming the row.
+    #[default]
+    Error,
+    /// It is left out, and counted.
+    Drop,
+}
+
+/// Some consecutive rows, scored.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    /// Rows of the table, those left out included.
+    pub rows: usize,
+    /// The true class of each row, or the distributions, row-major.
+    pub target: OwnedTarget,
+    /// Weight of each row.
+    pub weights: Option<Vec<f64>>,
+    /// Identity of each row.
+    pub ids: Option<Vec<String>>,
+    /// Slice of each row: an index into the keys.
+    pub slices: Option<(Vec<u32>, Vec<Vec<String>>)>,
+    /// Model of each row, where models are stacked.
+    pub models: Option<Vec<String>>,
+    /// Rows that are left out for a missing value; `None` if there are none.
+    pub absent: Option<Vec<bool>>,
+    /// The losses under each model.
+    pub scores: Vec<RowScores>,
+}
+
+/// A target that owns its numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OwnedTarget {
+    /// The true class of each row.
+    Classes(Vec<u32>),
+    /// Row-major distributions.
+    Distributions {
+        /// The numbers, row after row.
+        values: Vec<f64>,
+        /// Classes.
+        width: usize,
+    },
+}
+
+impl Default for OwnedTarget {
+    fn default() -> Self {
+        Self::Classes(Vec::new())
+    }
+}
+
+impl OwnedTarget {
+    /// Borrowed.
+    pub fn target(&self) -> Target<'_> {
+        match self {
+            Self::Classes(classes) => Target::Classes(classes),
+            Self::Distributions { values, width } => {
+                Target::Distributions(Matrix::Rows { values, width: *width })
+            }
+        }
+    }
+
+    /// The rows at `indices`.
+    #[must_use]
+    pub fn take(&self, indices: &[usize]) -> Self {
+        match self {
+            Self::Classes(classes) => Self::Classes(indices.iter().map(|&i| classes[i]).collect()),
+            Self::Distributions { values, width } => Self::Distributions {
+                values: indices
+                    .iter()
+                    .flat_map(|&i| values[i * width..(i + 1) * width].iter().copied())
+                    .collect(),
+                width: *width,
+            },
+        }
+    }
+
+    /// Appends rows.
+    pub fn append(&mut self, other: &Self) {
+        if let Self::Classes(classes) = self
+            && classes.is_empty()
+        {
+            self.clone_from(other);
+            return;
+        }
+        if let (Self::Classes(mine), Self::Classes(theirs)) = (&mut *self, other) {
+            mine.extend_from_slice(theirs);
+            return;
+        }
+        let width = self.width().max(other.width());
+        let mut values = self.to_distributions(width);
+        values.extend(other.to_distributions(width));
+        *self = Self::Distributions { values, width };
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Self::Classes(_) => 0,
+            Self::Distributions { width, .. } => *width,
+        }
+    }
+
+    fn to_distributions(&self, width: usize) -> Vec<f64> {
+        match self {
+            Self::Classes(classes) => {
+                let mut values = vec![0.0; classes.len() * width];
+                for (i, &class) in classes.iter().enumerate() {
+                    values[i * width + class as usize] = 1.0;
+                }
+                values
+            }
+            Self::Distributions { values, .. } => values.clone(),
+        }
+    }
+
+    /// Whether row `i` here and row `j` there have the same truth.
+    pub fn same(&self, i: usize, other: &Self, j: usize) -> bool {
+        match (self, other) {
+            (Self::Classes(a), Self::Classes(b)) => a[i] == b[j],
+            _ => {
+                let width = self.width().max(other.width());
+                (0..width).all(|c| self.at(i, c) == other.at(j, c))
+            }
+        }
+    }
+
+    fn at(&self, row: usize, class: usize) -> f64 {
+        match self {
+            Self::Classes(classes) => f64::from(u8::from(classes[row] as usize == class)),
+            Self::Distributions { values, width } => values[row * width + class],
+        }
+    }
+
+    /// The truth of a row in words.
+    pub fn describe(&self, row: usize, classes: &[String]) -> String {
+        match self {
+            Self::Classes(labels) => classes[labels[row] as usize].clone(),
+            Self::Distributions { values, width } => {
+                let row = &values[row * width..(row + 1) * width];
+                let parts: Vec<String> =
+                    classes.iter().zip(row).map(|(c, t)| format!("{c} {t}")).collect();
+                parts.join(" ")
+            }
+        }
+    }
+}
+
+impl Block {
+    /// The rows at `indices`; their slices stay behind.
+    #[must_use]
+    pub fn take(&self, indices: &[usize]) -> Self {
+        let pick = |values: &Vec<String>| indices.iter().map(|&i| values[i].clone()).collect();
+        Self {
+            rows: indices.len(),
+            target: self.target.take(indices),
+            weights: self.weights.as_ref().map(|w| indices.iter().map(|&i| w[i]).collect()),
+            ids: self.ids.as_ref().map(pick),
+            slices: self
+                .slices
+                .as_ref()
+                .map(|(of, keys)| (indices.iter().map(|&i| of[i]).collect(), keys.clone())),
+            models: self.models.as_ref().map(pick),
+            absent: self.absent.as_ref().map(|a| indices.iter().map(|&i| a[i]).collect()),
+            scores: self
+                .scores
+                .iter()
+                .map(|s| {
+                    let mut taken = s.take(indices);
+                    taken.notes = s.notes;
+                    taken
+                })
+                .collect(),
+        }
+    }
+
+    /// Appends the rows of another block of the same columns.
+    pub fn append(&mut self, mut other: Self) {
+        if self.rows == 0 {
+            *self = other;
+            return;
+        }
+        if self.absent.is_some() || other.absent.is_some() {
+            let mut absent = self.absent.take().unwrap_or_else(|| vec![false; self.rows]);
+            absent.extend(other.absent.take().unwrap_or_else(|| vec![false; other.rows]));
+            self.absent = Some(absent);
+        }
+        self.rows += other.rows;
+        self.target.append(&other.target);
+        append(&mut self.weights, other.weights);
+        append(&mut self.ids, other.ids);
+        append(&mut self.models, other.models);
+        if let (Some((of, keys)), Some((their_of, their_keys))) = (&mut self.slices, other.slices) {
+            let mut places: HashMap<Vec<String>, u32> = keys.iter().cloned().zip(0..).collect();
+            let renumbered: Vec<u32> = their_keys
+                .into_iter()
+                .map(|key| {
+                    *places.entry(key.clone()).or_insert_with(|| {
+                        keys.push(key);
+                        keys.len() as u32 - 1
+                    })
+                })
+                .collect();
+            of.extend(their_of.into_iter().map(|i| renumbered[i as usize]));
+        }
+        for (mine, theirs) in self.scores.iter_mut().zip(&other.scores) {
+            mine.append(theirs);
+        }
+    }
+
+    /// Indices of the rows that are not left out, if some are.
+    pub fn present(&self) -> Option<Vec<usize>> {
+        self.absent.as_ref().map(|a| (0..self.rows).filter(|&i| !a[i]).collect())
+    }
+}
+
+fn append<T>(mine: &mut Option<Vec<T>>, theirs: Option<Vec<T>>) {
+    if let (Some(mine), Some(theirs)) = (mine, theirs) {
+        mine.extend(theirs);
+    }
+}
+
+/// Turns batches into blocks: the binding of one table with everything that is looked up once.
+pub struct Scorer {
+    binding: Binding,
+    requests: Vec<Request>,
+    /// Request of each table column.
+    place: HashMap<usize, usize>,
+    /// Column names for messages.
+    names: Vec<String>,
+    /// Class by label, in the order of `classes`.
+    labels: HashMap<String, u32>,
+    rules: Rules,
+    missing: Missing,
+    n_classes: usize,
+}
+
+impl Scorer {
+    /// Prepares for batches of `table`; `classes` are the classes in the order of the results, which
+    /// must be those of the binding in some order.
+    ///
+    /// # Errors
+    ///
+    /// Classes that differ.
+    pub fn new(
+        table: &Table,
+        mut binding: Binding,
+        classes: &[String],
+        rules: &Rules,
+        missing: Missing,
+    ) -> Result<Self, Error> {
+        let order =
+            crate::roles::order(classes, &binding.classes).map_err(|(missing, extra)| {
+                let what = match (missing, extra) {
+                    (Some(class), _) => format!("{}: there is no class {class}", table.spec()),
+                    (None, Some(class)) => {
+                        format!("{}: class {class} is not a class of the others", table.spec())
+                    }
+                    (None, None) => format!("{}: the classes differ", table.spec()),
+                };
+                Error::new(what).with_hint(format!(
+                    "all models need the same classes, in any order: {}",
+                    crate::roles::short(classes)
+                ))
+            })?;
+        for model in &mut binding.models {
+            model.to_own = order.iter().map(|&i| model.to_own[i as usize]).collect();
+        }
+        if let TargetColumns::PerClass(columns) = &mut binding.target {
+            *columns = order.iter().map(|&i| columns[i as usize]).collect();
+        }
+        let mut scorer = Self {
+            requests: Vec::new(),
+            place: HashMap::new(),
+            names: table.columns().iter().map(|c| c.name.clone()).collect(),
+            labels: classes.iter().cloned().zip(0..).collect(),
+            rules: rules.clone(),
+            missing,
+            n_classes: classes.len(),
+            binding,
+        };
+        scorer.request_columns();
+        Ok(scorer)
+    }
+
+    fn request_columns(&mut self) {
+        let binding = self.binding.clone();
+        for model in &binding.models {
+            match &model.columns {
+                PredictionColumns::PerClass(columns) => {
+                    columns.iter().for_each(|&c| self.request(c, ReadAs::Numbers));
+                }
+                PredictionColumns::List(column) => self.request(*column, ReadAs::List),
+                PredictionColumns::Positive(column) => self.request(*column, ReadAs::Numbers),
+            }
+        }
+        match &binding.target {
+            TargetColumns::Label(column) => self.request(*column, ReadAs::Text),
+            TargetColumns::PerClass(columns) => {
+                columns.iter().for_each(|&c| self.request(c, ReadAs::Numbers));
+            }
+        }
+        if let Some(column) = binding.weight {
+            self.request(column, ReadAs::Numbers);
+        }
+        let texts = binding.by.iter().copied().chain(binding.id).chain(binding.model_col);
+        for column in texts {
+            self.request(column, ReadAs::Text);
+        }
+    }
+
+    /// A column may have two roles; read in two ways it is requested twice.
+    fn request(&mut self, column: usize, read_as: ReadAs) {
+        if !self.requests.iter().any(|r| r.column == column && r.read_as == read_as) {
+            self.place.insert(key(column, read_as), self.requests.len());
+            self.requests.push(Request { column, read_as });
+        }
+    }
+
+    /// The columns that [`block`](Self::block) needs.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// The binding, its models' classes in the order of the results.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    fn numbers<'a>(&self, batch: &'a Batch, column: usize) -> &'a [f64] {
+        batch.column(self.place[&key(column, ReadAs::Numbers)]).numbers().unwrap_or_default()
+    }
+
+    fn text<'a>(&self, batch: &'a Batch, column: usize) -> Option<&'a TextColumn> {
+        batch.column(self.place[&key(column, ReadAs::Text)]).text()
+    }
+
+    /// Scores a batch.
+    ///
+    /// # Errors
+    ///
+    /// The first row that cannot be scored: what is wrong with it, with column and value.
+    pub fn block(&self, batch: &Batch) -> Result<Block, RowError> {
+        let n = batch.rows();
+        let absent = self.absent(batch)?;
+        let skip = |row: usize| absent.as_ref().is_some_and(|a| a[row]);
+        let target = self.target(batch, &skip)?;
+        let weights = self.weights(batch, &skip)?;
+        let mut block = Block {
+            rows: n,
+            weights,
+            ids: self.ids(batch, &skip)?,
+            slices: self.slices(batch),
+            models: self.stacked_models(batch)?,
+            ..Block::default()
+        };
+        for model in 0..self.binding.models.len() {
+            block.scores.push(self.score(batch, model, &target, absent.as_deref())?);
+        }
+        block.target = target;
+        block.absent = absent;
+        Ok(block)
+    }
+
+    /// Rows with a missing value, if there are any; an error unless they are dropped.
+    fn absent(&self, batch: &Batch) -> Result<Option<Vec<bool>>, RowError> {
+        let n = batch.rows();
+        let mut first: Option<(usize, String)> = None;
+        let mut absent: Option<Vec<bool>> = None;
+        for (request, column) in self.requests.iter().zip(batch.columns()) {
+            let is_role_of_text = self.binding.by.contains(&request.column)
+                && request.read_as == ReadAs::Text
+                && self.binding.target != TargetColumns::Label(request.column);
+            if is_role_of_text {
+                continue; // a missing slice value is a slice
+            }
+            for row in 0..n {
+                let what = match column {
+                    Column::Numbers(x) if x[row].is_nan() => nan_name(x[row]),
+                    Column::Text(t) if t.get(row).is_none_or(|v| v.trim().is_empty()) => "empty",
+                    Column::Rows { width, values } => {
+                        let list = &values[row * width..(row + 1) * width];
+                        match list.iter().find(|x| x.is_nan()) {
+                            Some(&x) => nan_name(x),
+                            None => continue,
+                        }
+                    }
+                    _ => continue,
+                };
+                absent.get_or_insert_with(|| vec![false; n])[row] = true;
+                if first.as_ref().is_none_or(|(r, _)| row < *r) {
+                    let name = &self.names[request.column];
+                    first = Some((row, format!("column {name} is {what}")));
+                }
+            }
+        }
+        if let (Some((row, message)), Missing::Error) = (&first, self.missing) {
+            return Err(RowError {
+                row: *row,
+                column: None,
+                message: message.clone(),
+                hint: Some("leave such rows out with --missing drop".to_owned()),
+            });
+        }
+        Ok(absent)
+    }
+
+    fn target(&self, batch: &Batch, skip: &dyn Fn(usize) -> bool) -> Result<OwnedTarget, RowError> {
+        match &self.binding.target {
+            TargetColumns::Label(column) => {
+                let Some(text) = self.text(batch, *column) else {
+                    return Ok(OwnedTarget::default());
+                };
+                self.classes(text, *column, skip).map(OwnedTarget::Classes)
+            }
+            TargetColumns::PerClass(columns) => {
+                let columns: Vec<&[f64]> =
+                    columns.iter().map(|&c| self.numbers(batch, c)).collect();
+                let width = columns.len();
+                let mut values = vec![0.0; batch.rows() * width];
+                for (c, column) in columns.iter().enumerate() {
+                    for (row, &t) in column.iter().enumerate() {
+                        values[row * width + c] = t;
+                    }
+                }
+                for row in (0..batch.rows()).filter(|&r| skip(r)) {
+                    values[row * width..(row + 1) * width].fill(0.0);
+                    values[row * width] = 1.0;
+                }
+                Ok(one_hot(&values, width)
+                    .map_or(OwnedTarget::Distributions { values, width }, OwnedTarget::Classes))
+            }
+        }
+    }
+
+    fn classes(
+        &self,
+        text: &TextColumn,
+        column: usize,
+        skip: &dyn Fn(usize) -> bool,
+    ) -> Result<Vec<u32>, RowError> {
+        let unknown = |row: usize, label: &str| RowError {
+            row,
+            column: Some(self.names[column].clone()),
+            message: format!(
+                "column {} is {}, which is not a class",
+                self.names[column],
+                xent_io::show(label)
+            ),
+            hint: Some(self.label_hint(label)),
+        };
+        let mut classes = Vec::with_capacity(text.len());
+        if let Some(dictionary) = text.dictionary() {
+            let known: Vec<Option<u32>> = (0..dictionary.len() as u32)
+                .map(|code| self.class(dictionary.value(code)))
+                .collect();
+            for (row, &code) in dictionary.codes.iter().enumerate() {
+                match known.get(code as usize).copied().flatten() {
+                    Some(class) => classes.push(class),
+                    None if skip(row) => classes.push(0),
+                    None => return Err(unknown(row, text.get(row).unwrap_or_default())),
+                }
+            }
+            return Ok(classes);
+        }
+        // Labels repeat: the few seen last are compared before the map is asked.
+        let mut recent: [(&str, u32); 4] = [("", u32::MAX); 4];
+        let mut oldest = 0;
+        for row in 0..text.len() {
+            if skip(row) {
+                classes.push(0);
+                continue;
+            }
+            let label = text.get(row).unwrap_or_default();
+            if let Some((_, class)) =
+                recent.iter().find(|(seen, class)| *class != u32::MAX && *seen == label)
+            {
+                classes.push(*class);
+                continue;
+            }
+            let class = self.class(label).ok_or_else(|| unknown(row, label))?;
+            recent[oldest] = (label, class);
+            oldest = (oldest + 1) % recent.len();
+            classes.push(class);
+        }
+        Ok(classes)
+    }
+
+    fn class(&self, label: &str) -> Option<u32> {
+        self.labels.get(label).or_else(|| self.labels.get(&canonical(label))).copied()
+    }
+
+    fn label_hint(&self, label: &str) -> String {
+        let mut classes: Vec<(&String, u32)> = self.labels.iter().map(|(c, &i)| (c, i)).collect();
+        classes.sort_by_key(|(_, i)| *i);
+        let names: Vec<String> = classes.iter().map(|(c, _)| (*c).clone()).collect();
+        let same = names.iter().find(|c| c.to_lowercase() == label.trim().to_lowercase());
+        let list = format!("the classes are {}", crate::roles::short(&names));
+        match same {
+            Some(class) => format!("did you mean {class}? {list}"),
+            None => format!("classes are named by the prediction columns: {list}"),
+        }
+    }
+
+    fn weights(
+        &self,
+        batch: &Batch,
+        skip: &dyn Fn(usize) -> bool,
+    ) -> Result<Option<Vec<f64>>, RowError> {
+        let Some(column) = self.binding.weight else { return Ok(None) };
+        let mut weights = self.numbers(batch, column).to_vec();
+        for (row, w) in weights.iter_mut().enumerate() {
+            if skip(row) {
+                *w = 0.0;
+            } else if !w.is_finite() || *w < 0.0 || *w > 1e15 {
+                return Err(RowError {
+                    row,
+                    column: Some(self.names[column].clone()),
+                    message: format!("column {} is {w}, not a weight", self.names[column]),
+                    hint: Some("weights are numbers from 0 to 1e15".to_owned()),
+                });
+            }
+        }
+        Ok(Some(weights))
+    }
+
+    fn ids(
+        &self,
+        batch: &Batch,
+        skip: &dyn Fn(usize) -> bool,
+    ) -> Result<Option<Vec<String>>, RowError> {
+        let _ = skip;
+        let Some(column) = self.binding.id else { return Ok(None) };
+        let Some(text) = self.text(batch, column) else { return Ok(None) };
+        Ok(Some(text.iter().map(|v| v.unwrap_or_default().to_owned()).collect()))
+    }
+
+    fn stacked_models(&self, batch: &Batch) -> Result<Option<Vec<String>>, RowError> {
+        let Some(column) = self.binding.model_col else { return Ok(None) };
+        let Some(text) = self.text(batch, column) else { return Ok(None) };
+        let mut models = Vec::with_capacity(batch.rows());
+        for (row, name) in text.iter().enumerate() {
+            match name {
+                Some(name) if !name.is_empty() => models.push(name.to_owned()),
+                _ => {
+                    return Err(RowError {
+                        row,
+                        column: Some(self.names[column].clone()),
+                        message: format!("column {} names no model", self.names[column]),
+                        hint: Some("every row needs the name of its model".to_owned()),
+                    });
+                }
+            }
+        }
+        Ok(Some(models))
+    }
+
+    fn slices(&self, batch: &Batch) -> Option<(Vec<u32>, Vec<Vec<String>>)> {
+        if self.binding.by.is_empty() {
+            return None;
+        }
+        let texts: Vec<&TextColumn> =
+            self.binding.by.iter().filter_map(|&c| self.text(batch, c)).collect();
+        let mut places: HashMap<Vec<&str>, u32> = HashMap::new();
+        let mut keys: Vec<Vec<String>> = Vec::new();
+        let mut of = Vec::with_capacity(batch.rows());
+        for row in 0..batch.rows() {
+            let key: Vec<&str> = texts.iter().map(|t| t.get(row).unwrap_or("(missing)")).collect();
+            let next = places.len() as u32;
+            of.push(*places.entry(key).or_insert_with_key(|key| {
+                keys.push(key.iter().map(|k| (*k).to_owned()).collect());
+                next
+            }));
+        }
+        Some((of, keys))
+    }
+
+    fn score(
+        &self,
+        batch: &Batch,
+        model: usize,
+        target: &OwnedTarget,
+        absent: Option<&[bool]>,
+    ) -> Result<RowScores, RowError> {
+        let bound = &self.binding.models[model];
+        let own_target = self.own_target(target, &bound.to_own);
+        let target = own_target.as_ref().unwrap_or(target).target();
+        // A row that is left out is scored as a certain success and never used.
+        let filled = |values: &[f64], width: usize, own: usize, logit: bool| -> Option<Vec<f64>> {
+            let absent = absent?;
+            let mut values = values.to_vec();
+            for row in (0..absent.len()).filter(|&r| absent[r]) {
+                for c in 0..width {
+                    let hit = c == own;
+                    values[row * width + c] = match (hit, logit) {
+                        (true, false) => 1.0,
+                        (false, false) | (true, true) => 0.0,
+                        (false, true) => f64::NEG_INFINITY,
+                    };
+                }
+            }
+            Some(values)
+        };
+        let logit = self.rules.input != Input::Probabilities;
+        let first = bound.to_own.first().map_or(0, |&c| c as usize);
+        let mut rows = RowScores::default();
+        let result = match &bound.columns {
+            PredictionColumns::PerClass(columns) => {
+                let slices: Vec<&[f64]> = columns.iter().map(|&c| self.numbers(batch, c)).collect();
+                let owned: Vec<Option<Vec<f64>>> = slices
+                    .iter()
+                    .enumerate()
+                    .map(|(c, s)| filled(s, 1, if c == first { 0 } else { 1 }, logit))
+                    .collect();
+                let slices: Vec<&[f64]> =
+                    slices.iter().zip(&owned).map(|(s, o)| o.as_deref().unwrap_or(s)).collect();
+                rows.score(Matrix::Columns(&slices), target, &self.rules)
+            }
+            PredictionColumns::List(column) => {
+                let Some((width, values)) =
+                    batch.column(self.place[&key(*column, ReadAs::List)]).lists()
+                else {
+                    return Ok(rows);
+                };
+                if width != self.n_classes {
+                    return Err(RowError {
+                        row: 0,
+                        column: Some(self.names[*column].clone()),
+                        message: format!(
+                            "column {} holds lists of {width} numbers, but there are {} classes",
+                            self.names[*column], self.n_classes
+                        ),
+                        hint: Some("name the classes with --classes".to_owned()),
+                    });
+                }
+                let owned = filled(values, width, first, logit);
+                let values = owned.as_deref().unwrap_or(values);
+                rows.score(Matrix::Rows { values, width }, target, &self.rules)
+            }
+            PredictionColumns::Positive(column) => {
+                let p = self.numbers(batch, *column);
+                // The dummy's class is the first of the results: 1.0 or 0.0 by its place.
+                let certain = match (self.rules.input, first) {
+                    (Input::Probabilities, own) => own as f64,
+                    (_, 1) => 0.0,
+                    _ => f64::NEG_INFINITY,
+                };
+                let owned = absent.map(|absent| {
+                    p.iter().zip(absent).map(|(&p, &a)| if a { certain } else { p }).collect()
+                });
+                let owned: Option<Vec<f64>> = owned;
+                let p = owned.as_deref().unwrap_or(p);
+                rows.score(Matrix::Positive(p), target, &self.rules)
+            }
+        };
+        result.map_err(|problem| self.explain(&problem, &bound.columns))?;
+        let from_own = bound.from_own();
+        if from_own.iter().zip(0..).any(|(&class, own)| class != own) {
+            for predicted in &mut rows.predicted {
+                *predicted = from_own[*predicted as usize];
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The target in a model's own class order, where that differs.
+    fn own_target(&self, target: &OwnedTarget, to_own: &[u32]) -> Option<OwnedTarget> {
+        if to_own.iter().zip(0..).all(|(&own, class)| own == class) {
+            return None;
+        }
+        Some(match target {
+            OwnedTarget::Classes(labels) => {
+                OwnedTarget::Classes(labels.iter().map(|&l| to_own[l as usize]).collect())
+            }
+            OwnedTarget::Distributions { values, width } => {
+                let mut own = vec![0.0; values.len()];
+                for (i, &t) in values.iter().enumerate() {
+                    own[i / width * width + to_own[i % width] as usize] = t;
+                }
+                OwnedTarget::Distributions { values: own, width: *width }
+            }
+        })
+    }
+
+    fn explain(&self, problem: &RowProblem, columns: &PredictionColumns) -> RowError {
+        let name = |class: usize| match columns {
+            PredictionColumns::PerClass(columns) => self.names[columns[class]].clone(),
+            PredictionColumns::List(column) => {
+                format!("{} at position {class}", self.names[*column])
+            }
+            PredictionColumns::Positive(column) => self.names[*column].clone(),
+        };
+        let target = |class: usize| match &self.binding.target {
+            TargetColumns::PerClass(columns) => self.names[columns[class]].clone(),
+            TargetColumns::Label(column) => self.names[*column].clone(),
+        };
+        let column =
+            problem.problem.class().map(name).or(problem.problem.target_class().map(target));
+        let message = match &column {
+            Some(column) => format!("column {column} {}", problem.problem),
+            None => problem.problem.to_string(),
+        };
+        let hint = match &problem.problem {
+            Problem::Sum { sum } if (*sum - 100.0).abs() <= 1.0 => {
+                "these look like percentages: divide them by 100".to_owned()
+            }
+            other => other.hint().to_owned(),
+        };
+        RowError { row: problem.row, column, message, hint: Some(hint) }
+    }
+}
+
+fn key(column: usize, read_as: ReadAs) -> usize {
+    column * 3
+        + match read_as {
+            ReadAs::Numbers => 0,
+            ReadAs::Text => 1,
+            ReadAs::List => 2,
+        }
+}
+
+fn nan_name(x: f64) -> &'static str {
+    if xent_io::is_blank(x) { "empty" } else { "NaN" }
+}
+
+/// The classes, if every row is a one and zeros.
+fn one_hot(values: &[f64], width: usize) -> Option<Vec<u32>> {
+    values
+        .chunks_exact(width)
+        .map(|row| {
+            let one = row.iter().position(|&t| t == 1.0)?;
+            row.iter().enumerate().all(|(c, &t)| c == one || t == 0.0).then_some(one as u32)
+        })
+        .collect()
+}

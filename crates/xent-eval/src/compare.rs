@@ -1,0 +1,703 @@
+//! Comparing models over the same rows: rows matched by position, by identity, side by side or stacked.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use xent::compare::{Comparison, ScoreDifference};
+use xent::score::Keep;
+use xent_io::Table;
+
+use crate::block::{Block, Scorer};
+use crate::error::Error;
+use crate::roles::Binding;
+use crate::score::{
+    INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, check_rows,
+    groups,
+};
+use crate::source::Source;
+
+/// How the rows of the models were matched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matching {
+    /// The identity column; `None` if by position.
+    pub id: Option<String>,
+    /// Rows under every model.
+    pub matched: u64,
+    /// Rows of each model that some other model does not have.
+    pub unmatched: Vec<u64>,
+    /// Rows left out for a missing value under some model.
+    pub dropped: u64,
+}
+
+/// Two or more models over the same rows.
+#[derive(Clone, Debug)]
+pub struct ModelComparison {
+    /// The models' scores on the matched rows, the baseline first.
+    pub models: Vec<ModelScore>,
+    /// Differences from the baseline.
+    pub differences: Vec<ScoreDifference>,
+    /// How rows were matched.
+    pub matching: Matching,
+    /// Differences in each slice.
+    pub slices: Vec<SliceComparison>,
+}
+
+/// The comparison in one slice.
+#[derive(Clone, Debug)]
+pub struct SliceComparison {
+    /// The values of the slice columns.
+    pub key: Vec<String>,
+    /// Rows.
+    pub rows: u64,
+    /// Log loss of each model, nats, the baseline first.
+    pub log_loss: Vec<f64>,
+    /// Differences from the baseline; the adjusted p is Holm's over all slices (and models).
+    pub differences: Vec<ScoreDifference>,
+}
+
+/// The mergeable state of a comparison.
+struct State {
+    total: Comparison,
+    slices: HashMap<Vec<String>, Comparison>,
+    infinite: Vec<Vec<u64>>,
+    rows: u64,
+    dropped: u64,
+    n_classes: usize,
+    progress: Progress,
+    loss: f64,
+}
+
+impl State {
+    fn new(n_models: usize, n_classes: usize, keep: Keep) -> Self {
+        Self {
+            total: Comparison::new(n_models, n_classes, keep),
+            slices: HashMap::new(),
+            infinite: vec![Vec::new(); n_models],
+            rows: 0,
+            dropped: 0,
+            n_classes,
+            progress: Progress::default(),
+            loss: 0.0,
+        }
+    }
+
+    /// Adds rows that are the same under every model: one block with one score a model.
+    fn update(&mut self, block: Block) -> Result<(), Error> {
+        let rows = block.rows as u64;
+        let present = block.present();
+        let block = match &present {
+            Some(present) => block.take(present),
+            None => block,
+        };
+        self.dropped += rows - block.rows as u64;
+        let place = |i: usize| present.as_ref().map_or(i, |p| p[i]) as u64;
+        let weights = block.weights.as_deref();
+        for (list, scores) in self.infinite.iter_mut().zip(&block.scores) {
+            if list.len() < INFINITE_LISTED {
+                let found =
+                    scores.log_loss.iter().enumerate().filter(|(i, loss)| {
+                        loss.is_infinite() && weights.is_none_or(|w| w[*i] > 0.0)
+                    });
+                list.extend(found.map(|(i, _)| self.rows + place(i) + 1));
+                list.truncate(INFINITE_LISTED);
+            }
+        }
+        let target = block.target.target();
+        let scores: Vec<_> = block.scores.iter().collect();
+        self.total.update(&scores, target, weights);
+        if let Some((of, keys)) = &block.slices {
+            for (key, indices) in groups(of, keys.len()).into_iter().enumerate() {
+                if indices.is_empty() {
+                    continue;
+                }
+                let some = block.take(&indices);
+                let n = self.total.models().len();
+                let slim = Keep::default();
+                let slice = self
+                    .slices
+                    .entry(keys[key].clone())
+                    .or_insert_with(|| Comparison::new(n, self.n_classes, slim));
+                let scores: Vec<_> = some.scores.iter().collect();
+                slice.update(&scores, some.target.target(), some.weights.as_deref());
+            }
+            if self.slices.len() > SLICES {
+                return Err(Error::new(format!("more than {SLICES} slices"))
+                    .with_hint("slice by columns with few distinct values"));
+            }
+        }
+        self.rows += rows;
+        if let Some(first) = block.scores.first() {
+            self.loss += first.log_loss.iter().filter(|x| x.is_finite()).sum::<f64>();
+        }
+        self.progress.rows = self.rows;
+        self.progress.cross_entropy = self.loss / self.rows as f64 / std::f64::consts::LN_2;
+        Ok(())
+    }
+}
+
+/// A model on its way into a comparison.
+struct Entry<'a> {
+    name: String,
+    table: &'a Table,
+    shape: Shape,
+}
+
+/// Compares the models of one or more tables; `baseline` names the one the others are compared with,
+/// else it is the first.
+///
+/// Several tables hold one model each, matched by [`crate::Roles::id`] or by position; one table
+/// holds several models side by side ([`crate::Roles::models`]) or stacked
+/// ([`crate::Roles::model_col`]).
+///
+/// # Errors
+///
+/// The first thing wrong with a table; rows that do not match; labels that differ.
+pub fn compare(
+    sources: &[Source],
+    options: &Options,
+    baseline: Option<&str>,
+    observer: &mut dyn Observer,
+) -> Result<ModelComparison, Error> {
+    let tables: Vec<&Table> = sources.iter().map(|s| &s.table).collect();
+    let Some(first) = tables.first() else { return Err(Error::new("there is no table")) };
+    let bindings: Vec<Binding> =
+        tables.iter().map(|t| options.roles.bind(t)).collect::<Result<_, _>>()?;
+    let classes = bindings[0].classes.clone();
+    let scorers: Vec<Scorer> = tables
+        .iter()
+        .zip(bindings)
+        .map(|(t, b)| Scorer::new(t, b, &classes, &options.rules, options.missing))
+        .collect::<Result<_, _>>()?;
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    for (source, scorer) in sources.iter().zip(&scorers) {
+        let table = &source.table;
+        for (i, model) in scorer.binding().models.iter().enumerate() {
+            entries.push(Entry {
+                name: model.name.clone().unwrap_or_else(|| source.name.clone()),
+                table,
+                shape: Shape::new(table, scorer.binding(), i),
+            });
+        }
+    }
+    let stacked = options.roles.model_col.is_some();
+    let by_id = options.roles.id.is_some();
+    let mut matching = Matching { id: options.roles.id.clone(), ..Matching::default() };
+
+    let state = if stacked || (by_id && entries.len() > 1 && tables.len() > 1) {
+        // Rows that are not in one order under all models are held and matched.
+        let mut parts: Vec<(Entry<'_>, Block)> = Vec::new();
+        for (i, (table, scorer)) in tables.iter().zip(&scorers).enumerate() {
+            let block = load(table, scorer, options, observer)?;
+            if let Some(models) = &block.models {
+                let mut names: Vec<&String> = Vec::new();
+                let mut of = Vec::with_capacity(models.len());
+                let mut places: HashMap<&String, u32> = HashMap::new();
+                for name in models {
+                    of.push(*places.entry(name).or_insert_with(|| {
+                        names.push(name);
+                        names.len() as u32 - 1
+                    }));
+                }
+                if names.len() > 1000 {
+                    return Err(Error::new(format!("{}: more than 1000 models", table.spec()))
+                        .with_hint("--model-col names the column that holds the model's name"));
+                }
+                for (name, indices) in names.iter().zip(groups(&of, names.len())) {
+                    let shape = Shape::new(table, scorer.binding(), 0);
+                    let entry = Entry { name: (*name).clone(), table, shape };
+                    parts.push((entry, block.take(&indices)));
+                }
+            } else {
+                let entry =
+                    Entry { name: entries[i].name.clone(), table, shape: entries[i].shape.clone() };
+                parts.push((entry, block));
+            }
+        }
+        let (held, blocks): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        entries = held;
+        let order = order_of(&entries, baseline)?;
+        let mut blocks: Vec<Option<Block>> = blocks.into_iter().map(Some).collect();
+        let blocks: Vec<Block> = order.iter().filter_map(|&i| blocks[i].take()).collect();
+        reorder(&mut entries, &order);
+        let mut state = State::new(entries.len(), classes.len(), options.keep());
+        let joined = join(&entries, blocks, &classes, by_id, &mut matching)?;
+        state.update(joined)?;
+        state
+    } else {
+        let order = order_of(&entries, baseline)?;
+        reorder(&mut entries, &order);
+        let state = State::new(entries.len(), classes.len(), options.keep());
+        let mut state = if tables.len() == 1 {
+            side_by_side(first, &scorers[0], options, &order, state, observer)?
+        } else {
+            by_position(&tables, &scorers, options, &order, &classes, state, observer)?
+        };
+        state.progress.rows = state.rows;
+        state
+    };
+    matching.matched = state.rows;
+    matching.dropped = state.dropped;
+    finish(entries, &state, classes, matching, options)
+}
+
+/// The order of the models with the baseline first.
+fn order_of(entries: &[Entry<'_>], baseline: Option<&str>) -> Result<Vec<usize>, Error> {
+    if entries.len() < 2 {
+        return Err(Error::new("there is only one model to compare").with_hint(
+            "name two files, or several models in one file with --models or --model-col",
+        ));
+    }
+    for (i, entry) in entries.iter().enumerate() {
+        if let Some(other) = entries[..i].iter().find(|e| e.name == entry.name) {
+            return Err(Error::new(format!(
+                "two models are named {}: {} and {}",
+                entry.name,
+                other.table.spec(),
+                entry.table.spec()
+            ))
+            .with_hint(format!(
+                "give them names, as in a={} b={}",
+                other.table.spec(),
+                entry.table.spec()
+            )));
+        }
+    }
+    let first = match baseline {
+        None => 0,
+        Some(name) => entries.iter().position(|e| e.name == name).ok_or_else(|| {
+            let names: Vec<String> = entries.iter().map(|e| e.name.clone()).collect();
+            Error::new(format!("there is no model {name}"))
+                .with_hint(format!("the models are {}", crate::roles::short(&names)))
+        })?,
+    };
+    Ok(std::iter::once(first).chain((0..entries.len()).filter(|&i| i != first)).collect())
+}
+
+fn reorder(entries: &mut Vec<Entry<'_>>, order: &[usize]) {
+    let mut slots: Vec<Option<Entry<'_>>> = entries.drain(..).map(Some).collect();
+    entries.extend(order.iter().filter_map(|&i| slots[i].take()));
+}
+
+/// All rows of a table, scored and held.
+fn load(
+    table: &Table,
+    scorer: &Scorer,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Block, Error> {
+    let mut all = Block::default();
+    let mut progress = Progress { cross_entropy: f64::NAN, ..Progress::default() };
+    table.scan(
+        scorer.requests(),
+        &options.scan(options.threads),
+        |batch| scorer.block(batch),
+        |block, span| -> Result<(), Error> {
+            all.append(block);
+            progress.rows += span.rows as u64;
+            progress.bytes = span.bytes_read;
+            observer.progress(&progress);
+            Ok(())
+        },
+    )?;
+    Ok(all)
+}
+
+fn side_by_side(
+    table: &Table,
+    scorer: &Scorer,
+    options: &Options,
+    order: &[usize],
+    mut state: State,
+    observer: &mut dyn Observer,
+) -> Result<State, Error> {
+    table.scan(
+        scorer.requests(),
+        &options.scan(options.threads),
+        |batch| scorer.block(batch),
+        |mut block, span| -> Result<(), Error> {
+            block.scores = order.iter().map(|&i| std::mem::take(&mut block.scores[i])).collect();
+            state.update(block)?;
+            state.progress.bytes = span.bytes_read;
+            observer.progress(&state.progress);
+            Ok(())
+        },
+    )?;
+    Ok(state)
+}
+
+/// Tables in lockstep: row i of each is the same case.
+fn by_position(
+    tables: &[&Table],
+    scorers: &[Scorer],
+    options: &Options,
+    order: &[usize],
+    classes: &[String],
+    mut state: State,
+    observer: &mut dyn Observer,
+) -> Result<State, Error> {
+    let threads = (options.threads / tables.len()).max(1);
+    std::thread::scope(|scope| {
+        let mut streams: Vec<Stream> = Vec::new();
+        for (table, scorer) in tables.iter().zip(scorers) {
+            // Batches differ in rows between formats: a few wait for the slowest table.
+            let (send, receive) = sync_channel::<Result<(Block, u64), Error>>(4);
+            scope.spawn(move || {
+                let result = table.scan(
+                    scorer.requests(),
+                    &options.scan(threads),
+                    |batch| scorer.block(batch),
+                    |block, span| -> Result<(), Stop> {
+                        send.send(Ok((block, span.bytes_read))).map_err(|_| Stop::Left)
+                    },
+                );
+                if let Err(Stop::Error(error)) = result {
+                    let _ = send.send(Err(error));
+                }
+            });
+            streams.push(Stream { receive, waiting: VecDeque::new(), rows: 0, bytes: 0 });
+        }
+        loop {
+            for stream in &mut streams {
+                stream.fill()?;
+            }
+            let n = streams.iter().map(Stream::front).min().unwrap_or_default();
+            if n == 0 {
+                return check_ends(tables, &mut streams, state);
+            }
+            let row = streams[0].rows;
+            let mut blocks: Vec<Block> = streams.iter_mut().map(|s| s.take(n)).collect();
+            for i in 1..blocks.len() {
+                let (a, b) = (&blocks[0], &blocks[i]);
+                if let Some(r) = (0..n).find(|&r| !same_truth(a, b, r)) {
+                    return Err(labels_differ(
+                        [tables[0], tables[i]],
+                        &format!("row {}", row + r as u64 + 1),
+                        [a.target.describe(r, classes), b.target.describe(r, classes)],
+                    ));
+                }
+                check_weights(&blocks[0], &blocks[i], [tables[0], tables[i]], row)?;
+            }
+            let bytes = streams.iter().map(|s| s.bytes).sum();
+            let mut joined = std::mem::take(&mut blocks[0]);
+            for block in &mut blocks[1..] {
+                joined.absent = either(joined.absent.take(), block.absent.take());
+                joined.scores.append(&mut block.scores);
+            }
+            joined.scores = order.iter().map(|&i| std::mem::take(&mut joined.scores[i])).collect();
+            state.update(joined)?;
+            state.progress.bytes = bytes;
+            observer.progress(&state.progress);
+        }
+    })
+}
+
+/// Why a table's scan stopped early.
+enum Stop {
+    Error(Error),
+    /// The other side has left: there is an error elsewhere.
+    Left,
+}
+
+impl From<xent_io::Error> for Stop {
+    fn from(error: xent_io::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+struct Stream {
+    receive: Receiver<Result<(Block, u64), Error>>,
+    waiting: VecDeque<Block>,
+    rows: u64,
+    bytes: u64,
+}
+
+impl Stream {
+    /// Waits for a block, unless one is here or the table has ended.
+    fn fill(&mut self) -> Result<(), Error> {
+        if self.waiting.is_empty()
+            && let Ok(message) = self.receive.recv()
+        {
+            let (block, bytes) = message?;
+            self.bytes = bytes;
+            self.waiting.push_back(block);
+        }
+        Ok(())
+    }
+
+    fn front(&self) -> usize {
+        self.waiting.front().map_or(0, |b| b.rows)
+    }
+
+    /// The first `n` rows.
+    fn take(&mut self, n: usize) -> Block {
+        self.rows += n as u64;
+        let Some(block) = self.waiting.pop_front() else { return Block::default() };
+        if block.rows == n {
+            return block;
+        }
+        let head: Vec<usize> = (0..n).collect();
+        let tail: Vec<usize> = (n..block.rows).collect();
+        let mut rest = block.take(&tail);
+        for scores in &mut rest.scores {
+            scores.notes = xent::rows::RowNotes::default();
+        }
+        let head = block.take(&head);
+        self.waiting.push_front(rest);
+        head
+    }
+}
+
+/// One table has ended: all must have.
+fn check_ends(tables: &[&Table], streams: &mut [Stream], state: State) -> Result<State, Error> {
+    let ended = streams.iter().position(|s| s.front() == 0);
+    let longer = streams.iter().position(|s| s.front() > 0);
+    let (Some(ended), Some(longer)) = (ended, longer) else { return Ok(state) };
+    // Counts the rest, so that the message has both lengths.
+    let mut counts = [0, 0];
+    for (count, i) in counts.iter_mut().zip([ended, longer]) {
+        let stream = &mut streams[i];
+        while stream.front() > 0 {
+            let n = stream.front();
+            drop(stream.take(n));
+            stream.fill()?;
+        }
+        *count = stream.rows;
+    }
+    Err(Error::new(format!(
+        "{} has {} rows, {} has {}",
+        tables[ended].spec(),
+        counts[0],
+        tables[longer].spec(),
+        counts[1]
+    ))
+    .with_hint("rows are matched by position; match them by a column with --id"))
+}
+
+fn either(a: Option<Vec<bool>>, b: Option<Vec<bool>>) -> Option<Vec<bool>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(&a, b)| a || b).collect()),
+        (a, b) => a.or(b),
+    }
+}
+
+fn same_truth(a: &Block, b: &Block, row: usize) -> bool {
+    let left_out =
+        [a, b].iter().any(|block| block.absent.as_ref().is_some_and(|absent| absent[row]));
+    left_out || a.target.same(row, &b.target, row)
+}
+
+fn labels_differ(tables: [&Table; 2], place: &str, labels: [String; 2]) -> Error {
+    Error::new(format!(
+        "the labels differ in {place}: {} in {}, {} in {}",
+        xent_io::show(&labels[0]),
+        tables[0].spec(),
+        xent_io::show(&labels[1]),
+        tables[1].spec()
+    ))
+    .with_hint("models are compared on the same rows; match rows by a column with --id")
+}
+
+fn check_weights(a: &Block, b: &Block, tables: [&Table; 2], row: u64) -> Result<(), Error> {
+    let (Some(x), Some(y)) = (&a.weights, &b.weights) else { return Ok(()) };
+    match (0..x.len()).find(|&i| x[i] != y[i]) {
+        None => Ok(()),
+        Some(i) => Err(Error::new(format!(
+            "the weights differ in row {}: {} in {}, {} in {}",
+            row + i as u64 + 1,
+            x[i],
+            tables[0].spec(),
+            y[i],
+            tables[1].spec()
+        ))
+        .with_hint("models are compared on the same rows with the same weights")),
+    }
+}
+
+/// Matches held rows by identity, or by position within each model.
+fn join(
+    entries: &[Entry<'_>],
+    mut blocks: Vec<Block>,
+    classes: &[String],
+    by_id: bool,
+    matching: &mut Matching,
+) -> Result<Block, Error> {
+    let places: Vec<Vec<usize>> = if by_id {
+        match_ids(entries, &blocks, matching)?
+    } else {
+        for (entry, block) in entries.iter().zip(&blocks) {
+            if block.rows != blocks[0].rows {
+                return Err(Error::new(format!(
+                    "model {} has {} rows, model {} has {}",
+                    entries[0].name, blocks[0].rows, entry.name, block.rows
+                ))
+                .with_hint("rows are matched by position; match them by a column with --id"));
+            }
+        }
+        vec![(0..blocks[0].rows).collect(); blocks.len()]
+    };
+    for (block, places) in blocks.iter_mut().zip(&places) {
+        *block = block.take(places);
+    }
+    for (i, block) in blocks.iter().enumerate().skip(1) {
+        if let Some(r) = (0..block.rows).find(|&r| !same_truth(&blocks[0], block, r)) {
+            let place = match &block.ids {
+                Some(ids) if by_id => format!("the row with id {}", xent_io::show(&ids[r])),
+                _ => format!("row {} of each model", r + 1),
+            };
+            return Err(labels_differ(
+                [entries[0].table, entries[i].table],
+                &place,
+                [blocks[0].target.describe(r, classes), block.target.describe(r, classes)],
+            ));
+        }
+        check_weights(&blocks[0], block, [entries[0].table, entries[i].table], 0)?;
+    }
+    let mut blocks = blocks.into_iter();
+    let Some(mut joined) = blocks.next() else { return Ok(Block::default()) };
+    for mut block in blocks {
+        joined.absent = either(joined.absent.take(), block.absent.take());
+        joined.scores.append(&mut block.scores);
+    }
+    Ok(joined)
+}
+
+/// For each model the places of the rows that all models have, in the first model's order.
+fn match_ids(
+    entries: &[Entry<'_>],
+    blocks: &[Block],
+    matching: &mut Matching,
+) -> Result<Vec<Vec<usize>>, Error> {
+    let empty = Vec::new();
+    let mut maps: Vec<HashMap<&str, usize>> = Vec::new();
+    for (entry, block) in entries.iter().zip(blocks) {
+        let ids = block.ids.as_ref().unwrap_or(&empty);
+        let mut map: HashMap<&str, usize> = HashMap::with_capacity(ids.len());
+        let mut duplicates = 0;
+        let mut first: Option<(usize, usize)> = None;
+        for (row, id) in ids.iter().enumerate() {
+            if let Some(before) = map.insert(id, row) {
+                duplicates += 1;
+                first.get_or_insert((before, row));
+            }
+        }
+        if let Some((a, b)) = first {
+            let more = if duplicates > 1 {
+                format!(" ({duplicates} such rows in all)")
+            } else {
+                String::new()
+            };
+            return Err(Error::new(format!(
+                "{}: rows {} and {} have the same id {}{more}",
+                entry.table.spec(),
+                a + 1,
+                b + 1,
+                xent_io::show(&ids[a])
+            ))
+            .with_hint(
+                "ids must be unique under each model; models stacked in one file need --model-col",
+            ));
+        }
+        maps.push(map);
+    }
+    let ids = blocks[0].ids.as_ref().unwrap_or(&empty);
+    let mut places: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
+    for id in ids {
+        let found: Option<Vec<usize>> = maps.iter().map(|m| m.get(id.as_str()).copied()).collect();
+        if let Some(found) = found {
+            for (places, place) in places.iter_mut().zip(found) {
+                places.push(place);
+            }
+        }
+    }
+    let matched = places[0].len();
+    matching.unmatched = blocks.iter().map(|b| (b.rows - matched) as u64).collect();
+    if matched == 0 {
+        let example = |i: usize| {
+            blocks[i]
+                .ids
+                .as_ref()
+                .and_then(|ids| ids.first())
+                .map(xent_io::show)
+                .unwrap_or_default()
+        };
+        return Err(Error::new("no id occurs under every model").with_hint(format!(
+            "the first id is {} in {} and {} in {}",
+            example(0),
+            entries[0].table.spec(),
+            example(1),
+            entries[1].table.spec()
+        )));
+    }
+    Ok(places)
+}
+
+fn finish(
+    entries: Vec<Entry<'_>>,
+    state: &State,
+    classes: Vec<String>,
+    matching: Matching,
+    options: &Options,
+) -> Result<ModelComparison, Error> {
+    let (level, top_k) = (options.level, &options.rules.top_k);
+    let mut models = Vec::new();
+    for (i, entry) in entries.into_iter().enumerate() {
+        let model = &state.total.models()[i];
+        check_rows(entry.table, model, state.dropped)?;
+        let Some(baseline) = model.baseline(level) else { continue };
+        models.push(ModelScore {
+            name: entry.name,
+            source: entry.table.spec().to_owned(),
+            classes: classes.clone(),
+            shape: entry.shape,
+            scores: model.finish(level),
+            baseline,
+            worst_share: model.worst_share(WORST).unwrap_or(f64::NAN),
+            infinite_rows: state.infinite[i].clone(),
+            dropped: state.dropped,
+            confusion: model.confusion(),
+            per_class: Vec::new(),
+            slices: Vec::new(),
+        });
+    }
+    let differences = state.total.finish(top_k, level);
+    let slices = finish_slices(state, top_k, level);
+    Ok(ModelComparison { models, differences, matching, slices })
+}
+
+/// The slices, the largest loss against the baseline first, p adjusted over all of them.
+fn finish_slices(state: &State, top_k: &[u32], level: f64) -> Vec<SliceComparison> {
+    let mut slices: Vec<SliceComparison> = state
+        .slices
+        .iter()
+        .filter(|(_, slice)| slice.models()[0].rows() > 0)
+        .map(|(key, slice)| SliceComparison {
+            key: key.clone(),
+            rows: slice.models()[0].rows(),
+            log_loss: slice.models().iter().map(|m| m.finish(level).log_loss.value).collect(),
+            differences: slice.finish(top_k, level),
+        })
+        .collect();
+    let worst = |slice: &SliceComparison| {
+        let bits = slice.differences.iter().filter(|d| d.score == xent::compare::Score::LogLoss);
+        bits.map(|d| d.estimate.value).fold(f64::NEG_INFINITY, f64::max)
+    };
+    slices.sort_by(|a, b| worst(b).total_cmp(&worst(a)).then_with(|| a.key.cmp(&b.key)));
+    let n = slices.first().map_or(0, |s| s.differences.len());
+    let n_models = state.total.models().len().saturating_sub(1).max(1);
+    // Each score by itself, over every slice and model.
+    let n_scores = n / n_models;
+    for score in 0..n_scores {
+        let which = |m: usize| m * n_scores + score;
+        let p: Vec<f64> = slices
+            .iter()
+            .flat_map(|s| (0..n_models).map(move |m| s.differences[which(m)].p))
+            .collect();
+        let adjusted = xent::special::holm(&p);
+        for (i, slice) in slices.iter_mut().enumerate() {
+            for m in 0..n_models {
+                slice.differences[which(m)].p_adjusted = adjusted[i * n_models + m];
+            }
+        }
+    }
+    slices
+}

@@ -1,0 +1,22 @@
+//! Prediction tables scored and compared: what `xent score` and `xent compare` do, as a library.
+//!
+//! [`Roles`] says, or finds out, which columns are predictions, label, weight, slices and identity;
+//! [`score`] gives every score of the models of one table, [`compare`] the paired differences of
+//! models in several tables, side by side, or stacked. Both stream in parallel in bounded memory
+//! (rows matched by identity are held), and no bit of a result depends on threads or batches.
+
+mod block;
+mod compare;
+mod error;
+mod roles;
+mod score;
+mod source;
+
+pub use block::{Block, Missing, OwnedTarget, Scorer};
+pub use compare::{Matching, ModelComparison, SliceComparison, compare};
+pub use error::Error;
+pub use roles::{Binding, LABEL_NAMES, ModelColumns, PredictionColumns, Roles, TargetColumns};
+pub use score::{
+    INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, score,
+};
+pub use source::Source;

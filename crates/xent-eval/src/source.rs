@@ -1,0 +1,56 @@
+//! A table with the name of its model.
+
+use std::path::Path;
+
+use xent_io::{OpenOptions, Table};
+
+use crate::error::Error;
+
+/// A table of predictions and the name of the model that made them.
+pub struct Source {
+    /// The model's name: given as `name=path`, else the file's stem.
+    pub name: String,
+    /// The table.
+    pub table: Table,
+}
+
+impl Source {
+    /// Opens `path`, `name=path`, a glob, a directory of part files, or `-` for standard input.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the table, with a hint.
+    pub fn open(spec: &str, options: &OpenOptions) -> Result<Self, Error> {
+        let (name, path) = match spec.split_once('=') {
+            // A file that is really called so is that file.
+            Some((name, path)) if !name.contains('/') && !Path::new(spec).exists() => {
+                if name.is_empty() || path.is_empty() {
+                    return Err(Error::new(format!("{spec} is neither a path nor name=path")));
+                }
+                (Some(name), path)
+            }
+            _ => (None, spec),
+        };
+        let table = Table::open(path, options)?;
+        let name = name.map_or_else(|| table.name().to_owned(), str::to_owned);
+        Ok(Self { name, table })
+    }
+
+    /// Opens several; where file stems are the same, the models are named by their paths.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), for the first that cannot be opened.
+    pub fn open_all(specs: &[String], options: &OpenOptions) -> Result<Vec<Self>, Error> {
+        let mut sources =
+            specs.iter().map(|s| Self::open(s, options)).collect::<Result<Vec<_>, _>>()?;
+        let names: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();
+        for (source, spec) in sources.iter_mut().zip(specs) {
+            let shared = names.iter().filter(|n| **n == source.name).count() > 1;
+            if shared && spec == source.table.spec() {
+                spec.clone_into(&mut source.name);
+            }
+        }
+        Ok(sources)
+    }
+}

@@ -1,0 +1,312 @@
+//! From what the user wrote to opened files: paths, patterns, directories, formats.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::arrow::ipc::IpcFile;
+use crate::arrow::parquet::ParquetFile;
+use crate::csv::Csv;
+use crate::engine::Source;
+use crate::error::{Error, Fault};
+use crate::input::{self, Blob, PEEK, TextInput};
+use crate::json::Json;
+use crate::numpy::Numpy;
+use crate::table::Format;
+
+/// What a specification names.
+pub(crate) enum Found {
+    Stdin,
+    /// A pipe with a name, which can be read once.
+    Stream(PathBuf),
+    Files { name: String, paths: Vec<PathBuf> },
+}
+
+/// Resolves `spec`.
+pub(crate) fn find(spec: &str) -> Result<Found, Error> {
+    if spec == "-" {
+        return Ok(Found::Stdin);
+    }
+    if spec.is_empty() {
+        return Err(Error::new("", "a file name is empty"));
+    }
+    let path = Path::new(spec);
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => directory(path),
+        Ok(meta) if meta.is_file() => {
+            Ok(Found::Files { name: stem(path), paths: vec![path.to_path_buf()] })
+        }
+        Ok(_) => Ok(Found::Stream(path.to_path_buf())),
+        Err(_) if spec.contains(['*', '?', '[']) => pattern(spec),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(not_found(spec, path)),
+        Err(e) => Err(Error::io(path, "cannot open", &e)),
+    }
+}
+
+fn not_found(spec: &str, path: &Path) -> Error {
+    let error = Error::new(spec, "no such file");
+    let parent = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    if !parent.is_dir() {
+        return error.with_hint(format!("there is no directory {}", parent.display()));
+    }
+    let wanted = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let mut near: Vec<(usize, String)> = fs::read_dir(parent)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .take(10_000)
+        .filter_map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let apart = distance(&wanted, &name.to_lowercase());
+            let same_stem = stem(Path::new(&name)) == stem(path);
+            (apart <= 1 + wanted.chars().count() / 4 || same_stem).then_some((apart, name))
+        })
+        .collect();
+    near.sort();
+    near.truncate(3);
+    if near.is_empty() {
+        return error;
+    }
+    let names: Vec<String> = near.into_iter().map(|(_, name)| name).collect();
+    error.with_hint(format!("did you mean {}?", names.join(" or ")))
+}
+
+/// Edits between two names, at most about their lengths.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(256).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(256).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn pattern(spec: &str) -> Result<Found, Error> {
+    let matches = glob::glob(spec)
+        .map_err(|e| Error::new(spec, format!("is no valid pattern: {}", e.msg)))?;
+    let mut paths = Vec::new();
+    for path in matches {
+        let path = path.map_err(|e| Error::io(e.path(), "cannot read", e.error()))?;
+        if path.is_file() {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        return Err(Error::new(spec, "no file matches"));
+    }
+    paths.sort();
+    let name = if paths.len() == 1 { stem(&paths[0]) } else { pattern_name(spec) };
+    Ok(Found::Files { name, paths })
+}
+
+/// A name for the files of a pattern: the text before the wildcard, else the directory's name.
+fn pattern_name(spec: &str) -> String {
+    let file = spec.rsplit(['/', '\\']).next().unwrap_or(spec);
+    let head = file.split(['*', '?', '[']).next().unwrap_or("");
+    let head = head.trim_end_matches(['-', '_', '.', ' ']);
+    if !head.is_empty() && head != "part" {
+        return head.to_string();
+    }
+    let parent = Path::new(spec).parent().and_then(Path::file_name);
+    parent.map_or_else(|| spec.to_string(), |p| p.to_string_lossy().into_owned())
+}
+
+fn directory(path: &Path) -> Result<Found, Error> {
+    let entries = fs::read_dir(path).map_err(|e| Error::io(path, "cannot read", &e))?;
+    let (mut tables, mut plain) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io(path, "cannot read", &e))?;
+        let file = entry.path();
+        let name = entry.file_name();
+        let hidden = name.to_string_lossy().starts_with(['.', '_']);
+        if hidden || !file.is_file() {
+            continue;
+        }
+        if format_by_name(&file).is_some() {
+            tables.push(file);
+        } else if file.extension().is_none() {
+            plain.push(file);
+        }
+    }
+    let mut paths = if tables.is_empty() { plain } else { tables };
+    if paths.is_empty() {
+        return Err(Error::io_named(
+            &path.display().to_string(),
+            "cannot read",
+            &std::io::ErrorKind::IsADirectory.into(),
+        )
+        .with_hint("it holds no table files: .csv, .tsv, .jsonl, .parquet, .arrow, .npy or .npz"));
+    }
+    paths.sort();
+    let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let name = absolute.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    Ok(Found::Files { name, paths })
+}
+
+/// The file's name without its format's and compression's extensions.
+pub(crate) fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut rest = name.as_str();
+    for _ in 0..2 {
+        let Some((head, extension)) = rest.rsplit_once('.') else { break };
+        if head.is_empty() || !(is_compression(extension) || by_extension(extension).is_some()) {
+            break;
+        }
+        let was_format = by_extension(extension).is_some();
+        rest = head;
+        if was_format {
+            break;
+        }
+    }
+    rest.to_string()
+}
+
+fn is_compression(extension: &str) -> bool {
+    ["gz", "zst", "zstd"].iter().any(|e| extension.eq_ignore_ascii_case(e))
+}
+
+fn by_extension(extension: &str) -> Option<Format> {
+    Some(match extension.to_ascii_lowercase().as_str() {
+        "csv" => Format::Csv,
+        "tsv" | "tab" => Format::Tsv,
+        "jsonl" | "ndjson" | "json" => Format::JsonLines,
+        "parquet" | "pq" | "parq" => Format::Parquet,
+        "arrow" | "arrows" | "feather" | "ipc" => Format::ArrowIpc,
+        "npy" => Format::Npy,
+        "npz" => Format::Npz,
+        _ => return None,
+    })
+}
+
+/// The format that a file's name tells.
+pub(crate) fn format_by_name(path: &Path) -> Option<Format> {
+    let name = path.file_name()?.to_string_lossy();
+    let (head, extension) = name.rsplit_once('.')?;
+    if is_compression(extension) {
+        return by_extension(head.rsplit_once('.')?.1);
+    }
+    by_extension(extension)
+}
+
+/// The format of text by its first bytes.
+fn text_format(head: &[u8]) -> Format {
+    match head.iter().find(|b| !b.is_ascii_whitespace()) {
+        Some(b'{') => Format::JsonLines,
+        _ => Format::Csv,
+    }
+}
+
+fn is_text(format: Format) -> bool {
+    matches!(format, Format::Csv | Format::Tsv | Format::JsonLines)
+}
+
+/// Opens a regular file; `sampled` if its first rows are wanted.
+pub(crate) fn open_file(
+    path: &Path,
+    format: Option<Format>,
+    sampled: bool,
+) -> Result<(Arc<dyn Source>, Format), Error> {
+    let name = path.display().to_string();
+    let at = |fault: Fault| fault.at(&name, 0, 0);
+    let blob = Blob::open(path).map_err(|e| Error::io(path, "cannot open", &e))?;
+    let head = blob.head(PEEK).map_err(|e| Error::io(path, "cannot read", &e))?;
+    let named = format.or_else(|| format_by_name(path));
+    let magic = input::magic(&head);
+    if let (Some(named), Some(magic)) = (named, magic)
+        && is_text(named)
+    {
+        return Err(wrong_name(&name, named, magic));
+    }
+    if let Some(format) = named.or(magic).filter(|f| !is_text(*f)) {
+        return Ok((open_typed(format, blob, sampled).map_err(at)?, format));
+    }
+    let compression = input::compression_of(&head).map_err(at)?;
+    let source = TextInput::file(path.to_path_buf(), compression);
+    let format = match named {
+        Some(format) => format,
+        None => {
+            let mut text = input::decompressed(blob.reader(0), compression).map_err(at)?;
+            let head = input::peek(&mut text, PEEK);
+            text_format(&head.map_err(|e| Error::io(path, "cannot read", &e))?)
+        }
+    };
+    Ok((open_text(format, source, sampled).map_err(at)?, format))
+}
+
+fn wrong_name(file: &str, named: Format, magic: Format) -> Error {
+    let content = match magic {
+        Format::Npz => "a zip archive (.npz, or a spreadsheet)",
+        other => other.name(),
+    };
+    Error::new(file, format!("is not {} but {content} by its first bytes", named.name()))
+        .with_hint("rename the file, or name its format; save a spreadsheet as CSV")
+}
+
+/// Opens a pipe.
+pub(crate) fn open_stream(
+    name: &str,
+    mut reader: Box<dyn Read + Send>,
+    format: Option<Format>,
+) -> Result<(Arc<dyn Source>, Format), Error> {
+    let at = |fault: Fault| fault.at(name, 0, 0);
+    let read = |e: std::io::Error| Error::io_named(name, "cannot read", &e);
+    let head = input::peek(&mut reader, 16).map_err(read)?;
+    let magic = input::magic(&head);
+    if let (Some(named), Some(magic)) = (format, magic)
+        && is_text(named)
+    {
+        return Err(wrong_name(name, named, magic));
+    }
+    let compression = input::compression_of(&head).map_err(at)?;
+    let mut reader = input::rejoined(head, reader);
+    if let Some(format) = format.or(magic).filter(|f| !is_text(*f)) {
+        let blob = Blob::read(reader).map_err(at)?;
+        return Ok((open_typed(format, blob, true).map_err(at)?, format));
+    }
+    let format = match format {
+        Some(format) => format,
+        None => {
+            reader = input::decompressed(reader, compression).map_err(at)?;
+            let head = input::peek(&mut reader, 512).map_err(read)?;
+            let format = text_format(&head);
+            let input = TextInput::stream(input::rejoined(head, reader), input::Compression::None);
+            return Ok((open_text(format, input, true).map_err(at)?, format));
+        }
+    };
+    let input = TextInput::stream(reader, compression);
+    Ok((open_text(format, input, true).map_err(at)?, format))
+}
+
+fn open_text(format: Format, input: TextInput, sampled: bool) -> Result<Arc<dyn Source>, Fault> {
+    Ok(match format {
+        Format::JsonLines => Arc::new(Json::open(input, sampled)?),
+        Format::Tsv => Arc::new(Csv::open(input, b'\t', false, sampled)?),
+        _ => Arc::new(Csv::open(input, b',', true, sampled)?),
+    })
+}
+
+fn open_typed(
+    format: Format,
+    blob: Blob,
+    sampled: bool,
+) -> Result<Arc<dyn Source>, Fault> {
+    Ok(match format {
+        Format::ArrowIpc => Arc::new(IpcFile::open(blob, sampled)?),
+        Format::Npy => Arc::new(Numpy::open_npy(blob)?),
+        Format::Npz => Arc::new(Numpy::open_npz(blob)?),
+        _ => Arc::new(ParquetFile::open(blob, sampled)?),
+    })
+}

@@ -1,0 +1,37 @@
+//! Tables in, results out: what `xent` reads and writes, without knowing any model or loss.
+//!
+//! [`Table::open`] finds and opens CSV, TSV, JSON Lines, Parquet, Arrow IPC and NumPy files, or
+//! several files as one table. [`Table::scan`] streams the requested columns through worker
+//! threads in bounded memory and gives the results in row order, so that neither results nor
+//! errors depend on the number of threads or on the size of the batches. [`out`] writes files
+//! that are complete or not there.
+//!
+//! What this crate refuses to do: guess. A field is a number, missing, or an error with its
+//! file, row, column and value.
+
+mod arrow;
+mod chunk;
+mod column;
+mod csv;
+mod engine;
+mod error;
+mod find;
+mod guard;
+mod input;
+mod json;
+mod list;
+mod number;
+mod numpy;
+mod sample;
+mod table;
+
+pub mod out;
+
+pub use column::{
+    Batch, Column, ColumnInfo, Dictionary, Kind, MISSING, Numbers, ReadAs, Request, TextColumn,
+};
+pub use error::{Error, RowError, printable, show};
+pub use guard::is_decoding;
+pub use number::{BLANK, is_blank};
+pub use sample::Sample;
+pub use table::{Format, OpenOptions, ScanOptions, Span, Table};

@@ -1,0 +1,457 @@
+"""Measures xent's scoring against its peers, as ratios in one run on one machine.
+
+    python -m pip install -r tools/requirements-bench.txt
+    python tools/bench_scoring.py --xent target/release/xent --bench target/release/BIN --out docs/bench-scoring.md
+
+Method
+    Every measurement is a process of its own; xent and its peers take turns, so that a change of the machine's mood
+    meets all of them; the table shows medians. `whole` is the wall time of the process, from start to exit. `inside`
+    is what the peer itself times around its query alone: its interpreter and imports are then free, so this side
+    favours the peer, while `whole` favours xent, which starts faster. Ratios are given for both; of xent it is always `whole`.
+    CPU seconds and peak memory are the kernel's own, from wait4. The files lie in the page cache: one untimed run
+    of xent reads each before it is measured. This process imports nothing large, because a child's peak memory starts at that
+    of its parent.
+
+    --bench BIN is called as `BIN in-memory data.npy labels.npy` and prints one line {"case": ..., "seconds": [...]} per case.
+    data.npy is f64 of shape (n_samples, n_classes), C order; labels.npy is int64 of shape (n_samples,). The binary task is
+    two columns.
+"""
+
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CLASSES = ["a", "b", "c"]
+BATCH = 1_000_000
+IN_MEMORY_ROWS = 1_000_000
+IN_MEMORY_CLASSES = (3, 10, 2)
+INNER = 5  # timed calls in one process of the in-memory peers
+LATENCY_RUNS = 30
+REL_SAME = 1e-9  # everybody must find the same log loss
+SQL = (
+    "SELECT avg(-ln(CASE label WHEN 'a' THEN p_a WHEN 'b' THEN p_b WHEN 'c' THEN p_c END)) "
+    "FROM {reader}('{path}')"
+)
+
+
+# Workers: each runs in a process of its own and prints one JSON line.
+
+
+def timed(function):
+    start = time.perf_counter()
+    value = function()
+    return value, time.perf_counter() - start
+
+
+def worker_arrays(folder, rows):
+    import numpy as np
+
+    for k in IN_MEMORY_CLASSES:
+        rng = np.random.default_rng(k)
+        p, y = drawn(np, rng, rows, k)
+        np.save(Path(folder) / f"data-{k}-{rows}.npy", p)
+        np.save(Path(folder) / f"labels-{k}-{rows}.npy", y)
+    return {}
+
+
+def drawn(np, rng, n, k):
+    z = rng.normal(size=(n, k)) * 1.5
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    y = np.minimum((np.cumsum(p, axis=1) < rng.random((n, 1))).sum(axis=1), k - 1).astype(np.int64)
+    return np.ascontiguousarray(p), y
+
+
+def worker_table(path, rows):
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    path, rows = Path(path), int(rows)
+    part = path.with_suffix(path.suffix + ".part")
+    schema = pa.schema([("label", pa.string()), *((f"p_{c}", pa.float64()) for c in CLASSES)])
+    if path.suffix == ".parquet":
+        writer = pa.parquet.ParquetWriter(part, schema)
+    else:
+        writer = pa.csv.CSVWriter(part, schema, write_options=pa.csv.WriteOptions(quoting_style="none"))
+    names = np.array(CLASSES)
+    rng = np.random.default_rng(rows)
+    with writer:
+        for start in range(0, rows, BATCH):
+            p, y = drawn(np, rng, min(BATCH, rows - start), len(CLASSES))
+            writer.write_table(pa.table([pa.array(names[y]), *(pa.array(p[:, i]) for i in range(3))], schema=schema))
+    part.rename(path)
+    return {}
+
+
+def worker_sklearn(data, labels):
+    import numpy as np
+    from sklearn.metrics import log_loss
+
+    p, y = np.load(data), np.load(labels)
+    classes = list(range(p.shape[1]))
+    value, _ = timed(lambda: log_loss(y, p, labels=classes))
+    return {"value": float(value), "seconds": [timed(lambda: log_loss(y, p, labels=classes))[1] for _ in range(INNER)]}
+
+
+def worker_read(data, _labels):
+    import numpy as np
+
+    p = np.load(data)
+    p.sum()
+    return {"seconds": [timed(p.sum)[1] for _ in range(4 * INNER)]}
+
+
+def worker_duckdb(path, threads):
+    import duckdb
+
+    reader = "read_parquet" if path.endswith(".parquet") else "read_csv"
+    connection = duckdb.connect(config={"threads": int(threads)})
+    value, seconds = timed(lambda: connection.execute(SQL.format(reader=reader, path=path)).fetchone()[0])
+    return {"value": value, "seconds": [seconds], "version": duckdb.__version__}
+
+
+def worker_polars(path, threads):
+    os.environ["POLARS_MAX_THREADS"] = threads
+    import polars as pl
+
+    def query():
+        scan = pl.scan_parquet(path) if path.endswith(".parquet") else pl.scan_csv(path)
+        truth = pl.when(pl.col("label") == "a").then(pl.col("p_a"))
+        truth = truth.when(pl.col("label") == "b").then(pl.col("p_b")).when(pl.col("label") == "c").then(pl.col("p_c"))
+        return scan.select((-truth.log()).mean()).collect(engine="streaming").item()
+
+    assert pl.thread_pool_size() == int(threads)
+    value, seconds = timed(query)
+    return {"value": value, "seconds": [seconds], "version": pl.__version__}
+
+
+def worker_pandas(path, _threads):
+    import pandas as pd
+    from sklearn.metrics import log_loss
+
+    def query():
+        table = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path)
+        return float(log_loss(table["label"], table[[f"p_{c}" for c in CLASSES]].to_numpy(), labels=CLASSES))
+
+    value, seconds = timed(query)
+    return {"value": value, "seconds": [seconds], "version": pd.__version__}
+
+
+WORKERS = {
+    "arrays": worker_arrays, "table": worker_table, "sklearn": worker_sklearn, "read": worker_read,
+    "duckdb": worker_duckdb, "polars": worker_polars, "pandas": worker_pandas,
+}
+
+
+# Measuring
+
+
+class NotRun(Exception):
+    """A peer that is not installed or gave up; the table says so."""
+
+
+def measure(line):
+    """Runs a process and returns its output, wall and CPU seconds and peak memory in MB."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(line, stdout=out, stderr=errors, stdin=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        errors.seek(0)
+        text, said = out.read().decode(), errors.read().decode(errors="replace")
+    if process.returncode != 0:
+        raise NotRun(f"exit code {process.returncode}: {(said.strip().splitlines() or ['nothing said'])[-1]}")
+    scale = 1024 if platform.system() == "Darwin" else 1
+    return {"text": text, "wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / scale * 1024 / 1e6}
+
+
+def worker(name, *arguments):
+    result = measure([sys.executable, __file__, "--worker", name, *map(str, arguments)])
+    result |= json.loads(result["text"].splitlines()[-1])
+    return result
+
+
+def xent(binary, path, threads):
+    result = measure([str(binary), "score", str(path), "--format", "json", "--threads", str(threads)])
+    result["value"] = json.loads(result["text"])["models"][0]["scores"]["log_loss"]["value"]
+    return result
+
+
+def median(results, key):
+    return statistics.median(r[key] for r in results)
+
+
+def alternate(runners, repeat):
+    """Runs each of `runners` (name -> function) in turn, `repeat` times; returns name -> results or a reason."""
+    results = {name: [] for name in runners}
+    reasons = {}
+    for round_ in range(repeat):
+        names = list(runners) if round_ % 2 == 0 else list(runners)[::-1]
+        for name in names:
+            if name in reasons:
+                continue
+            try:
+                results[name].append(runners[name]())
+            except NotRun as reason:
+                reasons[name] = str(reason)
+    return results, reasons
+
+
+class Document:
+    """Lines of Markdown, printed as they come and kept."""
+
+    def __init__(self):
+        self.lines = []
+        self.failed = False
+
+    def say(self, line=""):
+        print(line, flush=True)
+        self.lines.append(line)
+
+    def table(self, header, rows):
+        self.say("| " + " | ".join(header) + " |")
+        self.say("|" + "|".join("---" if i == 0 else "---:" for i in range(len(header))) + "|")
+        for row in rows:
+            self.say("| " + " | ".join(row) + " |")
+        self.say()
+
+
+def seconds(x):
+    return f"{x * 1e3:.1f} ms" if x < 0.1 else f"{x:.2f} s"
+
+
+# The four parts
+
+
+def part_in_memory(doc, arguments):
+    doc.say("## In memory")
+    doc.say()
+    if arguments.bench is None:
+        doc.say("Not run: no --bench binary given.")
+        doc.say()
+        return
+    rows = arguments.rows_memory
+    doc.say(
+        f"{rows:,} rows of f64 probabilities. scikit-learn computes `log_loss` alone; xent what its line says; "
+        "NumPy's `x.sum()` reads the same memory once. Medians of all timed calls; data loading is not timed. Ratios "
+        "are peer / xent (above 1: xent is faster)."
+    )
+    doc.say()
+    if not all((arguments.data / f"labels-{k}-{rows}.npy").exists() for k in IN_MEMORY_CLASSES):
+        worker("arrays", arguments.data, rows)
+    table = []
+    for k in IN_MEMORY_CLASSES:
+        data, labels = (arguments.data / f"{what}-{k}-{rows}.npy" for what in ("data", "labels"))
+
+        def own(data=data, labels=labels):
+            result = measure([str(arguments.bench), "in-memory", str(data), str(labels)])
+            result["cases"] = [json.loads(line) for line in result["text"].splitlines() if line.strip()]
+            return result
+
+        runners = {
+            "xent": own,
+            "scikit-learn": lambda data=data, labels=labels: worker("sklearn", data, labels),
+            "read": lambda data=data, labels=labels: worker("read", data, labels),
+        }
+        results, reasons = alternate(runners, arguments.repeat)
+        for name, reason in reasons.items():
+            doc.say(f"{name}, {k} classes: not run: {reason}")
+        peers = {}
+        for name, what in (("scikit-learn", "scikit-learn log_loss"), ("read", "NumPy x.sum()")):
+            if results[name]:
+                peers[name] = statistics.median(s for r in results[name] for s in r["seconds"])
+                table.append([f"{k} classes: {what}", f"{peers[name] / rows * 1e9:.2f}", "", ""])
+        cases = {}
+        for result in results["xent"]:
+            for case in result["cases"]:
+                cases.setdefault(case["case"], []).extend(case["seconds"])
+        for case, times in cases.items():
+            t = statistics.median(times)
+            row = [f"{k} classes: xent, {case}", f"{t / rows * 1e9:.2f}"]
+            row += [f"{peers[name] / t:.2f}" if name in peers else "" for name in ("scikit-learn", "read")]
+            table.append(row)
+    doc.table(["", "ns per row", "scikit-learn / xent", "x.sum() / xent"], table)
+
+
+def part_file(doc, arguments, path, rows, peers):
+    """One file by xent and its peers, for each number of threads."""
+    make(path, rows)
+    size = path.stat().st_size / 1e6
+    doc.say(
+        f"{rows:,} rows x 3 classes, {size:,.0f} MB, a text label and three f64 columns. xent computes all its scores with "
+        "standard errors and checks every row; the peers compute the log loss only and check nothing. Medians of "
+        f"{arguments.repeat} runs, taking turns. Ratios are peer / xent (above 1: xent is faster)."
+    )
+    doc.say()
+    table, values = [], {}
+    for threads in arguments.threads:
+        try:
+            xent(arguments.xent, path, threads)
+        except NotRun as reason:
+            doc.say(f"xent: not run: {reason}")
+            doc.say()
+            doc.failed = True
+            return
+        runners = {"xent": lambda threads=threads: xent(arguments.xent, path, threads)}
+        for peer in peers:
+            if peer != "pandas":
+                runners[peer] = lambda peer=peer, threads=threads: worker(peer, path.resolve(), threads)
+        results, reasons = alternate(runners, arguments.repeat)
+        if "pandas" in peers and threads == arguments.threads[0]:
+            once, why = alternate({"pandas": lambda: worker("pandas", path.resolve(), threads)}, 1)
+            results |= once
+            reasons |= why
+        own = median(results["xent"], "wall") if results["xent"] else math.nan
+        for name, found in results.items():
+            label = {"pandas": "pandas + scikit-learn (once)"}.get(name, name)
+            if not found:
+                table.append([label, str(threads), *[""] * 6, f"not run: {reasons.get(name)}"])
+                continue
+            values[name, threads] = found[-1]["value"]
+            whole = median(found, "wall")
+            row = [label, "as it likes" if name == "pandas" else str(threads), seconds(whole)]
+            if name == "xent":
+                row += ["", f"{median(found, 'cpu'):.2f}", f"{max(r['mb'] for r in found):.0f}", "", "",
+                        f"{rows / whole / 1e6:.1f} million rows/s"]
+            else:
+                inside = statistics.median(s for r in found for s in r["seconds"])
+                row += [seconds(inside), f"{median(found, 'cpu'):.2f}", f"{max(r['mb'] for r in found):.0f}",
+                        f"{whole / own:.2f}", f"{inside / own:.2f}", found[-1]["version"]]
+            table.append(row)
+    doc.table(["", "threads", "whole", "inside", "CPU s", "peak MB", "whole / xent", "inside / xent", ""], table)
+    reference = next((v for (name, _), v in values.items() if name == "xent"), None)
+    for (name, threads), value in values.items():
+        if reference is not None and not abs(value - reference) <= REL_SAME * abs(reference):
+            doc.say(f"**{name} ({threads} threads) finds another log loss: {value!r}, xent {reference!r}.**")
+            doc.failed = True
+    doc.say(f"All find the log loss {reference!r} (relative {REL_SAME:g})." if not doc.failed else "")
+    doc.say()
+
+
+def part_linear(doc, arguments):
+    doc.say("## Memory and time against rows")
+    doc.say()
+    threads = arguments.threads[0]
+    table = []
+    for kind, largest in (("parquet", arguments.rows_parquet), ("csv", arguments.rows_csv)):
+        for rows in sorted({max(1, largest // 20), max(1, largest // 4), largest}):
+            path = arguments.data / f"rows-{rows}.{kind}"
+            make(path, rows)
+            try:
+                xent(arguments.xent, path, threads)
+                found = [xent(arguments.xent, path, threads) for _ in range(arguments.repeat)]
+            except NotRun as reason:
+                table.append([kind, f"{rows:,}", f"not run: {reason}", "", ""])
+                doc.failed = True
+                continue
+            whole = median(found, "wall")
+            table.append([kind, f"{rows:,}", seconds(whole), f"{whole / rows * 1e9:.1f}", f"{max(r['mb'] for r in found):.0f}"])
+    doc.table(["file", "rows", f"whole, {threads} threads", "ns per row", "peak MB"], table)
+
+
+def part_latency(doc, arguments):
+    doc.say("## Three rows")
+    doc.say()
+    path = arguments.data / "three.csv"
+    path.write_text("other,republican,democrat,party\n0.3,0.3,0.4,democrat\n0.3,0.4,0.3,republican\n0.1,0.2,0.7,other\n")
+    try:
+        measure([str(arguments.xent), "score", str(path)])
+        times = sorted(measure([str(arguments.xent), "score", str(path)])["wall"] for _ in range(LATENCY_RUNS))
+    except NotRun as reason:
+        doc.say(f"Not run: {reason}")
+        doc.failed = True
+        return
+    doc.say(
+        f"`xent score` of three rows, from start to exit, {LATENCY_RUNS} runs: median {times[len(times) // 2] * 1e3:.1f} ms, "
+        f"slowest {times[-1] * 1e3:.1f} ms."
+    )
+    doc.say()
+
+
+def make(path, rows):
+    if not path.exists():
+        print(f"writing {path.name} ...", file=sys.stderr, flush=True)
+        worker("table", path, rows)
+
+
+def machine():
+    model = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+        memory = f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+    except OSError:
+        memory = ""
+    return f"{model}, {os.cpu_count()} cores{memory}, {platform.system()}"
+
+
+def main():
+    if len(sys.argv) > 2 and sys.argv[1] == "--worker":
+        print(json.dumps(WORKERS[sys.argv[2]](*(int(a) if a.isdigit() and sys.argv[2] == "arrays" else a for a in sys.argv[3:]))))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--xent", type=Path, required=True, help="the xent binary")
+    parser.add_argument("--bench", type=Path, help="the binary that times xent in memory")
+    parser.add_argument("--rows-parquet", type=int, default=20_000_000)
+    parser.add_argument("--rows-csv", type=int, default=5_000_000)
+    parser.add_argument("--rows-memory", type=int, default=IN_MEMORY_ROWS)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--threads", default="2,1", help="numbers of threads to measure files with (default 2,1)")
+    parser.add_argument("--data", type=Path, default=Path("target/bench"), help="where generated files are kept")
+    parser.add_argument("--out", type=Path, help="write the report here too")
+    parser.add_argument("--only", default="memory,parquet,csv,linear,latency", help="the parts to run")
+    arguments = parser.parse_args()
+    arguments.threads = [int(t) for t in arguments.threads.split(",")]
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    for binary in (arguments.xent, arguments.bench):
+        if binary is not None and not binary.is_file():
+            parser.error(f"no such file: {binary}")
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.touch()
+    parts = arguments.only.split(",")
+    doc = Document()
+    doc.say("# Scoring: xent and its peers")
+    doc.say()
+    doc.say(f"Written by `tools/bench_scoring.py` on {datetime.date.today().isoformat()}. Machine: {machine()}. ")
+    version = measure([str(arguments.xent), "--version"])["text"].strip()
+    doc.say(f"{version}, Python {platform.python_version()}; the peers' versions are pinned in `tools/requirements-bench.txt`.")
+    doc.say()
+    method = __doc__.split("Method\n", 1)[1].split("\n\n", 1)[0]
+    doc.say(" ".join(method.split()))
+    doc.say()
+    if "memory" in parts:
+        part_in_memory(doc, arguments)
+    if "parquet" in parts:
+        doc.say("## Parquet")
+        doc.say()
+        path = arguments.data / f"rows-{arguments.rows_parquet}.parquet"
+        part_file(doc, arguments, path, arguments.rows_parquet, ["duckdb", "polars", "pandas"])
+    if "csv" in parts:
+        doc.say("## CSV")
+        doc.say()
+        part_file(doc, arguments, arguments.data / f"rows-{arguments.rows_csv}.csv", arguments.rows_csv, ["duckdb", "polars"])
+    if "linear" in parts:
+        part_linear(doc, arguments)
+    if "latency" in parts:
+        part_latency(doc, arguments)
+    if arguments.out:
+        arguments.out.write_text("\n".join(doc.lines).rstrip() + "\n", encoding="utf-8")
+    return 1 if doc.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

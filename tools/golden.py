@@ -1,0 +1,338 @@
+"""Writes the golden values of tests/golden/ by 50-digit arithmetic (mpmath) and exact rationals.
+
+    python tools/golden.py            # writes ln.json, special.json, information.json
+    python tools/golden.py --check    # recomputes them and compares; writes nothing
+
+Floats are hexadecimal strings (`float.hex`), or "inf", "-inf". Every argument is an f64 taken at its exact value, and
+every result is rounded once to the nearest f64, ties to even, subnormals included. Each transcendental result is computed at 50 and
+again at 80 digits and must round to the same f64.
+
+ln.json           points: [x, ln x]
+special.json      student_t_p          [t, df, P(|T| >= |t|)]
+                  student_t_quantile   [probability, df, quantile]
+                  binomial_p           [k, n, two-sided p of k successes in n at probability 1/2]
+                  normal_cdf           [z, P(Z <= z)]
+                  normal_quantile      [probability, quantile]
+                  ln_gamma             [x, ln gamma(x)]
+                  incomplete_beta      [a, b, x, I_x(a, b)]
+information.json  cases of distributions p and q over the same classes, in nats: entropy = H(p), cross_entropy = H(p, q),
+                  kl = D(p||q), kl_back = D(q||p), js = (D(p||m) + D(q||m)) / 2 with m = (p + q) / 2. 0 ln 0 = 0.
+                  `exact` says whether p and q each sum to exactly 1; where not, kl is the plain sum of p ln(p/q), which
+                  differs from the sum of p (r - ln(1 + r)), r = (q - p) / p, by sum(q) - sum(p).
+"""
+
+import argparse
+import json
+import math
+import random
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import mpmath
+import scipy.special
+from mpmath import mp, mpf
+
+SEED = 50
+DIGITS = (50, 80)
+FOLDER = Path(__file__).resolve().parent.parent / "tests" / "golden"
+
+
+def nearest(value):
+    """Returns an mpf or Fraction rounded to the nearest f64, ties to even, subnormals included."""
+    if isinstance(value, mpf):
+        if mpmath.isinf(value):
+            return math.inf if value > 0 else -math.inf
+        sign, man, exp, _ = value._mpf_
+        value = Fraction(int(man)) * (Fraction(2) ** int(exp))
+        value = -value if sign else value
+    try:
+        return value.numerator / value.denominator
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def text(x):
+    return x.hex() if math.isfinite(x) else ("inf" if x > 0 else "-inf")
+
+
+def twice(compute):
+    """Returns `compute()` rounded to f64, having seen it agree at both precisions."""
+    results = []
+    for digits in DIGITS:
+        with mp.workdps(digits + 15):
+            results.append(nearest(mpf(compute())))
+    if results[0] != results[1]:
+        raise AssertionError(f"{DIGITS[0]} and {DIGITS[1]} digits round differently: {results}")
+    return results[0]
+
+
+# ln
+
+
+def ln_points():
+    rng = random.Random(SEED)
+    tiny, small, largest = 5e-324, sys.float_info.min, sys.float_info.max
+    x = [tiny, 2 * tiny, 3 * tiny, small - tiny, small, small + tiny, largest, 1e-300, 1e-16, 0.1, 0.5, 0.7, math.e, 10.0]
+    x += [math.sqrt(0.5), math.sqrt(2.0), math.nextafter(math.sqrt(0.5), 0), math.nextafter(math.sqrt(2.0), 2)]
+    x += [i / 100 for i in range(1, 100)]
+    x += [2.0**k for k in range(-1074, 1024, 14)]
+    x += [math.nextafter(2.0**k, 0) for k in range(-1022, 1024, 31)]
+    x += [1 - 2.0**-k for k in range(1, 54)] + [1 + 2.0**-k for k in range(1, 53)]
+    x += [1 - k * 2.0**-53 for k in range(1, 40)] + [1 + k * 2.0**-52 for k in range(1, 40)]
+    x += [rng.randint(1, 2**52 - 1) * tiny for _ in range(60)]
+    x += [rng.randint(1, 2**20) * tiny for _ in range(60)]
+    x += [math.exp(rng.uniform(-30, -1e-3)) for _ in range(200)]
+    x += [1 + rng.uniform(-1, 1) * 2.0 ** -rng.randint(1, 50) for _ in range(300)]
+    x += [rng.uniform(1, 2) * 2.0 ** rng.randint(-1022, 1022) for _ in range(200)]
+    x = list(dict.fromkeys(x))
+    while len(x) < 2000:  # probabilities
+        x.append(1 - rng.random())
+    return x
+
+
+def ln_file():
+    points = ln_points()
+    assert len(points) == 2000 and all(v > 0 for v in points)
+    return {"points": [[text(v), text(twice(lambda v=v: mpmath.log(mpf(v))))] for v in points]}
+
+
+# special functions
+
+
+def incomplete_beta(a, b, x, complement):
+    """Returns I_x(a, b), `complement` being 1 - x, by the continued fraction (modified Lentz).
+
+    mpmath's own betainc gives the same (`agree_with_mpmath` compares them where it is quick); this one stays quick
+    for large a and b.
+    """
+    if x == 0 or complement == 0:
+        return mpf(0 if x == 0 else 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - incomplete_beta(b, a, complement, x)
+    front = a * mpmath.log(x) + b * mpmath.log(complement)
+    front += mpmath.loggamma(a + b) - mpmath.loggamma(a) - mpmath.loggamma(b)
+    c = mpf(1)
+    d = 1 / (1 - (a + b) * x / (a + 1))
+    fraction = d
+    for m in range(1, 10**6):
+        for numerator in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / (1 + numerator * d)
+            c = 1 + numerator / c
+            fraction *= c * d
+        if abs(c * d - 1) < mp.eps * 2**16:  # 15 digits are to spare
+            return mpmath.exp(front) * fraction / a
+    raise AssertionError("no convergence")
+
+
+def student_t_upper(t, df):
+    """Returns P(|T| >= |t|) = I_{df/(df+t^2)}(df/2, 1/2)."""
+    t, df = mpf(t), mpf(df)
+    return incomplete_beta(df / 2, mpf(1) / 2, df / (df + t * t), t * t / (df + t * t))
+
+
+def student_t_quantile(probability, df):
+    """Solves the logarithm of the tail for its argument by the secant method, from scipy's f64 answer."""
+    start = abs(float(scipy.special.stdtrit(df, probability)))
+    probability, df = mpf(probability), mpf(df)
+    if probability == mpf(1) / 2:
+        return mpf(0)
+    tail = min(probability, 1 - probability)
+    points = (mpf(start), mpf(start) * (1 + mpf(10) ** -8))
+    root = mpmath.findroot(lambda t: mpmath.log(student_t_upper(t, df) / 2 / tail), points, solver="secant", maxsteps=60)
+    return root if probability > mpf(1) / 2 else -root
+
+
+def normal_quantile(probability):
+    probability = mpf(probability)
+    if probability == mpf(1) / 2:
+        return mpf(0)
+    tail = min(probability, 1 - probability)
+    start = mpmath.sqrt(-2 * mpmath.log(tail)) if tail < mpf("0.1") else mpf(1)
+    root = mpmath.findroot(lambda z: mpmath.log(mpmath.erfc(z / mpmath.sqrt(2)) / 2 / tail), start)
+    return root if probability > mpf(1) / 2 else -root
+
+
+def binomial_p(k, n):
+    """Returns min(1, 2 P(K <= min(k, n - k))), exactly."""
+    tail = sum(math.comb(n, i) for i in range(min(k, n - k) + 1))
+    return min(Fraction(1), Fraction(2 * tail, 2**n))
+
+
+def agree_with_mpmath():
+    """Compares `incomplete_beta` with mpmath's own on small arguments."""
+    with mp.workdps(DIGITS[0]):
+        for a, b, x in ((0.5, 0.5, 0.3), (2.5, 0.5, 0.9), (5.0, 7.25, 0.01), (15.0, 0.5, 0.6), (10.0, 3.0, 0.999)):
+            a, b, x = mpf(a), mpf(b), mpf(x)
+            own, theirs = incomplete_beta(a, b, x, 1 - x), mpmath.betainc(a, b, 0, x, regularized=True)
+            assert abs(own / theirs - 1) < mpf(10) ** -45, (a, b, x)
+
+
+def special_file():
+    agree_with_mpmath()
+    rng = random.Random(SEED + 1)
+    degrees = [1, 2, 3, 4, 5, 8, 10, 29, 30, 31, 99, 100, 943, 1000, 12345, 10**5, 10**6]
+    t_points = [(t, df) for df in degrees for t in (0.0, 1e-12, 0.001, 0.1, 0.5, 1.0, 1.96, 2.5, 5.0, 10.0, 37.5)]
+    t_points += [(t, df) for df in (1, 2, 5, 30, 943) for t in (100.0, 1e4, 1e8, -2.0)]
+    t_points += [(rng.uniform(0, 8), rng.randint(1, 5000)) for _ in range(100)]
+    probabilities = [1e-12, 0.0005, 0.005, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9995, 1 - 1e-9]
+    binomials = [(k, n) for n in range(0, 13) for k in range(n + 1)]
+    binomials += [(k, 95) for k in (0, 1, 20, 42, 47, 48, 53, 95)]
+    binomials += [(k, 1000) for k in (0, 100, 400, 450, 490, 499, 500, 501, 600, 1000)]
+    binomials += [(k, 10**5) for k in (49_000, 49_500, 49_900, 49_999, 50_000, 50_300)]
+    zs = [0.0, 1e-10, 0.1, 0.5, 1.0, 1.959963984540054, 2.5, 4.0, 6.0, 8.3, 10.0, 20.0, 37.0, 38.4]
+    zs += [-z for z in zs[1:]] + [rng.uniform(-6, 6) for _ in range(60)]
+    quantiles = [1e-300, 1e-100, 1e-20, 1e-10, 1e-6, 0.001, 0.01, 0.02425, *probabilities, *(1 - rng.random() for _ in range(60))]
+    gammas = [1e-300, 1e-10, 0.001, 0.1, 0.25, 0.5, 0.75, 0.999, 1.0, 1.0000001, 1.25, 1.4616321449683623, 1.5, 1.9999999, 2.0]
+    gammas += [2.5, 3.0, 4.5, 7.0, 10.0, 14.5, 15.0, 100.0, 170.5, 171.0, 471.5, 1000.0, 1e5, 1e8, 1e15, 1e100, 1e300]
+    gammas += [k / 2 for k in range(1, 60)] + [math.exp(rng.uniform(-5, 15)) for _ in range(60)]
+    betas = [(a, b, x) for a in (0.5, 1.0, 2.5, 10.0, 471.5, 5000.0) for b in (0.5, 1.0, 3.0, 50.0, 5000.0)
+             for x in (0.0, 1e-10, 0.01, 0.3, 0.5, 0.9, 0.999, 1.0)]
+    betas += [(rng.uniform(0.1, 50), rng.uniform(0.1, 50), rng.random()) for _ in range(100)]
+
+    def rows(points, function):
+        return [[*(v if isinstance(v, int) else text(v) for v in point), text(function(*point))] for point in points]
+
+    def beta(a, b, x):
+        return twice(lambda: incomplete_beta(mpf(a), mpf(b), mpf(x), 1 - mpf(x)))
+
+    return {
+        "student_t_p": rows(dict.fromkeys(t_points), lambda t, df: twice(lambda: student_t_upper(t, df))),
+        "student_t_quantile": rows(
+            [(p, df) for df in degrees for p in probabilities], lambda p, df: twice(lambda: student_t_quantile(p, df))
+        ),
+        "binomial_p": rows(dict.fromkeys(binomials), lambda k, n: nearest(binomial_p(k, n))),
+        "normal_cdf": rows(
+            [(z,) for z in dict.fromkeys(zs)], lambda z: twice(lambda: mpmath.erfc(-mpf(z) / mpmath.sqrt(2)) / 2)
+        ),
+        "normal_quantile": rows([(p,) for p in dict.fromkeys(quantiles)], lambda p: twice(lambda: normal_quantile(p))),
+        "ln_gamma": rows([(x,) for x in dict.fromkeys(gammas)], lambda x: twice(lambda: mpmath.loggamma(mpf(x)))),
+        "incomplete_beta": rows(dict.fromkeys(betas), beta),
+    }
+
+
+# information
+
+
+def entropy(p):
+    return mpmath.fsum(-a * mpmath.log(a) for a in p if a > 0)
+
+
+def cross_entropy(p, q):
+    return mpmath.fsum(mpmath.inf if b == 0 else -a * mpmath.log(b) for a, b in zip(p, q, strict=True) if a > 0)
+
+
+def kl(p, q):
+    return mpmath.fsum(mpmath.inf if b == 0 else a * mpmath.log(a / b) for a, b in zip(p, q, strict=True) if a > 0)
+
+
+def js(p, q):
+    m = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
+    return (kl(p, m) + kl(q, m)) / 2
+
+
+def distributions():
+    """Yields (name, p, q)."""
+    rng = random.Random(SEED + 2)
+    whole = 2**52
+
+    def drawn(k, zeros=0.0, spread=1.0):
+        raw = [0.0 if rng.random() < zeros else math.exp(spread * rng.gauss(0, 1)) for _ in range(k)]
+        raw = raw if any(raw) else [1.0] * k
+        counts = [int(v / math.fsum(raw) * whole) for v in raw]
+        counts[counts.index(max(counts))] += whole - sum(counts)
+        return [c / whole for c in counts]  # sums to exactly 1
+
+    def moved(p, ulps):
+        counts = [int(v * whole) for v in p]
+        for _ in range(len(p)):
+            i, j = rng.randrange(len(p)), rng.randrange(len(p))
+            step = min(ulps, counts[i])
+            counts[i] -= step
+            counts[j] += step
+        return [c / whole for c in counts]
+
+    yield "lecture: KL of (0.75, 0.25) from (0.5, 0.5)", [0.75, 0.25], [0.5, 0.5]
+    yield "lecture: one exam passed in ten", [0.9, 0.1], [0.9, 0.1]
+    yield "lecture: cat, dog, horse", [0.0, 1.0, 0.0], [0.2, 0.7, 0.1]
+    yield "a certain event", [1.0], [1.0]
+    yield "a certain event, three classes", [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]
+    yield "what happens was held impossible", [0.5, 0.5], [1.0, 0.0]
+    yield "disjoint", [1.0, 0.0], [0.0, 1.0]
+    yield "uniform", [0.25] * 4, [0.25] * 4
+    yield "against uniform", [0.5, 0.25, 0.125, 0.125], [0.25] * 4
+    yield "nearly certain", [1 - 2.0**-52, 2.0**-52], [0.5, 0.5]
+    yield "two nearly certain", [1 - 2.0**-52, 2.0**-52], [1 - 2.0**-51, 2.0**-51]
+    for i in range(60):
+        k = rng.choice([2, 2, 3, 3, 5, 10])
+        yield f"drawn {i}", drawn(k), drawn(k)
+    for i in range(20):
+        k = rng.choice([3, 5, 10])
+        yield f"peaked {i}", drawn(k, spread=6), drawn(k, spread=6)
+    for i in range(20):
+        k = rng.choice([3, 5, 10])
+        yield f"with zeros {i}", drawn(k, zeros=0.4), drawn(k, zeros=0.1 if i % 2 else 0)
+    for i in range(20):
+        p = drawn(rng.choice([2, 3, 5]))
+        yield f"nearly equal {i}", p, moved(p, 2 ** rng.randint(0, 40))
+    for i in range(4):
+        yield f"fifty classes {i}", drawn(50), drawn(50)
+    for i in range(12):  # as a person would type them: decimals that sum to 1 only nearly
+        k = rng.choice([2, 3, 4])
+        def typed():
+            cuts = sorted(rng.sample(range(1, 100), k - 1))
+            return [(b - a) / 100 for a, b in zip([0, *cuts], [*cuts, 100], strict=True)]
+        yield f"two decimals {i}", typed(), typed()
+
+
+def information_file():
+    cases = []
+    for name, p, q in distributions():
+        def of(function, *arguments):
+            return text(twice(lambda: function(*([mpf(v) for v in a] for a in arguments))))
+        exact = sum(map(Fraction, p)) == 1 and sum(map(Fraction, q)) == 1
+        cases.append({
+            "name": name, "exact": exact, "p": [text(v) for v in p], "q": [text(v) for v in q],
+            "entropy": of(entropy, p), "cross_entropy": of(cross_entropy, p, q),
+            "kl": of(kl, p, q), "kl_back": of(kl, q, p), "js": of(js, p, q),
+        })
+    return {"cases": cases}
+
+
+def render(content):
+    """Returns JSON with one point or case a line."""
+    parts = []
+    for key, rows in content.items():
+        lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+        parts.append(f"{json.dumps(key)}: [\n{lines}\n]")
+    about = json.dumps("Written by tools/golden.py, which says what each key means.")
+    return '{\n"about": ' + about + ",\n" + ",\n".join(parts) + "\n}\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare with the files that are there; write nothing")
+    arguments = parser.parse_args()
+    failed = False
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, build in (("ln.json", ln_file), ("information.json", information_file), ("special.json", special_file)):
+        content = build()
+        result = render(content)
+        json.loads(result)
+        size = ", ".join(f"{len(rows)} {key}" for key, rows in content.items())
+        path = FOLDER / name
+        if arguments.check:
+            same = path.read_text(encoding="utf-8") == result
+            failed |= not same
+            print(f"{name}: {'the same' if same else 'DIFFERS'}; {size}")
+        else:
+            path.write_text(result, encoding="utf-8", newline="\n")
+            print(f"{name}: {len(result)} bytes; {size}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
