@@ -1,2 +1,151 @@
-//! placeholder
-fn main() {}
+//! The project's chores, one command each: `cargo xtask test`, `cargo xtask bench scoring`,
+//! `cargo xtask golden`.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask <chore>
+
+  test              everything that must pass: format, lints, tests, docs, README, oracles
+  bench scoring     the scoring benchmark against its peers, written to docs/bench-scoring.md
+  golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match args[..] {
+        ["test"] => test(),
+        ["bench", "scoring", ref rest @ ..] => bench_scoring(rest),
+        ["golden"] => golden(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: the folder above this crate.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command, its output passed through.
+fn run(what: &str, command: &mut Command) -> Result<()> {
+    println!("\n=== {what}");
+    let start = Instant::now();
+    let status = command.status().with_context(|| format!("{what}: cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{what} failed ({status})");
+    }
+    println!("=== {what}: {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn test() -> Result<()> {
+    let start = Instant::now();
+    run("format", cargo().args(["fmt", "--all", "--check"]))?;
+    run(
+        "lints",
+        cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+    )?;
+    run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
+    run(
+        "documentation",
+        cargo()
+            .args(["doc", "--workspace", "--no-deps", "--quiet"])
+            .env("RUSTDOCFLAGS", "--deny warnings"),
+    )?;
+    run("release build", cargo().args(["build", "--release", "--quiet"]))?;
+    let python = venv("test")?;
+    run(
+        "oracles: scikit-learn, SciPy, statsmodels, exact rationals",
+        Command::new(&python)
+            .current_dir(root())
+            .arg("tools/oracle.py")
+            .arg("--xent")
+            .arg(target().join("release").join("xent")),
+    )?;
+    println!("\nall passed in {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn bench_scoring(rest: &[&str]) -> Result<()> {
+    run("release build", cargo().args(["build", "--release", "-p", "xent-cli", "-p", "xent-bench"]))?;
+    let python = venv("bench")?;
+    let release = target().join("release");
+    run(
+        "scoring benchmark",
+        Command::new(&python)
+            .current_dir(root())
+            .arg("tools/bench_scoring.py")
+            .args(["--xent".as_ref(), release.join("xent").as_os_str()])
+            .args(["--bench".as_ref(), release.join("xent-bench").as_os_str()])
+            .args(["--data".as_ref(), target().join("bench").as_os_str()])
+            .args(["--out", "docs/bench-scoring.md"])
+            .args(rest),
+    )
+}
+
+fn golden() -> Result<()> {
+    let python = venv("test")?;
+    for script in ["tools/golden.py", "tools/fsum.py"] {
+        run(script, Command::new(&python).current_dir(root()).arg(script))?;
+    }
+    Ok(())
+}
+
+/// A Python environment with `tools/requirements-<kind>.txt`, made when missing or out of date.
+fn venv(kind: &str) -> Result<PathBuf> {
+    let requirements = root().join("tools").join(format!("requirements-{kind}.txt"));
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let dir = target().join(format!("venv-{kind}"));
+    let bin = dir.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let python = bin.join("python");
+    let stamp = dir.join("requirements-installed.txt");
+    if python.exists() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    fs::create_dir_all(target())?;
+    let base = env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    run(
+        &format!("Python environment for {kind}"),
+        Command::new(&base).args(["-m", "venv", "--clear"]).arg(&dir),
+    )
+    .with_context(|| {
+        format!("{base} cannot make an environment: Python 3.11 or newer with its venv module is needed (on Debian: apt-get install python3-venv)")
+    })?;
+    run(
+        &format!("Python packages for {kind}"),
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(&requirements),
+    )?;
+    fs::write(stamp, wanted)?;
+    Ok(python)
+}

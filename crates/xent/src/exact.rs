@@ -19,7 +19,7 @@
 //! Products are added exactly too, as the rounded product and its error, which is what makes the
 //! variance of a million nearly equal losses come out right without a second pass.
 //!
-//! Advice for whoever changes a digit's place: `LIMIT`, the floors and `FLUSH` follow from it, and
+//! Advice for whoever changes a digit's place: `LIMIT`, the floors and `PART` follow from it, and
 //! the tests compare against rational arithmetic at every magnitude.
 
 use std::collections::BTreeMap;
@@ -45,15 +45,19 @@ const LIMIT: f64 = pow2(31);
 const FLOOR_SUM: f64 = pow2(-223);
 /// A product below this may have an error term under the fourth digit, where the lanes end.
 const FLOOR_LANES: f64 = pow2(-68);
-/// The same for a single value in the lanes.
+/// A single value below this may have bits under the fourth digit.
 const FLOOR_LANES_SUM: f64 = pow2(-121);
+/// A single value of at least this fits two digits.
+const FLOOR_TWO: f64 = pow2(-19);
+/// A product of at least this fits six digits with its error.
+const FLOOR_PRODUCT: f64 = pow2(-170);
 /// Factors whose product and error are both far from under- and overflow.
 const FACTOR: std::ops::Range<f64> = pow2(-400)..pow2(400);
 /// Lanes worked on at a time.
 const LANES: usize = 8;
-/// Blocks after which the 64-bit lanes are emptied: a digit is below 2^51 and a block adds at most
-/// two of them to each lane.
-const FLUSH: usize = 1024;
+/// Values looked at together to choose the digits they need: their lanes do not overflow, and their
+/// products fit a first-level cache.
+const PART: usize = 512;
 
 /// 2^e for a normal exponent, in constants.
 const fn pow2(e: i32) -> f64 {
@@ -126,6 +130,43 @@ pub(crate) fn two_product(a: f64, b: f64) -> (f64, f64) {
     let (a1, b1) = (ta - (ta - a), tb - (tb - b));
     let (a2, b2) = (a - a1, b - b1);
     (p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2)
+}
+
+/// Bits of the smallest nonzero and of the largest magnitude; a NaN is larger than every number.
+#[inline(always)]
+fn range(values: &[f64]) -> (u64, u64) {
+    let (mut low, mut high) = (u64::MAX, 0);
+    for x in values {
+        let bits = x.to_bits() & (u64::MAX >> 1);
+        // Zero wraps around to the largest: it has no lowest bit.
+        low = low.min(bits.wrapping_sub(1));
+        high = high.max(bits);
+    }
+    (low.saturating_add(1), high)
+}
+
+/// Adds the digits `FROM..TO` of eight values to the lanes; each step a loop of its own, so that it
+/// becomes one instruction.
+#[inline(always)]
+fn split_lanes<const FROM: usize, const TO: usize>(
+    lanes: &mut [[i64; LANES]; DIGITS],
+    values: &[f64; LANES],
+) {
+    let mut r = *values;
+    for d in FROM..TO {
+        let mut t = [0.0; LANES];
+        for l in 0..LANES {
+            t[l] = r[l] * SCALE[d] + MAGIC;
+        }
+        for l in 0..LANES {
+            lanes[d][l] = lanes[d][l].wrapping_add((t[l].to_bits() as i64).wrapping_sub(MAGIC_BITS));
+        }
+        if d + 1 < TO {
+            for l in 0..LANES {
+                r[l] -= (t[l] - MAGIC) * UNIT[d];
+            }
+        }
+    }
 }
 
 /// Splits the remainder `r` at digit `D`: returns the digit's integer and what is left.
@@ -270,44 +311,28 @@ impl ExactSum {
     /// Body of [`add_slice`](Self::add_slice), compiled once per instruction level.
     #[inline(always)]
     pub(crate) fn add_slice_body(&mut self, values: &[f64]) {
-        let (blocks, tail) = values.as_chunks::<LANES>();
-        for group in blocks.chunks(FLUSH) {
-            let mut lanes = [[0_i64; LANES]; DIGITS];
-            for block in group {
-                if !block.iter().all(|x| x.abs() < LIMIT) {
-                    for &x in block {
-                        self.add(x);
-                    }
-                    continue;
-                }
-                // Two digits hold a value exactly if its lowest bit is at least 2^-71.
-                let ordinary = block.iter().all(|x| x.abs() >= pow2(-19) || *x == 0.0);
-                if ordinary {
-                    for l in 0..LANES {
-                        let (d0, r) = split::<0>(block[l]);
-                        let (d1, _) = split::<1>(r);
-                        lanes[0][l] += d0;
-                        lanes[1][l] += d1;
-                    }
-                } else if block.iter().all(|x| x.abs() >= FLOOR_LANES_SUM || *x == 0.0) {
-                    for l in 0..LANES {
-                        let (d0, r) = split::<0>(block[l]);
-                        let (d1, r) = split::<1>(r);
-                        let (d2, r) = split::<2>(r);
-                        let (d3, _) = split::<3>(r);
-                        lanes[0][l] += d0;
-                        lanes[1][l] += d1;
-                        lanes[2][l] += d2;
-                        lanes[3][l] += d3;
-                    }
-                } else {
-                    for &x in block {
-                        self.add(x);
-                    }
-                }
+        for part in values.chunks(PART) {
+            let (low, high) = range(part);
+            // The fewer digits a part needs, the cheaper it is.
+            if high >= LIMIT.to_bits() || low < FLOOR_LANES_SUM.to_bits() {
+                part.iter().for_each(|&x| self.add(x));
+            } else if low >= FLOOR_TWO.to_bits() {
+                self.add_lanes::<2>(part);
+            } else {
+                self.add_lanes::<4>(part);
             }
-            self.empty(&lanes);
         }
+    }
+
+    /// Adds values that fit the first `N` digits.
+    #[inline(always)]
+    fn add_lanes<const N: usize>(&mut self, values: &[f64]) {
+        let (blocks, tail) = values.as_chunks::<LANES>();
+        let mut lanes = [[0_i64; LANES]; DIGITS];
+        for block in blocks {
+            split_lanes::<0, N>(&mut lanes, block);
+        }
+        self.empty(&lanes);
         for &x in tail {
             self.add(x);
         }
@@ -316,54 +341,53 @@ impl ExactSum {
     /// Body of [`add_products`](Self::add_products), compiled once per instruction level.
     #[inline(always)]
     pub(crate) fn add_products_body(&mut self, a: &[f64], b: &[f64]) {
-        let (a_blocks, a_tail) = a.as_chunks::<LANES>();
-        let (b_blocks, b_tail) = b.as_chunks::<LANES>();
-        for (a_group, b_group) in a_blocks.chunks(FLUSH).zip(b_blocks.chunks(FLUSH)) {
-            let mut lanes = [[0_i64; LANES]; DIGITS];
-            for (x, y) in a_group.iter().zip(b_group) {
-                let mut p = [0.0; LANES];
-                let mut e = [0.0; LANES];
-                let mut inside = true;
-                for l in 0..LANES {
-                    (p[l], e[l]) = two_product(x[l], y[l]);
-                    let m = p[l].abs();
-                    // A zero factor is exact; a product that underflowed to zero is not.
-                    let zero = x[l] == 0.0 || y[l] == 0.0;
-                    inside &= (m >= FLOOR_LANES) | zero;
-                    inside &= (m < LIMIT) & (x[l].abs() < LIMIT) & (y[l].abs() < LIMIT);
-                }
-                if inside {
-                    for l in 0..LANES {
-                        let (d0, r) = split::<0>(p[l]);
-                        let (d1, r) = split::<1>(r);
-                        let (d2, r) = split::<2>(r);
-                        let (d3, _) = split::<3>(r);
-                        lanes[0][l] += d0;
-                        // The error is at most half an ulp of a value below 2^31: no digit 0.
-                        let (e1, r) = split::<1>(e[l]);
-                        let (e2, r) = split::<2>(r);
-                        let (e3, _) = split::<3>(r);
-                        lanes[1][l] += d1 + e1;
-                        lanes[2][l] += d2 + e2;
-                        lanes[3][l] += d3 + e3;
-                    }
-                } else {
-                    for l in 0..LANES {
-                        self.add_product(x[l], y[l]);
-                    }
-                }
+        let mut p = [0.0; PART];
+        let mut e = [0.0; PART];
+        for (a, b) in a.chunks(PART).zip(b.chunks(PART)) {
+            let n = a.len();
+            let mut underflow = 0_u64;
+            for i in 0..n {
+                (p[i], e[i]) = two_product(a[i], b[i]);
+                // A zero factor is exact; a product that underflowed to zero is not.
+                underflow |= u64::from((p[i] == 0.0) & (a[i] != 0.0) & (b[i] != 0.0));
             }
-            self.empty(&lanes);
-        }
-        for (&x, &y) in a_tail.iter().zip(b_tail) {
-            self.add_product(x, y);
+            let (low, high) = range(&p[..n]);
+            let factors = range(a).1.max(range(b).1);
+            let whole = n / LANES * LANES;
+            if underflow != 0
+                || high.max(factors) >= LIMIT.to_bits()
+                || low < FLOOR_PRODUCT.to_bits()
+            {
+                a.iter().zip(b).for_each(|(&x, &y)| self.add_product(x, y));
+                continue;
+            } else if low >= FLOOR_LANES.to_bits() {
+                self.add_product_lanes::<4>(&p[..whole], &e[..whole]);
+            } else {
+                self.add_product_lanes::<6>(&p[..whole], &e[..whole]);
+            }
+            for i in whole..n {
+                self.add_product(a[i], b[i]);
+            }
         }
     }
 
+    /// Adds products that fit the first `N` digits with their errors, which do not reach digit 0.
+    #[inline(always)]
+    fn add_product_lanes<const N: usize>(&mut self, p: &[f64], e: &[f64]) {
+        let mut lanes = [[0_i64; LANES]; DIGITS];
+        for (p, e) in p.as_chunks::<LANES>().0.iter().zip(e.as_chunks::<LANES>().0) {
+            split_lanes::<0, N>(&mut lanes, p);
+            split_lanes::<1, N>(&mut lanes, e);
+        }
+        self.empty(&lanes);
+    }
+
+    /// Adds what the lanes hold: at most `PART / LANES` blocks of two digits below 2^51, so that a
+    /// digit's eight lanes together stay below 2^62.
     #[inline(always)]
     fn empty(&mut self, lanes: &[[i64; LANES]; DIGITS]) {
         for (digit, lanes) in self.digits.iter_mut().zip(lanes) {
-            *digit += lanes.iter().map(|&x| i128::from(x)).sum::<i128>();
+            *digit += i128::from(lanes.iter().sum::<i64>());
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) fn score(
     rules: &Rules,
 ) -> Result<(), RowProblem> {
     let clean = match matrix {
-        Matrix::Columns(columns) => score_columns(out, columns, labels, &rules.top_k),
+        Matrix::Columns(columns) => score_any(out, 0, columns, labels, &rules.top_k),
         Matrix::Rows { values, width } => score_rows(out, values, width, labels, &rules.top_k),
         Matrix::Positive(p) => score_positive(out, p, labels, &rules.top_k),
     };
@@ -60,211 +60,258 @@ pub(crate) fn ln_complement(p: f64) -> f64 {
     ln(s) + correction
 }
 
-/// Where the numbers of eight rows come from.
-trait Load: Copy {
-    /// Class `c` of the rows `r .. r + 8`.
-    fn lanes(&self, c: usize, r: usize) -> [f64; LANES];
-    /// Class `c` of row `r`.
-    fn one(&self, c: usize, r: usize) -> f64;
-    fn n_classes(&self) -> usize;
-
-    /// Class `c` of the rows `r .. r + n`, the last one repeated.
-    #[inline(always)]
-    fn some(&self, c: usize, r: usize, n: usize) -> [f64; LANES] {
-        if n == LANES {
-            self.lanes(c, r)
-        } else {
-            std::array::from_fn(|l| self.one(c, r + l.min(n - 1)))
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct ByColumn<'a>(&'a [&'a [f64]]);
-
-impl Load for ByColumn<'_> {
-    #[inline(always)]
-    fn lanes(&self, c: usize, r: usize) -> [f64; LANES] {
-        let mut x = [0.0; LANES];
-        x.copy_from_slice(&self.0[c][r..r + LANES]);
-        x
-    }
-    #[inline(always)]
-    fn one(&self, c: usize, r: usize) -> f64 {
-        self.0[c][r]
-    }
-    #[inline(always)]
-    fn n_classes(&self) -> usize {
-        self.0.len()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct ByRow<'a> {
-    values: &'a [f64],
-    width: usize,
-}
-
-impl Load for ByRow<'_> {
-    #[inline(always)]
-    fn lanes(&self, c: usize, r: usize) -> [f64; LANES] {
-        let block = &self.values[r * self.width..(r + LANES) * self.width];
-        std::array::from_fn(|l| block[l * self.width + c])
-    }
-    #[inline(always)]
-    fn one(&self, c: usize, r: usize) -> f64 {
-        self.values[r * self.width + c]
-    }
-    #[inline(always)]
-    fn n_classes(&self) -> usize {
-        self.width
-    }
-}
-
 leveled! {
-    fn score_columns(out: &mut RowScores, columns: &[&[f64]], labels: &[u32], top_k: &[u32]) -> bool
+    /// Whole groups of eight rows by column; whether every number is in [0, 1] and every sum within the
+    /// note's distance of 1.
+    fn score_columns(out: &mut RowScores, at: usize, columns: &[&[f64]], labels: &[u32], top_k: &[u32]) -> bool
         => columns_body
 }
 leveled! {
-    fn score_rows(out: &mut RowScores, values: &[f64], width: usize, labels: &[u32], top_k: &[u32]) -> bool
-        => rows_body
-}
-leveled! {
+    /// Whole groups of eight rows of positive-class probabilities.
     fn score_positive(out: &mut RowScores, p: &[f64], labels: &[u32], top_k: &[u32]) -> bool
         => positive_body
 }
 
-#[inline(always)]
-fn columns_body(out: &mut RowScores, columns: &[&[f64]], labels: &[u32], top_k: &[u32]) -> bool {
-    body(out, ByColumn(columns), labels, top_k)
-}
+/// Probabilities a tile holds at most, unless eight rows alone are more: half a first-level cache.
+const TILE: usize = 2048;
 
-#[inline(always)]
-fn rows_body(
+/// Rows one after another: turned into columns tile by tile, so that there is one arithmetic.
+fn score_rows(
     out: &mut RowScores,
     values: &[f64],
     width: usize,
     labels: &[u32],
     top_k: &[u32],
 ) -> bool {
-    body(out, ByRow { values, width }, labels, top_k)
+    let height = (TILE / width.max(1)).next_multiple_of(LANES).max(LANES);
+    let mut tile = vec![0.0; height * width];
+    let mut clean = true;
+    for (i, (rows, labels)) in values.chunks(height * width).zip(labels.chunks(height)).enumerate()
+    {
+        for (r, row) in rows.chunks_exact(width).enumerate() {
+            for (c, &p) in row.iter().enumerate() {
+                tile[c * height + r] = p;
+            }
+        }
+        let columns: Vec<&[f64]> = tile.chunks(height).map(|c| &c[..labels.len()]).collect();
+        clean &= score_any(out, i * height, &columns, labels, top_k);
+    }
+    clean
 }
 
-/// Scores all rows; whether every number is in [0, 1] and every sum within the note's distance.
+/// Any number of rows: whole groups of eight, and a last group filled up with its last row.
+fn score_any(
+    out: &mut RowScores,
+    at: usize,
+    columns: &[&[f64]],
+    labels: &[u32],
+    top_k: &[u32],
+) -> bool {
+    let whole = labels.len() / LANES * LANES;
+    let mut clean = score_columns(out, at, columns, &labels[..whole], top_k);
+    let rest = labels.len() - whole;
+    if rest > 0 {
+        let last: Vec<[f64; LANES]> = columns
+            .iter()
+            .map(|column| std::array::from_fn(|l| column[whole + l.min(rest - 1)]))
+            .collect();
+        let last: Vec<&[f64]> = last.iter().map(<[f64; LANES]>::as_slice).collect();
+        let eight: [u32; LANES] = std::array::from_fn(|l| labels[whole + l.min(rest - 1)]);
+        let mut scores = RowScores::default();
+        scores.resize(LANES, top_k.len());
+        clean &= score_columns(&mut scores, 0, &last, &eight, top_k);
+        // The rows that fill up must not be counted as tied.
+        scores.notes.ties -= if scores.notes.ties > 0 { tied_beyond(&last, rest) } else { 0 };
+        put_rest(out, at + whole, &scores, rest);
+    }
+    clean
+}
+
+/// Ties among the rows of a group from `from` on.
+fn tied_beyond(columns: &[&[f64]], from: usize) -> u64 {
+    let is_tied = |l: &usize| {
+        let max = columns.iter().map(|c| c[*l]).fold(f64::NEG_INFINITY, f64::max);
+        columns.iter().filter(|c| c[*l] == max).count() > 1
+    };
+    (from..LANES).filter(is_tied).count() as u64
+}
+
+fn put_rest(out: &mut RowScores, at: usize, scores: &RowScores, n: usize) {
+    out.log_loss[at..at + n].copy_from_slice(&scores.log_loss[..n]);
+    out.squared_error[at..at + n].copy_from_slice(&scores.squared_error[..n]);
+    out.error[at..at + n].copy_from_slice(&scores.error[..n]);
+    out.predicted[at..at + n].copy_from_slice(&scores.predicted[..n]);
+    for (mine, theirs) in out.top_k.iter_mut().zip(&scores.top_k) {
+        mine[at..at + n].copy_from_slice(&theirs[..n]);
+    }
+    out.notes.ties += scores.notes.ties;
+}
+
+/// Eight numbers, and eight masks or integers beside them. Each operation is a loop of its own over
+/// the lanes, which every compiler level turns into one instruction; branches on a lane would not be.
+type Lanes = [f64; LANES];
+type Masks = [u64; LANES];
+
 #[inline(always)]
-fn body<L: Load>(out: &mut RowScores, load: L, labels: &[u32], top_k: &[u32]) -> bool {
-    let k = load.n_classes();
+fn mask(of: impl Fn(usize) -> bool) -> Masks {
+    let mut m = [0; LANES];
+    for l in 0..LANES {
+        m[l] = if of(l) { u64::MAX } else { 0 };
+    }
+    m
+}
+
+/// `a` where the mask is set, else `b`.
+#[inline(always)]
+fn select(m: &Masks, a: &Lanes, b: &Lanes) -> Lanes {
+    let mut x = [0.0; LANES];
+    for l in 0..LANES {
+        x[l] = f64::from_bits((m[l] & a[l].to_bits()) | (!m[l] & b[l].to_bits()));
+    }
+    x
+}
+
+#[inline(always)]
+fn eight(values: &[f64], r: usize) -> Lanes {
+    let mut x = [0.0; LANES];
+    x.copy_from_slice(&values[r..r + LANES]);
+    x
+}
+
+#[inline(always)]
+fn labels_of(labels: &[u32], r: usize) -> Masks {
+    let block = &labels[r..r + LANES];
+    let mut x = [0; LANES];
+    for l in 0..LANES {
+        x[l] = u64::from(block[l]);
+    }
+    x
+}
+
+#[inline(always)]
+fn columns_body(
+    out: &mut RowScores,
+    at: usize,
+    columns: &[&[f64]],
+    labels: &[u32],
+    top_k: &[u32],
+) -> bool {
     let n = labels.len();
     let mut odd = [0_u64; LANES];
-    let mut tied = 0_u64;
-    let mut r = 0;
-    while r < n {
-        let m = LANES.min(n - r);
-        let label: [f64; LANES] = std::array::from_fn(|l| f64::from(labels[r + l.min(m - 1)]));
+    let mut tied = 0;
+    let losses = &mut out.log_loss[at..at + n];
+    let squares = &mut out.squared_error[at..at + n];
+    let errors = &mut out.error[at..at + n];
+    let tops = &mut out.predicted[at..at + n];
+    for r in (0..n).step_by(LANES) {
+        let label = labels_of(labels, r);
         let mut target = [0.0; LANES];
         let mut sum = [0.0; LANES];
         let mut squared = [0.0; LANES];
         let mut max = [-1.0; LANES];
-        let mut top = [0.0; LANES];
-        let mut ties = [0.0; LANES];
-        for c in 0..k {
-            let x = load.some(c, r, m);
-            let class = c as f64;
+        let mut top = [0_u64; LANES];
+        let mut ties = [0_u64; LANES];
+        for (c, column) in columns.iter().enumerate() {
+            let p = eight(column, r);
+            let class = c as u64;
+            let hit = mask(|l| label[l] == class);
+            let above = mask(|l| p[l] > max[l]);
+            let equal = mask(|l| p[l] == max[l]);
+            let outside = mask(|l| !((p[l] >= 0.0) & (p[l] <= 1.0)));
+            target = select(&hit, &p, &target);
+            let one = select(&hit, &[1.0; LANES], &[0.0; LANES]);
+            max = select(&above, &p, &max);
             for l in 0..LANES {
-                let p = x[l];
-                odd[l] |= u64::from(!((p >= 0.0) & (p <= 1.0)));
-                sum[l] += p;
-                let hit = label[l] == class;
-                target[l] = if hit { p } else { target[l] };
-                let difference = p - if hit { 1.0 } else { 0.0 };
+                odd[l] |= outside[l];
+            }
+            for l in 0..LANES {
+                sum[l] += p[l];
+            }
+            for l in 0..LANES {
+                let difference = p[l] - one[l];
                 squared[l] += difference * difference;
-                let above = p > max[l];
-                let tie = if p == max[l] { 1.0 } else { ties[l] };
-                ties[l] = if above { 0.0 } else { tie };
-                top[l] = if above { class } else { top[l] };
-                max[l] = if above { p } else { max[l] };
+            }
+            for l in 0..LANES {
+                ties[l] = !above[l] & (ties[l] | equal[l]);
+            }
+            for l in 0..LANES {
+                top[l] = (above[l] & class) | (!above[l] & top[l]);
             }
         }
-        let mut loss = [0.0; LANES];
-        let mut error = [0.0; LANES];
+        let far = mask(|l| (sum[l] - 1.0).abs() > SUM_NOTE);
+        let miss = mask(|l| top[l] != label[l]);
+        let error = select(&miss, &[1.0; LANES], &[0.0; LANES]);
         for l in 0..LANES {
-            odd[l] |= u64::from((sum[l] - 1.0).abs() > SUM_NOTE);
-            // 0.0 - keeps a certain event's loss at +0.
-            loss[l] = 0.0 - ln(target[l]);
-            error[l] = if top[l] == label[l] { 0.0 } else { 1.0 };
+            odd[l] |= far[l];
         }
-        out.log_loss[r..r + m].copy_from_slice(&loss[..m]);
-        out.squared_error[r..r + m].copy_from_slice(&squared[..m]);
-        out.error[r..r + m].copy_from_slice(&error[..m]);
-        for l in 0..m {
-            out.predicted[r + l] = top[l] as u32;
-            tied += ties[l] as u64;
+        losses[r..r + LANES].copy_from_slice(&target);
+        squares[r..r + LANES].copy_from_slice(&squared);
+        errors[r..r + LANES].copy_from_slice(&error);
+        for (predicted, &class) in tops[r..r + LANES].iter_mut().zip(&top) {
+            *predicted = class as u32;
         }
-        if !top_k.is_empty() {
-            let mut ahead = [0_u32; LANES];
-            for c in 0..k {
-                let x = load.some(c, r, m);
-                for l in 0..LANES {
-                    let before = (x[l] == target[l]) & ((c as f64) < label[l]);
-                    ahead[l] += u32::from((x[l] > target[l]) | before);
-                }
-            }
-            put_top_k(out, top_k, r, &ahead[..m]);
+        if ties != [0; LANES] {
+            tied += ties.iter().filter(|&&t| t != 0).count() as u64;
         }
-        r += m;
     }
-    out.notes.ties = tied;
+    if !top_k.is_empty() {
+        for (r, &label) in labels.iter().enumerate() {
+            let target = losses[r];
+            let mut ahead = 0;
+            for (c, column) in columns.iter().enumerate() {
+                let before = (column[r] == target) & ((c as u32) < label);
+                ahead += u32::from((column[r] > target) | before);
+            }
+            put_top_k(&mut out.top_k, top_k, at + r, ahead);
+        }
+    }
+    for loss in losses {
+        // 0.0 - keeps a certain event's loss at +0.
+        *loss = 0.0 - ln(*loss);
+    }
+    out.notes.ties += tied;
     odd == [0; LANES]
 }
 
 #[inline(always)]
 fn positive_body(out: &mut RowScores, p: &[f64], labels: &[u32], top_k: &[u32]) -> bool {
     let n = labels.len();
-    let mut odd = [0_u64; LANES];
+    let mut odd = 0_u64;
     let mut tied = 0_u64;
-    let mut r = 0;
-    while r < n {
-        let m = LANES.min(n - r);
-        let x: [f64; LANES] = std::array::from_fn(|l| p[r + l.min(m - 1)]);
-        let label: [f64; LANES] = std::array::from_fn(|l| f64::from(labels[r + l.min(m - 1)]));
-        let mut loss = [0.0; LANES];
-        let mut squared = [0.0; LANES];
-        let mut error = [0.0; LANES];
-        for l in 0..LANES {
-            let p = x[l];
-            odd[l] |= u64::from(!((p >= 0.0) & (p <= 1.0)));
-            let positive = label[l] == 1.0;
-            // The true class has s + e exactly; its complement is what squared error sees.
-            let s = if positive { p } else { 1.0 - p };
-            let e = if positive { 0.0 } else { (1.0 - s) - p };
-            let correction = if e == 0.0 { 0.0 } else { e / s };
-            loss[l] = 0.0 - (ln(s) + correction);
-            let miss = if positive { 1.0 - p } else { p };
-            squared[l] = 2.0 * (miss * miss);
-            let top = if p > 0.5 { 1.0 } else { 0.0 };
-            error[l] = if top == label[l] { 0.0 } else { 1.0 };
+    let losses = &mut out.log_loss[..n];
+    let squares = &mut out.squared_error[..n];
+    let errors = &mut out.error[..n];
+    let tops = &mut out.predicted[..n];
+    for i in 0..n {
+        let (x, label) = (p[i], labels[i]);
+        let positive = label == 1;
+        odd |= u64::from(!((x >= 0.0) & (x <= 1.0)));
+        tied += u64::from(x == 0.5);
+        // The true class has s + e exactly; its complement is what squared error sees.
+        let rest = 1.0 - x;
+        let s = if positive { x } else { rest };
+        let e = if positive { 0.0 } else { (1.0 - rest) - x };
+        let miss = if positive { rest } else { x };
+        let quotient = e / s;
+        let correction = if e == 0.0 { 0.0 } else { quotient };
+        losses[i] = 0.0 - (ln(s) + correction);
+        squares[i] = 2.0 * (miss * miss);
+        let top = u32::from(x > 0.5);
+        tops[i] = top;
+        errors[i] = if top == label { 0.0 } else { 1.0 };
+    }
+    if !top_k.is_empty() {
+        for i in 0..n {
+            let ahead = u32::from(out.error[i] == 1.0);
+            put_top_k(&mut out.top_k, top_k, i, ahead);
         }
-        out.log_loss[r..r + m].copy_from_slice(&loss[..m]);
-        out.squared_error[r..r + m].copy_from_slice(&squared[..m]);
-        out.error[r..r + m].copy_from_slice(&error[..m]);
-        let mut ahead = [0_u32; LANES];
-        for l in 0..m {
-            out.predicted[r + l] = u32::from(x[l] > 0.5);
-            tied += u64::from(x[l] == 0.5);
-            ahead[l] = u32::from(error[l] == 1.0);
-        }
-        put_top_k(out, top_k, r, &ahead[..m]);
-        r += m;
     }
     out.notes.ties = tied;
-    odd == [0; LANES]
+    odd == 0
 }
 
-#[inline(always)]
-fn put_top_k(out: &mut RowScores, top_k: &[u32], r: usize, ahead: &[u32]) {
-    for (errors, &k) in out.top_k.iter_mut().zip(top_k) {
-        for (l, &before) in ahead.iter().enumerate() {
-            errors[r + l] = if before >= k { 1.0 } else { 0.0 };
-        }
+fn put_top_k(out: &mut [Vec<f64>], top_k: &[u32], r: usize, ahead: u32) {
+    for (errors, &k) in out.iter_mut().zip(top_k) {
+        errors[r] = if ahead >= k { 1.0 } else { 0.0 };
     }
 }

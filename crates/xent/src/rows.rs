@@ -379,7 +379,7 @@ impl RowScores {
         }
     }
 
-    fn resize(&mut self, n: usize, top_k: usize) {
+    pub(crate) fn resize(&mut self, n: usize, top_k: usize) {
         self.log_loss.resize(n, 0.0);
         self.squared_error.resize(n, 0.0);
         self.error.resize(n, 0.0);

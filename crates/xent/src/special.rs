@@ -4,13 +4,13 @@
 //! What lives here: the gamma and beta functions, Student's t and the normal distribution, the
 //! exact binomial (`McNemar`) test, Wilson's interval, and the adjustments for many comparisons.
 //!
-//! Every tail has *relative* accuracy: a p-value of `1e-300` has as many right digits as one of 0.3,
-//! and a million degrees of freedom cost none. Two decisions give that. The complement of an
-//! argument is never formed by subtraction where it matters (a `1 - x` that is off by half an ulp is off
-//! by a factor of `e^-5` when raised to the power `1e17`), so the beta function inside takes `x` and `1 - x`
-//! as a pair; and the exponent of a tail is computed in twice the precision (see `twofold`). Logarithms
-//! and exponentials are those of the `libm` crate, so that results have the same bits on every
-//! platform.
+//! Every tail has *relative* accuracy: a p-value of `1e-300` has as many right digits as one of
+//! 0.3, and a million degrees of freedom cost none. Two decisions give that. The complement of an
+//! argument is never formed by subtraction where it matters (a `1 - x` that is off by half an ulp
+//! is off by a factor of `e^-5` when raised to the power `1e17`), so the beta function inside takes
+//! `x` and `1 - x` as a pair; and the exponent of a tail is computed in twice the precision (see
+//! `twofold`). Logarithms and exponentials are those of the `libm` crate, so that results have the
+//! same bits on every platform.
 //!
 //! Outside its domain a function returns NaN, as the functions of `f64` do; nothing here panics.
 //!

@@ -1,8 +1,9 @@
 //! From scores (logits) to probabilities, and to their logarithms without passing through them.
 //!
-//! The logarithm of a rounded probability has lost what a confident model is scored on: at a margin of
-//! 40 the probability rounds to 1 and its logarithm to 0, where it is `-4.25e-18`. So the largest score is
-//! left out of every sum of exponentials and comes back through ln(1 + sum of the others).
+//! The logarithm of a rounded probability has lost what a confident model is scored on: at a margin
+//! of 40 the probability rounds to 1 and its logarithm to 0, where it is `-4.25e-18`. So the
+//! largest score is left out of every sum of exponentials and comes back through ln(1 + sum of the
+//! others).
 
 use crate::exact::ExactSum;
 use crate::special::Twofold;
@@ -43,10 +44,11 @@ pub fn softmax(scores: &[f64]) -> Vec<f64> {
 /// Returns the logarithms of the probabilities of scores, in nats: each at most 0.
 ///
 /// ```text
-/// ln p_i = (x_i - x_max) - ln(1 + Σ exp(x_j - x_max)),   the sum without the largest score itself
+/// ln p_i = (x_i - x_max) - ln(1 + Σ exp(x_j - x_max)),   the sum without x_max
 /// ```
 ///
-/// Domain: as [`softmax`], with -inf where that gives 0 for an infinite score and 0 where it gives 1.
+/// Domain: as [`softmax`], with -inf where that gives 0 for an infinite score and 0 where it gives
+/// 1.
 ///
 /// Accuracy: 2 ulp, also where the probability rounds to 1, tested against 50-digit values.
 ///
@@ -79,10 +81,11 @@ pub fn log_softmax(scores: &[f64]) -> Vec<f64> {
 /// Returns the logarithm of the sum of exponentials, in nats.
 ///
 /// ```text
-/// ln Σ exp(x_j) = x_max + ln(1 + Σ exp(x_j - x_max)),   the second sum without the largest score itself
+/// ln Σ exp(x_j) = x_max + ln(1 + Σ exp(x_j - x_max)),   the second sum without x_max
 /// ```
 ///
-/// Domain: any scores; -inf for none, or where all are -inf; +inf where any is; NaN where any is NaN.
+/// Domain: any scores; -inf for none, or where all are -inf; +inf where any is; NaN where any is
+/// NaN.
 ///
 /// Accuracy: 2 ulp of the larger of the result and the largest score.
 ///

@@ -29,10 +29,10 @@ impl Base {
     ///
     /// Domain: any f64; infinities and NaN come back as they are.
     ///
-    /// Accuracy: 1 ulp. Of ln 2, ln 4, ... ln 2^28, each rounded to an f64, it makes exactly 1, 2, ... 28 bits,
-    /// and of ln 10, ... ln 10^24 exactly 1, ... 24 bans. For that, base 2 divides by the f64 nearest to ln 2 (the
-    /// correctly rounded quotient of ln 8 would be 2.9999999999999996) and base 10 by ln 10 in twice the
-    /// precision (where the other way fails).
+    /// Accuracy: 1 ulp. Of ln 2, ln 4, ... ln 2^28, each rounded to an f64, it makes exactly 1, 2,
+    /// ... 28 bits, and of ln 10, ... ln 10^24 exactly 1, ... 24 bans. For that, base 2 divides by
+    /// the f64 nearest to ln 2 (the correctly rounded quotient of ln 8 would be 2.9999999999999996)
+    /// and base 10 by ln 10 in twice the precision (where the other way fails).
     ///
     /// ```
     /// use xent::information::Base;

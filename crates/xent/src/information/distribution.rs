@@ -22,16 +22,17 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// How far the sum may be from 1: what probabilities written with six digits need.
+    /// How far the sum may be from 1: what three probabilities written with six digits need. A sum
+    /// of 0.999999 as written is accepted, though the f64 nearest to it is farther from 1.
     pub const SUM_TOLERANCE: f64 = 1e-6;
 
     /// Checks probabilities and keeps them as they are.
     ///
     /// # Errors
     ///
-    /// [`InformationError::Empty`]; [`NotAProbability`](InformationError::NotAProbability) for the first number
-    /// outside [0, 1] or NaN; [`SumNotOne`](InformationError::SumNotOne) where the sum is more than
-    /// [`SUM_TOLERANCE`](Self::SUM_TOLERANCE) from 1.
+    /// [`InformationError::Empty`]; [`NotAProbability`](InformationError::NotAProbability) for the
+    /// first number outside [0, 1] or NaN; [`SumNotOne`](InformationError::SumNotOne) where the sum
+    /// is more than [`SUM_TOLERANCE`](Self::SUM_TOLERANCE) from 1.
     ///
     /// # Example
     ///
@@ -53,7 +54,7 @@ impl Distribution {
             sum.add(value);
         }
         let sum = sum.value();
-        if (sum - 1.0).abs() > Self::SUM_TOLERANCE {
+        if (sum - 1.0).abs() > Self::SUM_TOLERANCE + f64::EPSILON {
             return Err(InformationError::SumNotOne { sum });
         }
         Ok(Self { probabilities: probabilities.to_vec() })
@@ -71,8 +72,8 @@ impl Distribution {
     ///
     /// # Errors
     ///
-    /// [`InformationError::Empty`]; [`NotAWeight`](InformationError::NotAWeight) for the first weight that is
-    /// negative, infinite or NaN; [`AllZero`](InformationError::AllZero).
+    /// [`InformationError::Empty`]; [`NotAWeight`](InformationError::NotAWeight) for the first
+    /// weight that is negative, infinite or NaN; [`AllZero`](InformationError::AllZero).
     ///
     /// # Example
     ///
@@ -105,7 +106,9 @@ impl Distribution {
         if total == f64::INFINITY {
             scale = SCALE;
             let mut sum = ExactSum::new();
-            weights.iter().for_each(|w| sum.add(w * scale));
+            for weight in weights {
+                sum.add(weight * scale);
+            }
             total = sum.value();
         }
         Ok(Self { probabilities: weights.iter().map(|w| w * scale / total).collect() })

@@ -9,7 +9,8 @@
 /// Rejecting where the adjusted value is at most α keeps the chance of even one false
 /// rejection at most α, whatever the dependence.
 ///
-/// Domain: probabilities; a NaN (a test that could not be made) stays NaN and does not count in `m`.
+/// Domain: probabilities; a NaN (a test that could not be made) stays NaN and does not count in
+/// `m`.
 ///
 /// Accuracy: one rounding each.
 ///

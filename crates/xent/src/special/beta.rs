@@ -3,7 +3,8 @@
 use super::gamma::{stirling_error, stirling_root};
 use super::twofold::Twofold;
 
-/// Above this, for `a` and `b` both, rounding decides when the continued fraction ends, not its value.
+/// Above this, for `a` and `b` both, rounding decides when the continued fraction ends, not its
+/// value.
 const MAX_PARAMETER: f64 = 1e14;
 /// Terms after which the continued fraction is given up.
 const MAX_TERMS: u32 = 1 << 24;
@@ -17,10 +18,11 @@ const MAX_TERMS: u32 = 1 << 24;
 ///
 /// Domain: `a, b > 0` and finite, `0 <= x <= 1`; NaN outside.
 ///
-/// Accuracy: relative `1e-13`, tested against 50-digit values from the centre to `1e-300` for
-/// `a` and `b` from 0.5 to `1e9`. With `b` far below 1 and `x` close to 1 the result is a complement
-/// and only its absolute error is `1e-15`. It takes microseconds, and the time grows slowly: a tenth of a millisecond
-/// for `a` and `b` at `1e9` near the mean. With both above `1e14` the result is NaN.
+/// Accuracy: relative `1e-13`, tested against 50-digit values from the centre to `1e-300` for `a`
+/// and `b` from 0.5 to `1e9`. With `b` far below 1 and `x` close to 1 the result is a complement
+/// and only its absolute error is `1e-15`. It takes microseconds, and the time grows slowly: a
+/// tenth of a millisecond for `a` and `b` at `1e9` near the mean. With both above `1e14` the result
+/// is NaN.
 ///
 /// # Example
 ///
@@ -103,12 +105,13 @@ impl BetaPoint {
     /// ```text
     /// 1 / (β_0 + α_1 / (β_1 + α_2 / (β_2 + ...)))
     /// α_n = (a + n - 1) (a + b + n - 1) n (b - n) x^2 / (a + 2n - 1)^2
-    /// β_n = n + n (b - n) x / (a + 2n - 1) + (a + n) (a - (a + b) x + 1 + n (1 + y)) / (a + 2n + 1)
+    /// β_n = n + n (b - n) x / (a + 2n - 1)
+    ///         + (a + n) (a - (a + b) x + 1 + n (1 + y)) / (a + 2n + 1)
     /// ```
     ///
-    /// The terms needed are counted from the front, by Lentz's method; the value is then computed from
-    /// the back, where each division damps the rounding of the one before it, while the products from
-    /// the front gather it over thousands of terms.
+    /// The terms needed are counted from the front, by Lentz's method; the value is then computed
+    /// from the back, where each division damps the rounding of the one before it, while the
+    /// products from the front gather it over thousands of terms.
     pub(crate) fn fraction(self) -> f64 {
         let Self { a, b, x, y } = self;
         let below = (-self.excess()).value();
@@ -140,8 +143,8 @@ impl BetaPoint {
                 break;
             }
         }
-        // A step below an ulp need not be the last one worth taking where each is nearly as large as the
-        // one before.
+        // A step below an ulp need not be the last one worth taking where each is nearly as large
+        // as the one before.
         terms += terms / 2;
         let mut value = beta(f64::from(terms));
         for n in (1..=terms).rev() {

@@ -76,7 +76,8 @@ pub fn ln_beta(a: f64, b: f64) -> f64 {
 /// Shifted up to 16 by
 ///
 /// ```text
-/// δ(z) - δ(z + 1) = (z + 1/2) ln(1 + 1/z) - 1 = Σ t^2k / (2k + 1),   t = 1 / (2z + 1), k = 1, 2, ...
+/// δ(z) - δ(z + 1) = (z + 1/2) ln(1 + 1/z) - 1 = Σ t^2k / (2k + 1)
+/// t = 1 / (2z + 1),  k = 1, 2, ...
 /// ```
 ///
 /// whose terms are all positive, and from there by the asymptotic series. Relative accuracy a few

@@ -1,10 +1,10 @@
 //! Values at 60 digits, rounded to the nearest f64, for the tests of `special`.
 //!
 //! Made with mpmath 1.4.1, every argument taken as the f64 it is: gamma and beta from `loggamma`;
-//! the beta and t tails by quadrature of the density (checked against Arb's `beta_lower` where that ends),
-//! those of a huge t by the hypergeometric series; quantiles by Newton's method on those; the
-//! normal distribution from `erfc`; binomial tails below n = 5000 from exact rationals; Wilson's interval
-//! from its textbook form.
+//! the beta and t tails by quadrature of the density (checked against Arb's `beta_lower` where that
+//! ends), those of a huge t by the hypergeometric series; quantiles by Newton's method on those;
+//! the normal distribution from `erfc`; binomial tails below n = 5000 from exact rationals;
+//! Wilson's interval from its textbook form.
 
 /// z, ln Γ(z).
 pub(crate) const LN_GAMMA: [(f64, f64); 12] = [
@@ -52,7 +52,7 @@ pub(crate) const STIRLING: [(f64, f64); 11] = [
     (1000000.0, 8.333333333333056e-08),
 ];
 
-/// a, b, x, I_x(a, b).
+/// a, b, x, `I_x(a, b)`.
 pub(crate) const BETA_INC: [(f64, f64, f64, f64); 27] = [
     (0.5, 0.5, 0.5, 0.5),
     (0.5, 0.5, 1e-06, 0.0006366198784709244),

@@ -6,8 +6,8 @@ use super::twofold::Twofold;
 
 /// Returns the exact two-sided p-value, a probability, of `k` heads in `n` tosses of a fair coin.
 ///
-/// This is `McNemar`'s exact test: of the `n` rows on which exactly one of two models is right, `k` are
-/// the first model's.
+/// This is `McNemar`'s exact test: of the `n` rows on which exactly one of two models is right, `k`
+/// are the first model's.
 ///
 /// ```text
 /// p = min(1, 2 P(X <= min(k, n - k))),   X ~ Binomial(n, 1/2)
@@ -16,8 +16,8 @@ use super::twofold::Twofold;
 ///
 /// Domain: `k <= n`, else NaN; `n = 0` gives 1, for no evidence is no difference.
 ///
-/// Accuracy: relative `1e-13`, tested against exact rationals and 50-digit values for `n` up to `1e9`, which
-/// takes a tenth of a millisecond; NaN may result above `1e14`.
+/// Accuracy: relative `1e-13`, tested against exact rationals and 50-digit values for `n` up to
+/// `1e9`, which takes a tenth of a millisecond; NaN may result above `1e14`.
 ///
 /// # Example
 ///
@@ -53,14 +53,14 @@ pub fn binomial_two_sided_half(k: u64, n: u64) -> f64 {
 /// (p + z²/2n ± z sqrt(p (1 - p) / n + z²/4n²)) / (1 + z²/n)
 /// ```
 ///
-/// Unlike p ± z sqrt(p(1-p)/n) it does not leave [0, 1] and does not shrink to a point when every row
-/// or none is a success.
+/// Unlike p ± z sqrt(p(1-p)/n) it does not leave [0, 1] and does not shrink to a point when every
+/// row or none is a success.
 ///
-/// Domain: `0 <= successes <= n`, both finite and possibly sums of weights; `0 <= level < 1`. `n = 0`
-/// gives (0, 1); level 1 gives (0, 1); NaN outside.
+/// Domain: `0 <= successes <= n`, both finite and possibly sums of weights; `0 <= level < 1`. `n =
+/// 0` gives (0, 1); level 1 gives (0, 1); NaN outside.
 ///
-/// Accuracy: relative `1e-14` at both ends, however rare the successes: the smaller root comes from the
-/// product of the two and not from a difference. Tested against 50-digit values.
+/// Accuracy: relative `1e-14` at both ends, however rare the successes: the smaller root comes from
+/// the product of the two and not from a difference. Tested against 50-digit values.
 ///
 /// # Example
 ///

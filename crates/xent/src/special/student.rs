@@ -26,8 +26,8 @@ const INV_SQRT_2: Twofold =
 /// Domain: `df > 0`, infinity included (the normal distribution); any `t`. An infinite `t` gives 0,
 /// NaN gives NaN, `df <= 0` gives NaN.
 ///
-/// Accuracy: relative `1e-13` to the end of the range of f64, tested against 50-digit values for `df`
-/// from 0.5 to `1e12` and p down to `1e-300`.
+/// Accuracy: relative `1e-13` to the end of the range of f64, tested against 50-digit values for
+/// `df` from 0.5 to `1e12` and p down to `1e-300`.
 ///
 /// # Example
 ///
@@ -57,10 +57,11 @@ pub fn t_two_sided_p(t: f64, df: f64) -> f64 {
 
 /// Returns the quantile of Student's t distribution: the `t` with `P(T <= t) = p`.
 ///
-/// The critical value of a two-sided test at the 5% level is `t_quantile(0.975, df)`; from the level itself,
-/// [`t_critical`] does not round `1 - level` twice.
+/// The critical value of a two-sided test at the 5% level is `t_quantile(0.975, df)`; from the
+/// level itself, [`t_critical`] does not round `1 - level` twice.
 ///
-/// Domain: `0 <= p <= 1`, `df > 0`, infinity included; `p` = 0 and 1 give -inf and inf; NaN outside.
+/// Domain: `0 <= p <= 1`, `df > 0`, infinity included; `p` = 0 and 1 give -inf and inf; NaN
+/// outside.
 ///
 /// Accuracy: relative `1e-12`, tested against 50-digit values; where `df` is below 1, divided by
 /// `df`, as the tail is then that flat.
@@ -229,11 +230,11 @@ impl Student {
         Folded { probability, log_slope: slope / probability }
     }
 
-    /// The `t >= 0` outside of which lies the probability `outside`, inside of which `inside`; the smaller of
-    /// the two decides, for it has the more digits.
+    /// The `t >= 0` outside of which lies the probability `outside`, inside of which `inside`; the
+    /// smaller of the two decides, for it has the more digits.
     ///
-    /// Newton's method for the logarithm of the probability in `s = ln t`, where both tails are nearly
-    /// straight lines, kept inside a bracket that each step tightens.
+    /// Newton's method for the logarithm of the probability in `s = ln t`, where both tails are
+    /// nearly straight lines, kept inside a bracket that each step tightens.
     fn solve(self, outside: f64, inside: f64) -> f64 {
         /// Newton's steps and halvings together; about eight are used.
         const MAX_STEPS: u32 = 200;
