@@ -135,15 +135,19 @@ def student_t_upper(t, df):
 
 
 def student_t_quantile(probability, df):
-    """Solves the logarithm of the tail for its argument by the secant method, from scipy's f64 answer."""
+    """Solves the upper tail for its argument by Newton's method, from scipy's f64 answer: 13 digits, 26, 52, 104."""
     start = abs(float(scipy.special.stdtrit(df, probability)))
     probability, df = mpf(probability), mpf(df)
     if probability == mpf(1) / 2:
         return mpf(0)
     tail = min(probability, 1 - probability)
-    points = (mpf(start), mpf(start) * (1 + mpf(10) ** -8))
-    root = mpmath.findroot(lambda t: mpmath.log(student_t_upper(t, df) / 2 / tail), points, solver="secant", maxsteps=60)
-    return root if probability > mpf(1) / 2 else -root
+    log_scale = mpmath.loggamma((df + 1) / 2) - mpmath.loggamma(df / 2) - mpmath.log(df * mpmath.pi) / 2
+    t = mpf(start)
+    for _ in range(4):
+        density = mpmath.exp(log_scale - (df + 1) / 2 * mpmath.log1p(t * t / df))
+        t += (student_t_upper(t, df) / 2 - tail) / density
+    assert abs(t / start - 1) < mpf(10) ** -9
+    return t if probability > mpf(1) / 2 else -t
 
 
 def normal_quantile(probability):
@@ -158,7 +162,10 @@ def normal_quantile(probability):
 
 def binomial_p(k, n):
     """Returns min(1, 2 P(K <= min(k, n - k))), exactly."""
-    tail = sum(math.comb(n, i) for i in range(min(k, n - k) + 1))
+    tail = term = 1  # C(n, 0)
+    for i in range(min(k, n - k)):
+        term = term * (n - i) // (i + 1)
+        tail += term
     return min(Fraction(1), Fraction(2 * tail, 2**n))
 
 

@@ -124,6 +124,14 @@ impl Chunker {
         Ok(Some(Chunk { data, start: 0, too_long, position, counted, pool: self.pool.clone() }))
     }
 
+    /// Appends the next chunk to `chunk`; whether there was one.
+    pub fn extend(&mut self, chunk: &mut Chunk) -> Result<bool, Fault> {
+        let Some(next) = self.next()? else { return Ok(false) };
+        chunk.data.extend_from_slice(&next.data);
+        (chunk.too_long, chunk.position) = (next.too_long, next.position);
+        Ok(true)
+    }
+
     /// A copy of a chunk, to be read from `start`.
     pub fn copy_of(chunk: &Chunk, start: usize) -> Chunk {
         Chunk {

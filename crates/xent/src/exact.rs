@@ -169,6 +169,70 @@ fn split_lanes<const FROM: usize, const TO: usize>(
     }
 }
 
+/// Body of [`ExactSum::add_slice`], compiled once per instruction level.
+#[inline(always)]
+pub(crate) fn add_slice_body(sum: &mut ExactSum, values: &[f64]) {
+    for part in values.chunks(PART) {
+        let (low, high) = range(part);
+        // The fewer digits a part needs, the cheaper it is.
+        if high >= LIMIT.to_bits() || low < FLOOR_LANES_SUM.to_bits() {
+            part.iter().for_each(|&x| sum.add(x));
+        } else if low >= FLOOR_TWO.to_bits() {
+            sum.add_lanes::<2>(part);
+        } else {
+            sum.add_lanes::<4>(part);
+        }
+    }
+}
+
+/// Body of [`ExactSum::add_products`], compiled once per instruction level.
+#[inline(always)]
+pub(crate) fn add_products_body<const FMA: bool>(sum: &mut ExactSum, a: &[f64], b: &[f64]) {
+    let mut p = [0.0; PART];
+    let mut e = [0.0; PART];
+    for (a, b) in a.chunks(PART).zip(b.chunks(PART)) {
+        let n = a.len();
+        let (p, e) = (&mut p[..n], &mut e[..n]);
+        let mut underflow = 0_u64;
+        let (mut low, mut high) = (u64::MAX, 0);
+        for i in 0..n {
+            // The error is exact either way: the same bits at every level.
+            (p[i], e[i]) = if FMA {
+                let product = a[i] * b[i];
+                (product, a[i].mul_add(b[i], -product))
+            } else {
+                two_product(a[i], b[i])
+            };
+            // A zero factor is exact; a product that underflowed to zero is not.
+            underflow |= u64::from((p[i] == 0.0) & (a[i] != 0.0) & (b[i] != 0.0));
+            let bits = p[i].to_bits() & (u64::MAX >> 1);
+            low = low.min(bits.wrapping_sub(1));
+            high = high.max(bits);
+        }
+        let low = low.saturating_add(1);
+        // The splitting of a factor must not overflow.
+        let factors = if FMA { 0 } else { range(a).1.max(range(b).1) };
+        let whole = n / LANES * LANES;
+        if underflow != 0
+            || high >= LIMIT.to_bits()
+            || factors >= FACTOR.end.to_bits()
+            || low < FLOOR_PRODUCT.to_bits()
+        {
+            a.iter().zip(b).for_each(|(&x, &y)| sum.add_product(x, y));
+            continue;
+        } else if low >= FLOOR_TWO.to_bits() {
+            sum.add_product_lanes::<2, 4>(&p[..whole], &e[..whole]);
+        } else if low >= FLOOR_LANES.to_bits() {
+            sum.add_product_lanes::<4, 4>(&p[..whole], &e[..whole]);
+        } else {
+            sum.add_product_lanes::<6, 6>(&p[..whole], &e[..whole]);
+        }
+        for i in whole..n {
+            sum.add_product(a[i], b[i]);
+        }
+    }
+}
+
 /// Splits the remainder `r` at digit `D`: returns the digit's integer and what is left.
 #[inline(always)]
 fn split<const D: usize>(r: f64) -> (i64, f64) {
@@ -308,22 +372,6 @@ impl ExactSum {
         simd::add_products(self, a, b);
     }
 
-    /// Body of [`add_slice`](Self::add_slice), compiled once per instruction level.
-    #[inline(always)]
-    pub(crate) fn add_slice_body(&mut self, values: &[f64]) {
-        for part in values.chunks(PART) {
-            let (low, high) = range(part);
-            // The fewer digits a part needs, the cheaper it is.
-            if high >= LIMIT.to_bits() || low < FLOOR_LANES_SUM.to_bits() {
-                part.iter().for_each(|&x| self.add(x));
-            } else if low >= FLOOR_TWO.to_bits() {
-                self.add_lanes::<2>(part);
-            } else {
-                self.add_lanes::<4>(part);
-            }
-        }
-    }
-
     /// Adds values that fit the first `N` digits.
     #[inline(always)]
     fn add_lanes<const N: usize>(&mut self, values: &[f64]) {
@@ -338,46 +386,13 @@ impl ExactSum {
         }
     }
 
-    /// Body of [`add_products`](Self::add_products), compiled once per instruction level.
+    /// Adds products that fit the first `P` digits and their errors, which fit the digits `1..E`.
     #[inline(always)]
-    pub(crate) fn add_products_body(&mut self, a: &[f64], b: &[f64]) {
-        let mut p = [0.0; PART];
-        let mut e = [0.0; PART];
-        for (a, b) in a.chunks(PART).zip(b.chunks(PART)) {
-            let n = a.len();
-            let mut underflow = 0_u64;
-            for i in 0..n {
-                (p[i], e[i]) = two_product(a[i], b[i]);
-                // A zero factor is exact; a product that underflowed to zero is not.
-                underflow |= u64::from((p[i] == 0.0) & (a[i] != 0.0) & (b[i] != 0.0));
-            }
-            let (low, high) = range(&p[..n]);
-            let factors = range(a).1.max(range(b).1);
-            let whole = n / LANES * LANES;
-            if underflow != 0
-                || high.max(factors) >= LIMIT.to_bits()
-                || low < FLOOR_PRODUCT.to_bits()
-            {
-                a.iter().zip(b).for_each(|(&x, &y)| self.add_product(x, y));
-                continue;
-            } else if low >= FLOOR_LANES.to_bits() {
-                self.add_product_lanes::<4>(&p[..whole], &e[..whole]);
-            } else {
-                self.add_product_lanes::<6>(&p[..whole], &e[..whole]);
-            }
-            for i in whole..n {
-                self.add_product(a[i], b[i]);
-            }
-        }
-    }
-
-    /// Adds products that fit the first `N` digits with their errors, which do not reach digit 0.
-    #[inline(always)]
-    fn add_product_lanes<const N: usize>(&mut self, p: &[f64], e: &[f64]) {
+    fn add_product_lanes<const P: usize, const E: usize>(&mut self, p: &[f64], e: &[f64]) {
         let mut lanes = [[0_i64; LANES]; DIGITS];
         for (p, e) in p.as_chunks::<LANES>().0.iter().zip(e.as_chunks::<LANES>().0) {
-            split_lanes::<0, N>(&mut lanes, p);
-            split_lanes::<1, N>(&mut lanes, e);
+            split_lanes::<0, P>(&mut lanes, p);
+            split_lanes::<1, E>(&mut lanes, e);
         }
         self.empty(&lanes);
     }

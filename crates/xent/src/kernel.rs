@@ -88,15 +88,52 @@ fn score_rows(
     let mut clean = true;
     for (i, (rows, labels)) in values.chunks(height * width).zip(labels.chunks(height)).enumerate()
     {
-        for (r, row) in rows.chunks_exact(width).enumerate() {
-            for (c, &p) in row.iter().enumerate() {
-                tile[c * height + r] = p;
-            }
-        }
+        transpose(rows, width, &mut tile, height);
         let columns: Vec<&[f64]> = tile.chunks(height).map(|c| &c[..labels.len()]).collect();
         clean &= score_any(out, i * height, &columns, labels, top_k);
     }
     clean
+}
+
+/// Writes rows of `width` numbers as columns of `height`.
+fn transpose(rows: &[f64], width: usize, tile: &mut [f64], height: usize) {
+    match width {
+        2 => transpose_some::<2>(rows, tile, height),
+        3 => transpose_some::<3>(rows, tile, height),
+        4 => transpose_some::<4>(rows, tile, height),
+        5 => transpose_some::<5>(rows, tile, height),
+        6 => transpose_some::<6>(rows, tile, height),
+        7 => transpose_some::<7>(rows, tile, height),
+        8 => transpose_some::<8>(rows, tile, height),
+        10 => transpose_some::<10>(rows, tile, height),
+        _ => {
+            for (r, row) in rows.chunks_exact(width).enumerate() {
+                for (c, &p) in row.iter().enumerate() {
+                    tile[c * height + r] = p;
+                }
+            }
+        }
+    }
+}
+
+/// The same for a width known to the compiler: the places in a group of rows become constants.
+fn transpose_some<const W: usize>(rows: &[f64], tile: &mut [f64], height: usize) {
+    let rows = rows.as_chunks::<W>().0;
+    for (g, group) in rows.chunks(LANES).enumerate() {
+        let at = g * LANES;
+        if let Ok(group) = <&[[f64; W]; LANES]>::try_from(group) {
+            for c in 0..W {
+                let column: [f64; LANES] = std::array::from_fn(|l| group[l][c]);
+                tile[c * height + at..c * height + at + LANES].copy_from_slice(&column);
+            }
+        } else {
+            for (l, row) in group.iter().enumerate() {
+                for (c, &p) in row.iter().enumerate() {
+                    tile[c * height + at + l] = p;
+                }
+            }
+        }
+    }
 }
 
 /// Any number of rows: whole groups of eight, and a last group filled up with its last row.

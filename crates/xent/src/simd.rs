@@ -1,18 +1,18 @@
 //! Instruction levels: the same body compiled for AVX-512, AVX2 and the baseline.
 //!
-//! The bodies are plain Rust over fixed lanes with IEEE operations only, without fused
-//! multiply-adds, so every level gives the same bits; the level is chosen once, at run time. This
+//! The bodies are plain Rust over fixed lanes with IEEE operations only, a fused
+//! multiply-add only where its result is exact, so every level gives the same bits; the level is chosen once, at run time. This
 //! is the only module of the library with `unsafe`: calling a function compiled for instructions
 //! that were detected a line above.
 
-use crate::exact::ExactSum;
+use crate::exact::{ExactSum, add_products_body, add_slice_body};
 
 /// An instruction level that bodies are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// What the target guarantees (SSE2 on x86-64, NEON on aarch64, SIMD128 on wasm32).
     Baseline,
-    /// AVX2, 256 bits.
+    /// AVX2 and FMA, 256 bits.
     Avx2,
     /// AVX-512 (F, DQ, BW, VL), 512 bits.
     Avx512,
@@ -38,9 +38,10 @@ pub fn level() -> Level {
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Level {
     use std::arch::is_x86_feature_detected as has;
-    if has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl") {
+    let fma = has!("fma") && has!("avx2");
+    if fma && has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl") {
         Level::Avx512
-    } else if has!("avx2") {
+    } else if fma {
         Level::Avx2
     } else {
         Level::Baseline
@@ -52,27 +53,38 @@ fn detect() -> Level {
     Level::Baseline
 }
 
-/// Defines `$name`, which runs `$body` compiled for the machine's level.
+/// Defines `$name`, which runs `$body` compiled for the machine's level. `$body::<FMA>` is told
+/// whether a fused multiply-add is one instruction there.
 macro_rules! leveled {
-    ($(#[$doc:meta])* $vis:vis fn $name:ident $(<$lt:lifetime>)? ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:expr) => {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:ident) => {
+        $crate::simd::leveled! {
+            @ $(#[$doc])* $vis fn $name ($($arg: $ty),*) $(-> $ret)? => ($body) ($body)
+        }
+    };
+    ($(#[$doc:meta])* $vis:vis fn $name:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:ident::<FMA>) => {
+        $crate::simd::leveled! {
+            @ $(#[$doc])* $vis fn $name ($($arg: $ty),*) $(-> $ret)? => ($body::<true>) ($body::<false>)
+        }
+    };
+    (@ $(#[$doc:meta])* $vis:vis fn $name:ident ($($arg:ident : $ty:ty),*) $(-> $ret:ty)? => ($fused:expr) ($plain:expr)) => {
         $(#[$doc])*
-        #[allow(unsafe_code, clippy::too_many_arguments)]
-        $vis fn $name $(<$lt>)? ($($arg: $ty),*) $(-> $ret)? {
+        #[allow(unsafe_code)]
+        $vis fn $name ($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-                fn avx512 $(<$lt>)? ($($arg: $ty),*) $(-> $ret)? { $body($($arg),*) }
-                #[target_feature(enable = "avx2")]
-                fn avx2 $(<$lt>)? ($($arg: $ty),*) $(-> $ret)? { $body($($arg),*) }
+                #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? { $fused($($arg),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? { $fused($($arg),*) }
                 match $crate::simd::level() {
                     // SAFETY: `level` returned Avx512 only after detecting these features.
                     $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
-                    // SAFETY: `level` returned Avx2 only after detecting it.
+                    // SAFETY: `level` returned Avx2 only after detecting these features.
                     $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
                     $crate::simd::Level::Baseline => {}
                 }
             }
-            $body($($arg),*)
+            $plain($($arg),*)
         }
     };
 }
@@ -80,9 +92,9 @@ pub(crate) use leveled;
 
 leveled! {
     /// See [`ExactSum::add_slice`].
-    pub(crate) fn add_slice(sum: &mut ExactSum, values: &[f64]) => ExactSum::add_slice_body
+    pub(crate) fn add_slice(sum: &mut ExactSum, values: &[f64]) => add_slice_body
 }
 leveled! {
     /// See [`ExactSum::add_products`].
-    pub(crate) fn add_products(sum: &mut ExactSum, a: &[f64], b: &[f64]) => ExactSum::add_products_body
+    pub(crate) fn add_products(sum: &mut ExactSum, a: &[f64], b: &[f64]) => add_products_body::<FMA>
 }

@@ -37,17 +37,5 @@ pub use student::{normal_cdf, normal_quantile, t_critical, t_quantile, t_two_sid
 
 pub(crate) use twofold::Twofold;
 
-/// What the tests of this module share.
 #[cfg(test)]
-pub(crate) mod testing {
-    /// Asserts that `got` is within `bound` of `expected`, relative to it; exact when it is zero.
-    #[track_caller]
-    pub(crate) fn assert_relative(got: f64, expected: f64, bound: f64, what: &str) {
-        let error = (got - expected).abs();
-        assert!(
-            error <= bound * expected.abs(),
-            "{what}: {got:e} is not {expected:e} (relative error {:.2e}, bound {bound:.0e})",
-            error / expected.abs()
-        );
-    }
-}
+pub(crate) mod testing;

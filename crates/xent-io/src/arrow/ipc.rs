@@ -4,6 +4,7 @@
 //! in order. Lengths that the file declares are compared with the file, or with a limit, before
 //! anything is allocated for them; decompressed lengths have the same limit.
 
+use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::{FileDecoder, StreamDecoder, read_footer_length};
 use arrow_ipc::{Block, Message, root_as_footer, root_as_message};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::SchemaRef;
 
 use super::{Cutter, arrow_fault, columns_of, sample_of, sample_rows, set_widths};
 use crate::column::{Batch, ColumnInfo};
@@ -119,8 +120,7 @@ fn open_file(blob: Blob) -> Result<IpcFile, Fault> {
     let footer = root_as_footer(&footer).map_err(|e| damaged(&e.to_string()))?;
     let schema = footer.schema().ok_or_else(|| damaged("it has no schema"))?;
     if !schema.endianness().equals_to_target_endianness() {
-        return Err(Fault::new("was written with the other byte order")
-            .hint("write it again on this kind of machine"));
+        return Err(other_byte_order());
     }
     let schema =
         Arc::new(arrow_ipc::convert::try_fb_to_schema(schema).map_err(|e| arrow_fault(&e))?);
@@ -162,6 +162,11 @@ fn block_bytes(blob: &Blob, block: &Block) -> Result<Buffer, Fault> {
         .ok_or_else(|| damaged("a block's description is too short"))?;
     check_message(description, bytes.get(metadata as usize..).unwrap_or_default())?;
     Ok(Buffer::from(bytes))
+}
+
+fn other_byte_order() -> Fault {
+    Fault::new("was written with the other byte order")
+        .hint("write it again on this kind of machine")
 }
 
 fn too_large() -> Fault {
@@ -211,35 +216,58 @@ fn read_block(
 struct Messages {
     reader: Box<dyn Read + Send>,
     decoder: StreamDecoder,
+    ready: VecDeque<RecordBatch>,
     position: u64,
     done: bool,
 }
 
 impl Messages {
     fn new(reader: Box<dyn Read + Send>) -> Messages {
-        Messages { reader, decoder: StreamDecoder::new(), position: 0, done: false }
+        let (decoder, ready) = (StreamDecoder::new(), VecDeque::new());
+        Messages { reader, decoder, ready, position: 0, done: false }
     }
 
+    /// The schema, which must come first.
     fn schema(&mut self) -> Result<SchemaRef, Fault> {
-        self.message()?;
-        self.decoder.schema().ok_or_else(|| damaged("it does not start with a schema"))
+        let none = || damaged("it does not start with a schema");
+        let [_, description, _] = self.message()?.ok_or_else(none)?;
+        let message = root_as_message(&description).map_err(|e| damaged(&e.to_string()))?;
+        let schema = message.header_as_schema().ok_or_else(none)?;
+        if !schema.endianness().equals_to_target_endianness() {
+            return Err(other_byte_order());
+        }
+        let schema = arrow_ipc::convert::try_fb_to_schema(schema).map_err(|e| arrow_fault(&e))?;
+        Ok(Arc::new(schema))
     }
 
     fn next(&mut self) -> Result<Option<RecordBatch>, Fault> {
-        while !self.done {
-            if let Some(batch) = self.message()? {
-                return Ok(Some(batch));
+        while self.ready.is_empty() && !self.done {
+            match self.message()? {
+                Some(parts) => parts.into_iter().try_for_each(|part| self.decode(part))?,
+                None => {
+                    self.done = true;
+                    // The decoder finishes a message without a body only when more comes.
+                    self.decode(vec![0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])?;
+                }
             }
         }
-        Ok(None)
+        Ok(self.ready.pop_front())
     }
 
-    /// Reads and decodes one message; only record batches give a result.
-    fn message(&mut self) -> Result<Option<RecordBatch>, Fault> {
+    fn decode(&mut self, bytes: Vec<u8>) -> Result<(), Fault> {
+        let mut buffer = Buffer::from_vec(bytes);
+        while !buffer.is_empty() {
+            let batch = self.decoder.decode(&mut buffer).map_err(|e| arrow_fault(&e))?;
+            self.ready.extend(batch);
+        }
+        Ok(())
+    }
+
+    /// Prefix, description and body of the next message, checked; `None` at the end.
+    fn message(&mut self) -> Result<Option<[Vec<u8>; 3]>, Fault> {
         let cut = || damaged("the stream ends inside a message");
         let mut prefix = self.read(4)?;
         if prefix.is_empty() {
-            self.done = true;
             return Ok(None);
         }
         if prefix == CONTINUATION {
@@ -249,7 +277,6 @@ impl Messages {
             prefix.last_chunk::<4>().copied().filter(|_| prefix.len() % 4 == 0).ok_or_else(cut)?;
         let size = u64::from(u32::from_le_bytes(size));
         if size == 0 {
-            self.done = true;
             return Ok(None);
         }
         if size > MAX_METADATA {
@@ -259,26 +286,14 @@ impl Messages {
         if description.len() as u64 != size {
             return Err(cut());
         }
-        let length = body_length(&root_as_message(&description).map_err(|e| damaged(&e.to_string()))?)?;
+        let message = root_as_message(&description).map_err(|e| damaged(&e.to_string()))?;
+        let length = body_length(&message)?;
         let body = self.read(length)?;
         if body.len() as u64 != length {
             return Err(cut());
         }
         check_message(&description, &body)?;
-        let mut batch = None;
-        for part in [prefix, description, body] {
-            let mut buffer = Buffer::from_vec(part);
-            while !buffer.is_empty() {
-                let decoded = self.decoder.decode(&mut buffer).map_err(|e| arrow_fault(&e))?;
-                batch = batch.or(decoded);
-            }
-        }
-        // A message without a body is complete only when the decoder is asked again.
-        if length == 0 {
-            let decoded = self.decoder.decode(&mut Buffer::from_vec(Vec::<u8>::new()));
-            batch = batch.or(decoded.map_err(|e: ArrowError| arrow_fault(&e))?);
-        }
-        Ok(batch)
+        Ok(Some([prefix, description, body]))
     }
 
     /// Up to `len` bytes; memory grows with what is read.

@@ -45,9 +45,10 @@ impl Csv {
         sampled: bool,
     ) -> Result<Csv, Fault> {
         let mut chunker = input.open(true)?;
-        let first = chunker.next()?;
-        let Some(first) = first else { return Err(empty()) };
+        let mut first = chunker.next()?.ok_or_else(empty)?;
         let header = header::read(&first, delimiter, detect)?;
+        // A long first record may not be in the header's chunk.
+        while sampled && only_blank(&first.data[header.data_start..]) && chunker.extend(&mut first)? {}
         let mut columns: Vec<ColumnInfo> = Vec::new();
         let mut sample = None;
         let cells = if sampled { read_sample(&first, &header)? } else { TextCells::new(header.names.len()) };
@@ -61,6 +62,10 @@ impl Csv {
         let (sample, stream) = (Mutex::new(sample), Mutex::new(stream));
         Ok(Csv { input, header, columns, sample, stream })
     }
+}
+
+fn only_blank(data: &[u8]) -> bool {
+    data.iter().all(|b| matches!(b, b'\r' | b'\n'))
 }
 
 /// The first rows as text, up to the sample's limits or the first faulty row; a fault in the

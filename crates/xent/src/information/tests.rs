@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::golden;
 use super::*;
+use crate::special::testing::{assert_relative, golden_file, number, numbers};
 
 /// Relative, of entropies and divergences, against 60 digits.
 const RELATIVE: f64 = 1e-15;
@@ -30,13 +31,6 @@ fn bits(nats: f64) -> f64 {
 fn to_decimals(x: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
     (x * scale).round() / scale
-}
-
-#[track_caller]
-fn assert_relative(got: f64, expected: f64, bound: f64, what: &str) {
-    let error = (got - expected).abs();
-    let is_near = got == expected || error <= bound * expected.abs();
-    assert!(is_near, "{what}: {got:e} is not {expected:e} (relative {:.2e})", error / expected);
 }
 
 #[test]
@@ -107,6 +101,30 @@ fn divergences_agree_with_60_digits() {
         assert_relative(js_divergence(&p, &q).unwrap(), shannon, RELATIVE, &what);
         assert_relative(js_distance(&p, &q).unwrap(), shannon.sqrt(), RELATIVE, &what);
     }
+}
+
+#[test]
+fn every_case_of_the_golden_file_is_met() {
+    /// Cases at least to be found in the file.
+    const CASES: usize = 130;
+    let mut cases = 0;
+    for case in golden_file("information.json")["cases"].as_array().unwrap() {
+        let what = case["name"].as_str().unwrap();
+        let (p, q) = (numbers(&case["p"]), numbers(&case["q"]));
+        let (Ok(p), Ok(q)) = (Distribution::new(&p), Distribution::new(&q)) else { continue };
+        cases += 1;
+        assert_relative(entropy(&p), number(&case["entropy"]), RELATIVE, what);
+        let cross = cross_entropy(&p, &q).unwrap();
+        assert_relative(cross, number(&case["cross_entropy"]), RELATIVE, what);
+        // Of distributions that do not sum to 1 exactly, the file has the textbook's sum.
+        if case["exact"].as_bool().unwrap() {
+            let (there, back) = (kl_divergence(&p, &q).unwrap(), kl_divergence(&q, &p).unwrap());
+            assert_relative(there, number(&case["kl"]), RELATIVE, what);
+            assert_relative(back, number(&case["kl_back"]), RELATIVE, what);
+            assert_relative(js_divergence(&p, &q).unwrap(), number(&case["js"]), RELATIVE, what);
+        }
+    }
+    assert!(cases >= CASES, "only {cases} cases");
 }
 
 #[test]
