@@ -16,7 +16,8 @@ const BLOCK: usize = 4096;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let ["in-memory", data, labels, rest @ ..] = &args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()[..]
+    let ["in-memory", data, labels, rest @ ..] =
+        &args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()[..]
     else {
         eprintln!("usage: xent-bench in-memory data.npy labels.npy [repetitions]");
         std::process::exit(2);

@@ -17,6 +17,16 @@ usage: cargo xtask <chore>
   bench scoring     the scoring benchmark against its peers, written to docs/bench-scoring.md
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
+/// The library's examples, each run by the tests.
+const EXAMPLES: [(&str, &str); 6] = [
+    ("xent", "score_in_memory"),
+    ("xent", "compare_in_memory"),
+    ("xent", "information"),
+    ("xent", "exact_sum"),
+    ("xent-eval", "score_file"),
+    ("xent-eval", "compare_files"),
+];
+
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -74,6 +84,10 @@ fn test() -> Result<()> {
         cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
     )?;
     run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
+    for (package, example) in EXAMPLES {
+        let args = ["run", "--quiet", "-p", package, "--example", example];
+        run(&format!("example {example}"), cargo().args(args))?;
+    }
     run(
         "documentation",
         cargo()
@@ -95,7 +109,10 @@ fn test() -> Result<()> {
 }
 
 fn bench_scoring(rest: &[&str]) -> Result<()> {
-    run("release build", cargo().args(["build", "--release", "-p", "xent-cli", "-p", "xent-bench"]))?;
+    run(
+        "release build",
+        cargo().args(["build", "--release", "-p", "xent-cli", "-p", "xent-bench"]),
+    )?;
     let python = venv("bench")?;
     let release = target().join("release");
     run(

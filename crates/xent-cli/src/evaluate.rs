@@ -94,7 +94,7 @@ fn open_options(args: &RowArgs) -> OpenOptions {
         FileFormatArg::Npy => Format::Npy,
         FileFormatArg::Npz => Format::Npz,
     });
-    OpenOptions { format, ..OpenOptions::default() }
+    OpenOptions { format }
 }
 
 fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod args;
 mod evaluate;
 mod fail_if;
 mod info;
+mod interrupt;
 mod output;
 mod per_row;
 mod progress;
@@ -38,6 +39,8 @@ pub enum Failure {
     },
     /// Standard output could not be written.
     Stdout(std::io::Error),
+    /// The user asked to stop.
+    Interrupted,
 }
 
 impl Failure {
@@ -58,6 +61,9 @@ impl Failure {
 
 impl From<xent_eval::Error> for Failure {
     fn from(error: xent_eval::Error) -> Self {
+        if error.is_stopped() {
+            return Self::Interrupted;
+        }
         Self::Input { message: error.to_string(), hint: error.hint().map(str::to_owned) }
     }
 }
@@ -70,6 +76,7 @@ impl From<xent_io::Error> for Failure {
 
 fn main() -> ExitCode {
     install_panic_hook();
+    interrupt::listen();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -92,6 +99,7 @@ fn main() -> ExitCode {
             output::error(&message, hint.as_deref());
             ExitCode::from(2)
         }
+        Ok(Err(Failure::Interrupted)) => ExitCode::from(interrupt::CODE),
         Err(_) => ExitCode::from(BUG),
     }
 }

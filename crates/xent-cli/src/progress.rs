@@ -1,6 +1,7 @@
 //! A progress bar on stderr for scans that take a while: rows a second and the running estimate.
 
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -67,13 +68,16 @@ impl Watch {
 }
 
 impl Observer for Watch {
-    fn progress(&mut self, progress: &Progress) {
+    fn progress(&mut self, progress: &Progress) -> ControlFlow<()> {
+        if crate::interrupt::is_asked() {
+            return ControlFlow::Break(());
+        }
         let elapsed = self.start.elapsed();
         if !self.shown && elapsed > PATIENCE {
             self.show();
         }
         if self.bar.is_hidden() {
-            return;
+            return ControlFlow::Continue(());
         }
         let rate = progress.rows as f64 / elapsed.as_secs_f64();
         let estimate = if progress.cross_entropy.is_finite() {
@@ -88,6 +92,7 @@ impl Observer for Watch {
         ));
         let at = if self.known_rows.is_some() { progress.rows } else { progress.bytes };
         self.bar.set_position(at);
+        ControlFlow::Continue(())
     }
 
     fn wants_rows(&self) -> bool {

@@ -103,7 +103,8 @@ impl OwnedTarget {
         *self = Self::Distributions { values, width };
     }
 
-    fn width(&self) -> usize {
+    /// Numbers a row; 0 for classes.
+    pub fn width(&self) -> usize {
         match self {
             Self::Classes(_) => 0,
             Self::Distributions { width, .. } => *width,
@@ -358,7 +359,7 @@ impl Scorer {
         let mut block = Block {
             rows: n,
             weights,
-            ids: self.ids(batch, &skip)?,
+            ids: self.ids(batch),
             slices: self.slices(batch),
             models: self.stacked_models(batch)?,
             ..Block::default()
@@ -533,15 +534,9 @@ impl Scorer {
         Ok(Some(weights))
     }
 
-    fn ids(
-        &self,
-        batch: &Batch,
-        skip: &dyn Fn(usize) -> bool,
-    ) -> Result<Option<Vec<String>>, RowError> {
-        let _ = skip;
-        let Some(column) = self.binding.id else { return Ok(None) };
-        let Some(text) = self.text(batch, column) else { return Ok(None) };
-        Ok(Some(text.iter().map(|v| v.unwrap_or_default().to_owned()).collect()))
+    fn ids(&self, batch: &Batch) -> Option<Vec<String>> {
+        let text = self.text(batch, self.binding.id?)?;
+        Some(text.iter().map(|v| v.unwrap_or_default().to_owned()).collect())
     }
 
     fn stacked_models(&self, batch: &Batch) -> Result<Option<Vec<String>>, RowError> {
@@ -592,7 +587,7 @@ impl Scorer {
         absent: Option<&[bool]>,
     ) -> Result<RowScores, RowError> {
         let bound = &self.binding.models[model];
-        let own_target = self.own_target(target, &bound.to_own);
+        let own_target = own_target(target, &bound.to_own);
         let target = own_target.as_ref().unwrap_or(target).target();
         // A row that is left out is scored as a certain success and never used.
         let filled = |values: &[f64], width: usize, own: usize, logit: bool| -> Option<Vec<f64>> {
@@ -619,7 +614,7 @@ impl Scorer {
                 let owned: Vec<Option<Vec<f64>>> = slices
                     .iter()
                     .enumerate()
-                    .map(|(c, s)| filled(s, 1, if c == first { 0 } else { 1 }, logit))
+                    .map(|(c, s)| filled(s, 1, usize::from(c != first), logit))
                     .collect();
                 let slices: Vec<&[f64]> =
                     slices.iter().zip(&owned).map(|(s, o)| o.as_deref().unwrap_or(s)).collect();
@@ -672,25 +667,6 @@ impl Scorer {
         Ok(rows)
     }
 
-    /// The target in a model's own class order, where that differs.
-    fn own_target(&self, target: &OwnedTarget, to_own: &[u32]) -> Option<OwnedTarget> {
-        if to_own.iter().zip(0..).all(|(&own, class)| own == class) {
-            return None;
-        }
-        Some(match target {
-            OwnedTarget::Classes(labels) => {
-                OwnedTarget::Classes(labels.iter().map(|&l| to_own[l as usize]).collect())
-            }
-            OwnedTarget::Distributions { values, width } => {
-                let mut own = vec![0.0; values.len()];
-                for (i, &t) in values.iter().enumerate() {
-                    own[i / width * width + to_own[i % width] as usize] = t;
-                }
-                OwnedTarget::Distributions { values: own, width: *width }
-            }
-        })
-    }
-
     fn explain(&self, problem: &RowProblem, columns: &PredictionColumns) -> RowError {
         let name = |class: usize| match columns {
             PredictionColumns::PerClass(columns) => self.names[columns[class]].clone(),
@@ -717,6 +693,25 @@ impl Scorer {
         };
         RowError { row: problem.row, column, message, hint: Some(hint) }
     }
+}
+
+/// The target in a model's own class order, where that differs.
+fn own_target(target: &OwnedTarget, to_own: &[u32]) -> Option<OwnedTarget> {
+    if to_own.iter().zip(0..).all(|(&own, class)| own == class) {
+        return None;
+    }
+    Some(match target {
+        OwnedTarget::Classes(labels) => {
+            OwnedTarget::Classes(labels.iter().map(|&l| to_own[l as usize]).collect())
+        }
+        OwnedTarget::Distributions { values, width } => {
+            let mut own = vec![0.0; values.len()];
+            for (i, &t) in values.iter().enumerate() {
+                own[i / width * width + to_own[i % width] as usize] = t;
+            }
+            OwnedTarget::Distributions { values: own, width: *width }
+        }
+    })
 }
 
 fn key(column: usize, read_as: ReadAs) -> usize {

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::roles::Binding;
 use crate::score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, check_rows,
-    groups,
+    go_on, groups,
 };
 use crate::source::Source;
 
@@ -53,6 +53,9 @@ pub struct SliceComparison {
     pub log_loss: Vec<f64>,
     /// Differences from the baseline; the adjusted p is Holm's over all slices (and models).
     pub differences: Vec<ScoreDifference>,
+    /// For each difference its p adjusted by Benjamini and Hochberg's method: among the slices below
+    /// 0.05, one in twenty is expected to be luck.
+    pub p_bh: Vec<f64>,
 }
 
 /// The mergeable state of a comparison.
@@ -85,10 +88,11 @@ impl State {
     fn update(&mut self, block: Block) -> Result<(), Error> {
         let rows = block.rows as u64;
         let present = block.present();
-        let block = match &present {
+        let mut block = match &present {
             Some(present) => block.take(present),
             None => block,
         };
+        let slices = block.slices.take();
         self.dropped += rows - block.rows as u64;
         let place = |i: usize| present.as_ref().map_or(i, |p| p[i]) as u64;
         let weights = block.weights.as_deref();
@@ -105,7 +109,7 @@ impl State {
         let target = block.target.target();
         let scores: Vec<_> = block.scores.iter().collect();
         self.total.update(&scores, target, weights);
-        if let Some((of, keys)) = &block.slices {
+        if let Some((of, keys)) = &slices {
             for (key, indices) in groups(of, keys.len()).into_iter().enumerate() {
                 if indices.is_empty() {
                     continue;
@@ -295,8 +299,7 @@ fn load(
             all.append(block);
             progress.rows += span.rows as u64;
             progress.bytes = span.bytes_read;
-            observer.progress(&progress);
-            Ok(())
+            go_on(observer.progress(&progress))
         },
     )?;
     Ok(all)
@@ -318,8 +321,7 @@ fn side_by_side(
             block.scores = order.iter().map(|&i| std::mem::take(&mut block.scores[i])).collect();
             state.update(block)?;
             state.progress.bytes = span.bytes_read;
-            observer.progress(&state.progress);
-            Ok(())
+            go_on(observer.progress(&state.progress))
         },
     )?;
     Ok(state)
@@ -386,7 +388,7 @@ fn by_position(
             joined.scores = order.iter().map(|&i| std::mem::take(&mut joined.scores[i])).collect();
             state.update(joined)?;
             state.progress.bytes = bytes;
-            observer.progress(&state.progress);
+            go_on(observer.progress(&state.progress))?;
         }
     })
 }
@@ -670,11 +672,15 @@ fn finish_slices(state: &State, top_k: &[u32], level: f64) -> Vec<SliceCompariso
         .slices
         .iter()
         .filter(|(_, slice)| slice.models()[0].rows() > 0)
-        .map(|(key, slice)| SliceComparison {
-            key: key.clone(),
-            rows: slice.models()[0].rows(),
-            log_loss: slice.models().iter().map(|m| m.finish(level).log_loss.value).collect(),
-            differences: slice.finish(top_k, level),
+        .map(|(key, slice)| {
+            let differences = slice.finish(top_k, level);
+            SliceComparison {
+                key: key.clone(),
+                rows: slice.models()[0].rows(),
+                log_loss: slice.models().iter().map(|m| m.finish(level).log_loss.value).collect(),
+                p_bh: differences.iter().map(|d| d.p).collect(),
+                differences,
+            }
         })
         .collect();
     let worst = |slice: &SliceComparison| {
@@ -692,10 +698,11 @@ fn finish_slices(state: &State, top_k: &[u32], level: f64) -> Vec<SliceCompariso
             .iter()
             .flat_map(|s| (0..n_models).map(move |m| s.differences[which(m)].p))
             .collect();
-        let adjusted = xent::special::holm(&p);
+        let (holm, bh) = (xent::special::holm(&p), xent::special::benjamini_hochberg(&p));
         for (i, slice) in slices.iter_mut().enumerate() {
             for m in 0..n_models {
-                slice.differences[which(m)].p_adjusted = adjusted[i * n_models + m];
+                slice.differences[which(m)].p_adjusted = holm[i * n_models + m];
+                slice.p_bh[which(m)] = bh[i * n_models + m];
             }
         }
     }

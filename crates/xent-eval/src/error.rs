@@ -8,12 +8,13 @@ use thiserror::Error;
 pub struct Error {
     message: String,
     hint: Option<String>,
+    stopped: bool,
 }
 
 impl Error {
     /// An error with a complete message: lower case, no full stop, its place in it.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, stopped: false }
     }
 
     /// Adds what to try.
@@ -21,6 +22,16 @@ impl Error {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The observer asked to stop.
+    pub(crate) fn stopped() -> Self {
+        Self { stopped: true, ..Self::new("stopped") }
+    }
+
+    /// Whether nothing is wrong and the observer asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// What to try.
@@ -31,6 +42,6 @@ impl Error {
 
 impl From<xent_io::Error> for Error {
     fn from(error: xent_io::Error) -> Self {
-        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+        Self { hint: error.hint().map(str::to_owned), ..Self::new(error.to_string()) }
     }
 }

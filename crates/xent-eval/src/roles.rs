@@ -103,8 +103,10 @@ pub enum TargetColumns {
 pub const LABEL_NAMES: [&str; 5] = ["label", "target", "y", "class", "y_true"];
 /// Prefixes of probability columns.
 const PREFIXES: [&str; 3] = ["p_", "prob_", "proba_"];
-const LOG_PREFIXES: [&str; 2] = ["logp_", "log_prob_"];
-const LOGIT_PREFIXES: [&str; 2] = ["logit_", "logits_"];
+/// Prefixes of columns of logarithms; the plain ones serve too, since the input is declared.
+const LOG_PREFIXES: [&str; 5] = ["logp_", "log_prob_", "p_", "prob_", "proba_"];
+/// Prefixes of columns of logits; likewise.
+const LOGIT_PREFIXES: [&str; 5] = ["logit_", "logits_", "p_", "prob_", "proba_"];
 /// Names a single column of positive-class probabilities may have.
 const SINGLE_NAMES: [&str; 9] =
     ["p", "prob", "proba", "probability", "y_proba", "y_prob", "y_pred", "score", "logit"];
@@ -671,9 +673,8 @@ fn all_present(values: &[Option<String>], mut good: impl FnMut(&str) -> bool) ->
 
 /// What the pattern's wildcards stand for: the name without the literal text around them.
 fn strip<'a>(pattern: &str, name: &'a str) -> &'a str {
-    let wild = |c: char| matches!(c, '*' | '?' | '[');
-    let Some(start) = pattern.find(wild) else { return name };
-    let end = pattern.rfind(|c: char| matches!(c, '*' | '?' | ']')).map_or(start, |e| e + 1);
+    let Some(start) = pattern.find(['*', '?', '[']) else { return name };
+    let end = pattern.rfind(['*', '?', ']']).map_or(start, |e| e + 1);
     let suffix = &pattern[end..];
     let inner = name.strip_prefix(&pattern[..start]).unwrap_or(name);
     let inner = inner.strip_suffix(suffix).unwrap_or(inner);

@@ -1,6 +1,7 @@
 //! Scoring one table: every model in it, in parallel, in memory that does not grow with the rows.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -79,8 +80,8 @@ pub struct Progress {
 
 /// What is told while scanning: progress, and the scored rows in order.
 pub trait Observer {
-    /// Called after every batch.
-    fn progress(&mut self, progress: &Progress);
+    /// Called after every batch; a break stops the scan with [`Error::is_stopped`].
+    fn progress(&mut self, progress: &Progress) -> ControlFlow<()>;
 
     /// Whether [`rows`](Self::rows) is wanted.
     fn wants_rows(&self) -> bool {
@@ -100,7 +101,9 @@ pub trait Observer {
 
 /// Observes nothing.
 impl Observer for () {
-    fn progress(&mut self, _: &Progress) {}
+    fn progress(&mut self, _: &Progress) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 /// The scores of one model, with all that was asked for.
@@ -253,7 +256,7 @@ pub fn score(
         let block = scorer.block(batch)?;
         let taken = pool.lock().ok().and_then(|mut pool| pool.pop());
         let mut states = taken.unwrap_or_else(new_states);
-        let told = update(&mut states, block, options, keep, wants_rows);
+        let told = update(&mut states, block, options, wants_rows);
         if states.iter().any(|s| s.slices.len() > SLICES) {
             too_many.store(true, Ordering::Relaxed);
         }
@@ -279,7 +282,7 @@ pub fn score(
         progress.rows += span.rows as u64;
         progress.bytes = span.bytes_read;
         progress.cross_entropy = loss / finite as f64 / std::f64::consts::LN_2;
-        observer.progress(&progress);
+        go_on(observer.progress(&progress))?;
         if let Some(block) = &told.block {
             observer.rows(scorer.binding(), span.first_row, block)?;
         }
@@ -297,13 +300,15 @@ pub fn score(
     for (i, (state, infinite)) in states.into_iter().zip(infinite).enumerate() {
         check_rows(table, &state.total, dropped)?;
         let bound = &scorer.binding().models[i];
+        // The totals of the classes are always kept.
+        let Some(baseline) = state.total.baseline(options.level) else { continue };
         models.push(ModelScore {
             name: bound.name.clone().unwrap_or_else(|| source.name.clone()),
             source: table.spec().to_owned(),
             shape: Shape::new(table, scorer.binding(), i),
             infinite_rows: infinite,
             dropped,
-            ..finish(&state, &classes, options.level)
+            ..finish(&state, baseline, &classes, options.level)
         });
     }
     Ok(models)
@@ -332,7 +337,7 @@ pub(crate) fn check_rows(table: &Table, state: &ScoreState, dropped: u64) -> Res
     })
 }
 
-fn finish(state: &ModelState, classes: &[String], level: f64) -> ModelScore {
+fn finish(state: &ModelState, baseline: Baseline, classes: &[String], level: f64) -> ModelScore {
     let total = &state.total;
     let mut slices: Vec<(Vec<String>, Scores)> =
         state.slices.iter().map(|(key, s)| (key.clone(), s.finish(level))).collect();
@@ -355,7 +360,7 @@ fn finish(state: &ModelState, classes: &[String], level: f64) -> ModelScore {
             by: Vec::new(),
         },
         scores: total.finish(level),
-        baseline: total.baseline(level).unwrap_or_else(|| unreachable_baseline(total, level)),
+        baseline,
         worst_share: total.worst_share(WORST).unwrap_or(f64::NAN),
         infinite_rows: Vec::new(),
         dropped: 0,
@@ -365,21 +370,11 @@ fn finish(state: &ModelState, classes: &[String], level: f64) -> ModelScore {
     }
 }
 
-/// The totals of the classes are always kept here; without them there is no baseline to show.
-fn unreachable_baseline(state: &ScoreState, level: f64) -> Baseline {
-    let scores = state.finish(level);
-    let none = xent::moments::Estimate::without_error(f64::NAN);
-    let frequencies = Vec::new();
-    drop(scores);
-    Baseline { error_rate: none, mse: none, log_loss: none, frequencies }
-}
-
 /// Adds a block to the states of a worker.
 fn update(
     states: &mut [ModelState],
     mut block: Block,
     options: &Options,
-    keep: Keep,
     wants_rows: bool,
 ) -> Told {
     let rows = block.rows;
@@ -411,7 +406,7 @@ fn update(
         }
         told.infinite.push(infinite);
         let slim = Keep { classes: false, confusion: false, tail: false };
-        let n_classes = keep_classes(&block.target, scores);
+        let n_classes = block.target.width();
         if let Some((of, keys)) = &block.slices {
             for (key, indices) in groups(of, keys.len()).into_iter().enumerate() {
                 let state = state
@@ -437,16 +432,12 @@ fn update(
             }
         }
     }
-    let _ = keep;
     told.block = wants_rows.then(|| full.unwrap_or(block));
     told
 }
 
-fn keep_classes(target: &OwnedTarget, _: &RowScores) -> usize {
-    match target {
-        OwnedTarget::Classes(_) => 0,
-        OwnedTarget::Distributions { width, .. } => *width,
-    }
+pub(crate) fn go_on(flow: ControlFlow<()>) -> Result<(), Error> {
+    if flow.is_break() { Err(Error::stopped()) } else { Ok(()) }
 }
 
 pub(crate) fn groups(of: &[u32], n: usize) -> Vec<Vec<usize>> {

@@ -50,7 +50,7 @@ pub fn compare_report(comparison: &ModelComparison, options: &Options, all: bool
         report.push(Block::Table(differences_table(comparison, options)));
     }
     report.push(Block::Verdict(verdict.text));
-    for block in cautions(comparison, options) {
+    for block in cautions(comparison) {
         report.push(block);
     }
     for block in notes(models, options) {
@@ -341,7 +341,7 @@ fn infinite_verdict(
 }
 
 /// Where the p-values cannot be taken at their word.
-fn cautions(comparison: &ModelComparison, options: &Options) -> Vec<Block> {
+fn cautions(comparison: &ModelComparison) -> Vec<Block> {
     let mut blocks = Vec::new();
     let models = &comparison.models;
     let n = models[0].scores.effective_rows;
@@ -372,7 +372,6 @@ fn cautions(comparison: &ModelComparison, options: &Options) -> Vec<Block> {
             counted(unmatched, "row", "rows")
         )));
     }
-    let _ = options;
     blocks
 }
 
@@ -465,11 +464,16 @@ fn extend_json(data: &mut Map<String, Value>, comparison: &ModelComparison, verd
                     .iter()
                     .map(|nats| number(nats / std::f64::consts::LN_2))
                     .collect();
+                let mut differences = differences(&slice.differences);
+                for (d, &p_bh) in differences.as_array_mut().into_iter().flatten().zip(&slice.p_bh)
+                {
+                    d["p_bh"] = number(p_bh);
+                }
                 json!({
                     "slice": slice_json(&models[0].shape.by, &slice.key),
                     "rows": slice.rows,
                     "cross_entropy": bits,
-                    "differences": differences(&slice.differences),
+                    "differences": differences,
                 })
             })
             .collect();

@@ -53,10 +53,10 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
             confusion(model, &of, all, &mut report);
         }
         if options.per_class {
-            per_class(model, &of, options, all, &mut report);
+            per_class(model, &of, all, &mut report);
         }
         if !model.shape.by.is_empty() {
-            slices(model, &of, options, all, &mut report);
+            slices(model, &of, all, &mut report);
         }
     }
     report
@@ -232,13 +232,7 @@ fn group_cells(scores: &Scores) -> [Cell; 5] {
     ]
 }
 
-fn per_class(
-    model: &ModelScore,
-    of: &dyn Fn(&str) -> String,
-    options: &Options,
-    all: bool,
-    report: &mut Report,
-) {
+fn per_class(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report: &mut Report) {
     if model.per_class.is_empty() {
         report.push(Block::Note(format!(
             "{}: soft targets have no rows of one class",
@@ -246,7 +240,6 @@ fn per_class(
         )));
         return;
     }
-    let _ = options;
     let title = of("by true class");
     let mut table = group_table(title, &["class".to_owned()]);
     for (class, scores) in model.per_class.iter().take(if all { usize::MAX } else { SHOWN }) {
@@ -257,14 +250,7 @@ fn per_class(
     shorten(model.per_class.len(), all, report);
 }
 
-fn slices(
-    model: &ModelScore,
-    of: &dyn Fn(&str) -> String,
-    options: &Options,
-    all: bool,
-    report: &mut Report,
-) {
-    let _ = options;
+fn slices(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report: &mut Report) {
     let mut table = group_table(of("slices, highest cross entropy first"), &model.shape.by);
     for (key, scores) in model.slices.iter().take(if all { usize::MAX } else { SHOWN }) {
         let cells = key.iter().map(Cell::text);

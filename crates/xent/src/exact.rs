@@ -159,7 +159,8 @@ fn split_lanes<const FROM: usize, const TO: usize>(
             t[l] = r[l] * SCALE[d] + MAGIC;
         }
         for l in 0..LANES {
-            lanes[d][l] = lanes[d][l].wrapping_add((t[l].to_bits() as i64).wrapping_sub(MAGIC_BITS));
+            lanes[d][l] =
+                lanes[d][l].wrapping_add((t[l].to_bits() as i64).wrapping_sub(MAGIC_BITS));
         }
         if d + 1 < TO {
             for l in 0..LANES {

@@ -322,7 +322,7 @@ fn positive_body(out: &mut RowScores, p: &[f64], labels: &[u32], top_k: &[u32]) 
     for i in 0..n {
         let (x, label) = (p[i], labels[i]);
         let positive = label == 1;
-        odd |= u64::from(!((x >= 0.0) & (x <= 1.0)));
+        odd |= u64::from(!(0.0..=1.0).contains(&x));
         tied += u64::from(x == 0.5);
         // The true class has s + e exactly; its complement is what squared error sees.
         let rest = 1.0 - x;

@@ -3,7 +3,7 @@
 //! This is the only place where predictions are looked at. Everything else (moments, slices,
 //! comparisons) works on the per-row losses in [`RowScores`], so that there is one definition of
 //! each. The common case, probabilities and one class a row, runs eight rows at a time
-//! ([`crate::kernel`]); everything that changes a row first (clipping, normalising, smoothing) or
+//! (module `kernel`); everything that changes a row first (clipping, normalising, smoothing) or
 //! comes as logits goes through the general path here, one row at a time.
 
 use thiserror::Error;

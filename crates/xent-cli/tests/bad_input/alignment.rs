@@ -1,6 +1,6 @@
 //! Two or more models that are not about the same rows.
 
-use super::common::tables::{npy, le_f64};
+use super::common::tables::{le_f64, npy};
 use super::{Case, case, compare};
 
 const A: &str = "id,p_x,p_y,y\n1,.5,.5,x\n2,.4,.6,y\n3,.3,.7,x\n";
@@ -20,7 +20,8 @@ pub fn cases() -> Vec<Case> {
         case(name, format!("compare {args}"), error, hint).file("a.csv", A)
     };
     let stack = |name: &str, text: String, args: &str, error: &str, hint: &str| {
-        case(name, format!("compare s.csv --model-col model {args}"), error, hint).file("s.csv", text)
+        case(name, format!("compare s.csv --model-col model {args}"), error, hint)
+            .file("s.csv", text)
     };
     vec![
         compare("the second is longer", A, &longer, "?", "?"),
@@ -46,21 +47,45 @@ pub fn cases() -> Vec<Case> {
         one("a third is shorter", "a.csv b.csv c.csv", "?", "?")
             .file("b.csv", B)
             .file("c.csv", "p_x,p_y,y\n.5,.5,x\n"),
-        one("a third has another label", "a.csv b.csv c.csv", "?", "?").file("b.csv", B).file("c.csv", &other_label),
+        one("a third has another label", "a.csv b.csv c.csv", "?", "?")
+            .file("b.csv", B)
+            .file("c.csv", &other_label),
         one("a second that is missing", "a.csv b.csv", "?", "?"),
         one("an array without labels", "a.csv b.npy", "?", "?")
             .file("b.npy", npy("<f8", false, "(3, 2)", &le_f64(&[0.5; 6]))),
-        stack("stacked models of different lengths", stacked.replace("b,2,.3,.7,y\n", ""), "", "?", "?"),
-        stack("stacked models with other labels", stacked.replace("b,2,.3,.7,y", "b,2,.3,.7,x"), "", "?", "?"),
+        stack(
+            "stacked models of different lengths",
+            stacked.replace("b,2,.3,.7,y\n", ""),
+            "",
+            "?",
+            "?",
+        ),
+        stack(
+            "stacked models with other labels",
+            stacked.replace("b,2,.3,.7,y", "b,2,.3,.7,x"),
+            "",
+            "?",
+            "?",
+        ),
         stack("only one stacked model", stacked.replace("\nb,", "\na,"), "", "?", "?"),
         stack("a row without a model", stacked.replace("\nb,1", "\n,1"), "", "?", "?"),
         stack("a stacked id twice", stacked.replace("b,2", "b,1"), "--id id", "?", "?"),
         stack("no such model column", stacked.replace("model", "who"), "", "?", "?"),
-        case("models side by side with other classes", "compare s.csv --models 'm=m_*,n=n_*'", "?", "?")
-            .file("s.csv", "m_x,m_y,n_x,n_z,y\n.5,.5,.5,.5,x\n"),
+        case(
+            "models side by side with other classes",
+            "compare s.csv --models 'm=m_*,n=n_*'",
+            "?",
+            "?",
+        )
+        .file("s.csv", "m_x,m_y,n_x,n_z,y\n.5,.5,.5,.5,x\n"),
         case("one model side by side", "compare s.csv --models 'm=m_*'", "?", "?")
             .file("s.csv", "m_x,m_y,y\n.5,.5,x\n"),
-        case("a model side by side that is not there", "compare s.csv --models 'm=m_*,n=n_*'", "?", "?")
-            .file("s.csv", "m_x,m_y,y\n.5,.5,x\n"),
+        case(
+            "a model side by side that is not there",
+            "compare s.csv --models 'm=m_*,n=n_*'",
+            "?",
+            "?",
+        )
+        .file("s.csv", "m_x,m_y,y\n.5,.5,x\n"),
     ]
 }

@@ -36,7 +36,8 @@ pub fn cases() -> Vec<Case> {
         case("a pattern without files", "score part-*.csv", "?", "?"),
         case("a pattern that is none", "score part-[.csv", "?", "?"),
         case("a directory without tables", "score d", "?", "?").file("d/notes.txt", "x"),
-        case("an empty directory", "score d", "?", "?").setup(|d| fs::create_dir(d.path().join("d")).unwrap()),
+        case("an empty directory", "score d", "?", "?")
+            .setup(|d| fs::create_dir(d.path().join("d")).unwrap()),
         case("a file taken for a directory", "score p.csv/q.csv", "?", "?").file("p.csv", GOOD),
         case("parts with other columns", "score d", "?", "?")
             .file("d/part-0.csv", GOOD)
@@ -50,7 +51,9 @@ pub fn cases() -> Vec<Case> {
         case("a bad row in the second part", "score d", "?", "?")
             .file("d/part-0.csv", GOOD)
             .file("d/part-1.csv", format!("{GOOD}0.5,0.6,dog\n")),
-        case("an empty second part", "score d", "?", "?").file("d/part-0.csv", GOOD).file("d/part-1.csv", ""),
+        case("an empty second part", "score d", "?", "?")
+            .file("d/part-0.csv", GOOD)
+            .file("d/part-1.csv", ""),
         case("a spreadsheet", "score p.xlsx", "?", "?").file("p.xlsx", b"PK\x03\x04\x14\0\x06\0"),
         score("a spreadsheet called CSV", "p.csv", b"PK\x03\x04\x14\0\x06\0\x08\0", "?", "?"),
         score("Parquet called CSV", "p.csv", b"PAR1\x15\x04\x15\x90PAR1", "?", "?"),
@@ -68,9 +71,12 @@ pub fn cases() -> Vec<Case> {
             .output("d/../p.csv"),
         score("results under a file", "p.csv", GOOD, "?", "?").output("p.csv/out.json"),
         case("rows onto the input", "score p.csv --per-row p.csv", "?", "?").file("p.csv", GOOD),
-        case("rows into a missing directory", "score p.csv --per-row none/rows.csv", "?", "?").file("p.csv", GOOD),
-        case("rows and results into one file", "score p.csv --per-row out.json", "?", "?").file("p.csv", GOOD),
-        case("rows into an unknown format", "score p.csv --per-row rows.xlsx", "?", "?").file("p.csv", GOOD),
+        case("rows into a missing directory", "score p.csv --per-row none/rows.csv", "?", "?")
+            .file("p.csv", GOOD),
+        case("rows and results into one file", "score p.csv --per-row out.json", "?", "?")
+            .file("p.csv", GOOD),
+        case("rows into an unknown format", "score p.csv --per-row rows.xlsx", "?", "?")
+            .file("p.csv", GOOD),
         case("a comparison onto an input", "compare a.csv b.csv", "?", "?")
             .file("a.csv", GOOD)
             .file("b.csv", GOOD)
@@ -87,21 +93,35 @@ pub fn cases() -> Vec<Case> {
             link(d, "a.csv", "b.csv");
             link(d, "b.csv", "a.csv");
         }));
-        cases.push(case("a link to nothing", "score a.csv", "?", "?").setup(|d| link(d, "a.csv", "none.csv")));
+        cases.push(
+            case("a link to nothing", "score a.csv", "?", "?")
+                .setup(|d| link(d, "a.csv", "none.csv")),
+        );
         cases.push(
             score("results onto the input by a link", "p.csv", GOOD, "?", "?")
                 .setup(|d| link(d, "l.csv", "p.csv"))
                 .output("l.csv"),
         );
         if std::path::Path::new("/dev/full").exists() {
-            cases.push(score("results onto a full device", "p.csv", GOOD, "?", "?").output("/dev/full"));
+            cases.push(
+                score("results onto a full device", "p.csv", GOOD, "?", "?").output("/dev/full"),
+            );
         }
         if is_locked_out() {
-            cases.push(score("a file without permission", "p.csv", GOOD, "p.csv: cannot open: permission denied", "…").setup(|d| {
-                use std::os::unix::fs::PermissionsExt;
-                let path = d.path().join("p.csv");
-                fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
-            }));
+            cases.push(
+                score(
+                    "a file without permission",
+                    "p.csv",
+                    GOOD,
+                    "p.csv: cannot open: permission denied",
+                    "…",
+                )
+                .setup(|d| {
+                    use std::os::unix::fs::PermissionsExt;
+                    let path = d.path().join("p.csv");
+                    fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+                }),
+            );
         }
     }
     cases

@@ -4,7 +4,8 @@ use super::{Case, case, rows};
 
 pub fn cases() -> Vec<Case> {
     let at = |value: &str| format!("0.5,0.5,cat\n{value},0.5,cat\n");
-    let third = |name: &str, value: &str, error: &str, hint: &str| rows(name, &at(value), error, hint);
+    let third =
+        |name: &str, value: &str, error: &str, hint: &str| rows(name, &at(value), error, hint);
     vec![
         third("NaN", "NaN", "?", "?"),
         third("NA", "NA", "?", "?"),

@@ -70,7 +70,8 @@ pub fn cases() -> Vec<Case> {
         case("no file", "score", "?", "?"),
         case("an unknown command", "scores p.csv", "?", "?"),
         case("a baseline of score", "score p.csv --baseline a", "?", "?").file("p.csv", THREE),
-        case("a confusion matrix of compare", "compare p.csv p.csv --confusion", "?", "?").file("p.csv", THREE),
+        case("a confusion matrix of compare", "compare p.csv p.csv --confusion", "?", "?")
+            .file("p.csv", THREE),
         case("too many slices", "score p.csv --by id", "?", "?").file(
             "p.csv",
             (0..20_000).fold("id,p_a,p_b,y\n".to_owned(), |text, i| format!("{text}{i},.5,.5,a\n")),

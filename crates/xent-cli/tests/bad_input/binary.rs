@@ -1,0 +1,396 @@
+//! Parquet, Arrow and NumPy files that are damaged or hold what no table of predictions holds.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray, StructArray, UInt64Array};
+use arrow_schema::{DataType, Field};
+
+use super::common::tables::{
+    Named, arrow_file, arrow_stream, batch, f64s, i64s, le_f64, le_i64, lists, npy, npz, parquet,
+    texts, voters, without_rows, zst,
+};
+use super::{Case, case, score};
+
+const DAMAGED: &str = "this file is damaged, or uses a feature the decoder does not know: …";
+const AGAIN: &str = "write the file again, or convert it to CSV";
+
+/// The first `keep` of a hundred parts of `bytes`.
+fn head(bytes: &[u8], keep: usize) -> &[u8] {
+    &bytes[..bytes.len() * keep / 100]
+}
+
+/// `bytes` with other bytes at a place counted from the end.
+fn with_tail(bytes: &[u8], from_end: usize, new: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let at = bytes.len() - from_end;
+    bytes[at..at + new.len()].copy_from_slice(new);
+    bytes
+}
+
+fn nested() -> Named {
+    let field = Arc::new(Field::new("x", DataType::Float64, false));
+    let values: ArrayRef = Arc::new(Float64Array::from(vec![0.5, 0.5]));
+    ("p", Arc::new(StructArray::from(vec![(field, values)])))
+}
+
+/// Two rows of one prediction column `p` and one label column `y`.
+fn parquet_of(p: Named, y: Named) -> Vec<u8> {
+    parquet(&batch(vec![p, y]))
+}
+
+fn y() -> Named {
+    i64s("y", [0, 1])
+}
+
+pub fn cases() -> Vec<Case> {
+    let pq = parquet(&voters());
+    let file = arrow_file(&voters());
+    let stream = arrow_stream(&voters());
+    let array = npy("<f8", false, "(2, 2)", &le_f64(&[0.5; 4]));
+    let labels = npy("<i8", false, "(2,)", &le_i64(&[0, 1]));
+    let both = npz(&[("p", array.clone()), ("y", labels.clone())], false);
+    let zipped = npz(&[("p", array.clone()), ("y", labels.clone())], true);
+    let mut cases = Vec::new();
+    for keep in [2, 10, 25, 50, 75, 90, 97, 99] {
+        let damaged = |file: &str| format!("{file}: {DAMAGED}");
+        let cut = |name: &str, bytes: &[u8]| {
+            let kind = format!("{name} cut to {keep}%");
+            score(&kind, name, head(bytes, keep), &damaged(name), AGAIN)
+        };
+        cases.push(cut("p.parquet", &pq));
+        cases.push(cut("p.arrow", &file));
+        cases.push(cut("p.arrows", &stream));
+        cases.push(cut("p.npz", &both));
+    }
+    for keep in [2, 10, 40, 50, 75, 90, 99] {
+        let name = format!("p.npy cut to {keep}%");
+        cases.push(score(&name, "p.npy", head(&array, keep), &format!("p.npy: {DAMAGED}"), AGAIN));
+    }
+    for at in [9, 12, 20, 40, 60, 90, 120, 150, 200, 250, 300] {
+        // The footer's description of the columns is at its start; later parts may be harmless.
+        if at < pq.len() {
+            let name = format!("p.parquet with its footer overwritten at {at}");
+            let bytes = with_tail(&pq, at, &[0xff; 8][..at.min(8)]);
+            cases.push(score(&name, "p.parquet", bytes, &format!("p.parquet: {DAMAGED}"), AGAIN));
+        }
+    }
+    cases.extend([
+        score("an empty Parquet file", "p.parquet", "", "?", "?"),
+        score("an empty Arrow file", "p.arrow", "", "?", "?"),
+        score("an empty array file", "p.npy", "", "?", "?"),
+        score("an empty archive file", "p.npz", "", "?", "?"),
+        score("only Parquet's magic", "p.parquet", "PAR1", "?", "?"),
+        score("Parquet's magic twice", "p.parquet", "PAR1PAR1", "?", "?"),
+        score(
+            "a Parquet footer of 2 GiB",
+            "p.parquet",
+            with_tail(&pq, 8, &[0xff, 0xff, 0xff, 0x7f]),
+            "?",
+            "?",
+        ),
+        score("a Parquet footer of nothing", "p.parquet", with_tail(&pq, 8, &[0; 4]), "?", "?"),
+        score("an encrypted Parquet file", "p.parquet", with_tail(&pq, 4, b"PARE"), "?", "?"),
+        score("zeros called Parquet", "p.parquet", [0; 4096], "?", "?"),
+        score(
+            "a Parquet file without rows",
+            "p.parquet",
+            parquet(&without_rows(&voters())),
+            "?",
+            "?",
+        ),
+        score("a Parquet column of structures", "p.parquet", parquet_of(nested(), y()), "?", "?")
+            .with("--proba p"),
+        score(
+            "Parquet with no predictions",
+            "p.parquet",
+            parquet_of(texts("a", ["x", "z"]), y()),
+            "?",
+            "?",
+        ),
+        score(
+            "text predictions in Parquet",
+            "p.parquet",
+            parquet(&batch(vec![
+                texts("p_a", ["half", "0.5"]),
+                f64s("p_b", [0.5, 0.5]),
+                texts("y", ["a", "b"]),
+            ])),
+            "?",
+            "?",
+        ),
+        score(
+            "NaN in Parquet",
+            "p.parquet",
+            parquet(&batch(vec![
+                f64s("p_a", [0.5, f64::NAN]),
+                f64s("p_b", [0.5, 0.5]),
+                texts("y", ["a", "b"]),
+            ])),
+            "?",
+            "?",
+        ),
+        score(
+            "a null in Parquet",
+            "p.parquet",
+            parquet(&batch(vec![
+                f64s("p_a", [0.5, 0.5]),
+                ("p_b", Arc::new(Float64Array::from(vec![Some(0.5), None]))),
+                texts("y", ["a", "b"]),
+            ])),
+            "?",
+            "?",
+        ),
+        score(
+            "a null label in Parquet",
+            "p.parquet",
+            parquet(&batch(vec![
+                f64s("p_a", [0.5, 0.5]),
+                f64s("p_b", [0.5, 0.5]),
+                ("y", Arc::new(StringArray::from(vec![Some("a"), None]))),
+            ])),
+            "?",
+            "?",
+        ),
+        score(
+            "a bad sum in Parquet",
+            "p.parquet",
+            parquet(&batch(vec![
+                f64s("p_a", [0.5, 0.5]),
+                f64s("p_b", [0.5, 0.6]),
+                texts("y", ["a", "b"]),
+            ])),
+            "?",
+            "?",
+        ),
+        score(
+            "an unknown label in Parquet",
+            "p.parquet",
+            parquet(&batch(vec![
+                f64s("p_a", [0.5, 0.5]),
+                f64s("p_b", [0.5, 0.5]),
+                texts("y", ["a", "c"]),
+            ])),
+            "?",
+            "?",
+        ),
+        score(
+            "Parquet lists of two lengths",
+            "p.parquet",
+            parquet_of(lists::<arrow_array::types::Float64Type>("p", &[&[0.5, 0.5], &[1.0]]), y()),
+            "?",
+            "?",
+        ),
+        score(
+            "Parquet lists of nothing",
+            "p.parquet",
+            parquet_of(lists::<arrow_array::types::Float64Type>("p", &[&[], &[]]), y()),
+            "?",
+            "?",
+        ),
+        score(
+            "integers no f64 holds",
+            "p.parquet",
+            parquet(&batch(vec![
+                f64s("p_a", [0.5, 0.5]),
+                f64s("p_b", [0.5, 0.5]),
+                texts("y", ["a", "b"]),
+                ("w", Arc::new(Int64Array::from(vec![1, (1 << 53) + 1]))),
+            ])),
+            "?",
+            "?",
+        )
+        .with("--weight w"),
+        score(
+            "integers beyond i64",
+            "p.parquet",
+            parquet(&batch(vec![
+                f64s("p_a", [0.5, 0.5]),
+                f64s("p_b", [0.5, 0.5]),
+                texts("y", ["a", "b"]),
+                ("w", Arc::new(UInt64Array::from(vec![1, u64::MAX]))),
+            ])),
+            "?",
+            "?",
+        )
+        .with("--weight w"),
+        score("zeros called Arrow", "p.arrow", [0; 4096], "?", "?"),
+        score(
+            "an Arrow file without rows",
+            "p.arrow",
+            arrow_file(&without_rows(&voters())),
+            "?",
+            "?",
+        ),
+        score(
+            "an Arrow message of 2 GiB",
+            "p.arrows",
+            b"\xff\xff\xff\xff\xff\xff\xff\x7f\0\0\0\0",
+            "?",
+            "?",
+        ),
+        score(
+            "an Arrow footer of 2 GiB",
+            "p.arrow",
+            with_tail(&file, 10, &[0xff, 0xff, 0xff, 0x7f]),
+            "?",
+            "?",
+        ),
+        score(
+            "an Arrow column of structures",
+            "p.arrow",
+            arrow_file(&batch(vec![nested(), y()])),
+            "?",
+            "?",
+        )
+        .with("--proba p"),
+        score("a compressed Arrow file", "p.arrow.zst", zst(&file), "?", "?"),
+        score("an array alone", "p.npy", &array, "?", "?"),
+        score(
+            "an array of three dimensions",
+            "p.npy",
+            npy("<f8", false, "(1, 2, 2)", &le_f64(&[0.5; 4])),
+            "?",
+            "?",
+        ),
+        score(
+            "an array of no dimension",
+            "p.npy",
+            npy("<f8", false, "()", &le_f64(&[0.5])),
+            "?",
+            "?",
+        ),
+        score(
+            "an array without rows",
+            "p.npz",
+            npz(
+                &[("p", npy("<f8", false, "(0, 2)", &[])), ("y", npy("<i8", false, "(0,)", &[]))],
+                false,
+            ),
+            "?",
+            "?",
+        ),
+        score(
+            "an array of a huge shape",
+            "p.npy",
+            npy("<f8", false, "(4611686018427387904, 4)", &le_f64(&[0.5; 4])),
+            "?",
+            "?",
+        ),
+        score(
+            "an array of a long shape",
+            "p.npy",
+            npy("<f8", false, "(1000000000000, 2)", &le_f64(&[0.5; 4])),
+            "?",
+            "?",
+        ),
+        score(
+            "an array of a negative shape",
+            "p.npy",
+            npy("<f8", false, "(-1, 2)", &le_f64(&[0.5; 4])),
+            "?",
+            "?",
+        ),
+        score(
+            "an array of Python objects",
+            "p.npy",
+            npy("|O", false, "(2, 2)", &[0; 32]),
+            "?",
+            "?",
+        ),
+        score("an array of records", "p.npy", npy("<f8', 'x", false, "(2, 2)", &[0; 32]), "?", "?"),
+        score(
+            "an array of complex numbers",
+            "p.npy",
+            npy("<c16", false, "(2, 2)", &[0; 64]),
+            "?",
+            "?",
+        ),
+        score("an array of dates", "p.npy", npy("<M8[D]", false, "(2, 2)", &[0; 32]), "?", "?"),
+        score(
+            "an array of a newer version",
+            "p.npy",
+            [b"\x93NUMPY\x09\0".as_slice(), &array[8..]].concat(),
+            "?",
+            "?",
+        ),
+        score(
+            "an array with a header of 60 KB",
+            "p.npy",
+            [&array[..8], b"\xff\xff", &array[10..]].concat(),
+            "?",
+            "?",
+        ),
+        score("an array that is text", "p.npy", "\u{93}NUMPY", "?", "?"),
+        score(
+            "an archive of arrays of two lengths",
+            "p.npz",
+            npz(
+                &[("p", array.clone()), ("y", npy("<i8", false, "(3,)", &le_i64(&[0, 1, 1])))],
+                false,
+            ),
+            "?",
+            "?",
+        ),
+        score("an archive without labels", "p.npz", npz(&[("p", array.clone())], false), "?", "?"),
+        score("an archive without arrays", "p.npz", npz(&[], false), "?", "?"),
+        score("an archive of text files", "p.npz", zip_of_text(), "?", "?"),
+        score(
+            "an archive with an unknown label",
+            "p.npz",
+            npz(&[("p", array.clone()), ("y", npy("<i8", false, "(2,)", &le_i64(&[0, 2])))], true),
+            "?",
+            "?",
+        ),
+        score(
+            "an archive with a bad sum",
+            "p.npz",
+            npz(
+                &[
+                    ("p", npy("<f8", false, "(2, 2)", &le_f64(&[0.5, 0.5, 0.5, 0.6]))),
+                    ("y", labels.clone()),
+                ],
+                true,
+            ),
+            "?",
+            "?",
+        ),
+        score("an archive with a bad checksum", "p.npz", with_byte(&zipped, 60), "?", "?"),
+        score(
+            "an archive with its directory overwritten",
+            "p.npz",
+            with_tail(&both, 16, &[0xff; 8]),
+            "?",
+            "?",
+        ),
+        score(
+            "random bytes called Parquet",
+            "p.parquet",
+            b"\x81\xf3\x00\x17\x99\xd0\xaa\xb1\x02\x03\xc4\x00",
+            "?",
+            "?",
+        ),
+        case("a damaged Parquet file in a pipe", "score -", "?", "?").stdin(head(&pq, 60)),
+        case("a damaged Parquet file as a second part", "score d", "?", "?")
+            .file("d/0.parquet", &pq)
+            .file("d/1.parquet", head(&pq, 60)),
+        case("a damaged Parquet file as a second model", "compare a.parquet b.parquet", "?", "?")
+            .file("a.parquet", &pq)
+            .file("b.parquet", with_byte(&pq, 30)),
+    ]);
+    cases
+}
+
+fn zip_of_text() -> Vec<u8> {
+    use std::io::Write;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("notes.txt", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(b"nothing").unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
+/// `bytes` with one byte changed in every bit.
+fn with_byte(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 0xff;
+    bytes
+}
