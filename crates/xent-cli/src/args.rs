@@ -129,19 +129,19 @@ pub struct RowArgs {
 #[derive(Args)]
 pub struct OutputArgs {
     /// Form of the results
-    #[arg(long, value_enum, default_value_t = FormatArg::Table, help_heading = "Output")]
+    #[arg(long, value_enum, default_value_t = FormatArg::Table, global = true, help_heading = "Output")]
     pub format: FormatArg,
 
     /// Write the results to a file, whole or not at all
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    #[arg(short, long, value_name = "FILE", global = true, help_heading = "Output")]
     pub output: Option<PathBuf>,
 
     /// Colour on the terminal; NO_COLOR and CLICOLOR_FORCE are honoured too
-    #[arg(long, value_enum, default_value_t = ColorArg::Auto, help_heading = "Output")]
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true, help_heading = "Output")]
     pub color: ColorArg,
 
     /// No progress on the terminal
-    #[arg(short, long, help_heading = "Output")]
+    #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
 }
 
@@ -152,7 +152,7 @@ pub struct ScoreArgs {
     #[arg(required = true, value_name = "PREDICTIONS")]
     pub predictions: Vec<String>,
 
-    /// Models side by side in one file, as in 'm1=p1_*' 'm2=p2_*' or 'm1=p1_*,m2=p2_*'
+    /// Models side by side in one file, as in 'm1=p1_*,m2=p2_*'
     #[arg(long, value_name = "NAME=GLOB,…", conflicts_with = "proba", help_heading = "Columns")]
     pub models: Vec<String>,
 

@@ -76,6 +76,8 @@ impl Condition {
             (false, false) => value < self.bound,
             (false, true) => value <= self.bound,
         };
-        holds.then(|| format!("failed: {} of {} is {value}: {}", self.score, model.name, self.text))
+        holds.then(|| {
+            format!("failed: {} of {} is {value:.6}: {}", self.score, model.name, self.text)
+        })
     }
 }

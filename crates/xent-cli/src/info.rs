@@ -54,67 +54,59 @@ enum Quantity {
     /// Information content of an event: -log P
     Content {
         /// Probabilities
-        #[arg(required = true, allow_hyphen_values = true, value_name = "P")]
+        #[arg(required = true, value_name = "P")]
         p: Vec<String>,
     },
     /// Entropy of a distribution: the expected content, -sum p log p
     Entropy {
         /// Probabilities, as 0.9 0.1 or 0.9,0.1
-        #[arg(required = true, allow_hyphen_values = true, value_name = "P")]
+        #[arg(required = true, value_name = "P")]
         p: Vec<String>,
     },
     /// Cross entropy of Q under P: -sum p log q
     CrossEntropy {
         /// The true distribution, as 0.75,0.25
-        #[arg(allow_hyphen_values = true)]
         p: String,
         /// The predicted distribution, as 0.5,0.5
-        #[arg(allow_hyphen_values = true)]
         q: String,
     },
     /// KL divergence, both ways, and the identity KL = cross entropy - entropy
     Kl {
         /// The true distribution, as 0.75,0.25
-        #[arg(allow_hyphen_values = true)]
         p: String,
         /// The predicted distribution, as 0.5,0.5
-        #[arg(allow_hyphen_values = true)]
         q: String,
     },
     /// Jensen-Shannon divergence and its root, the distance
     Js {
         /// A distribution
-        #[arg(allow_hyphen_values = true)]
         p: String,
         /// Another
-        #[arg(allow_hyphen_values = true)]
         q: String,
     },
     /// Mutual information of a joint table (a row an argument), or with --file of two columns
     MutualInformation {
         /// Rows of counts or probabilities, as 10,2 3,15; with --file two column names
-        #[arg(required = true, num_args = 2.., allow_hyphen_values = true, value_name = "ROW")]
+        #[arg(required = true, num_args = 2.., value_name = "ROW")]
         rows: Vec<String>,
     },
     /// Expected value: sum p x
     Expectation {
         /// Values, as 80,90
-        #[arg(allow_hyphen_values = true)]
         values: String,
         /// Their probabilities, as 0.5,0.5
-        #[arg(allow_hyphen_values = true)]
         probabilities: String,
     },
     /// Probabilities from scores: exp(x) / sum exp(x)
     Softmax {
         /// Scores, as 2 1 -1 or 2,1,-1
-        #[arg(required = true, allow_hyphen_values = true, value_name = "X")]
+        #[arg(required = true, value_name = "X")]
         x: Vec<String>,
     },
     /// The probability of each score by itself: 1 / (1 + exp(-x))
     Sigmoid {
         /// Scores
-        #[arg(required = true, allow_hyphen_values = true, value_name = "X")]
+        #[arg(required = true, value_name = "X")]
         x: Vec<String>,
     },
 }
@@ -127,7 +119,8 @@ fn refuse(error: &InformationError) -> Failure {
 struct Answer {
     quantity: &'static str,
     unit: String,
-    values: Vec<(String, f64)>,
+    /// Key for programs, name for people, value.
+    values: Vec<(String, String, f64)>,
     parts: Option<Table>,
     identity: Option<String>,
     input: Value,
@@ -139,14 +132,14 @@ impl Answer {
         Self { quantity, unit, values: Vec::new(), parts: None, identity: None, input }
     }
 
-    fn with(mut self, name: impl Into<String>, value: f64) -> Self {
-        self.values.push((name.into(), value));
+    fn with(mut self, key: &str, name: impl Into<String>, value: f64) -> Self {
+        self.values.push((key.to_owned(), name.into(), value));
         self
     }
 
     fn report(self) -> Report {
         let results: serde_json::Map<String, Value> =
-            self.values.iter().map(|(name, x)| (name.clone(), number(*x))).collect();
+            self.values.iter().map(|(key, _, x)| (key.clone(), number(*x))).collect();
         let mut report = Report::new(json!({
             "schema": "xent.info/1",
             "quantity": self.quantity,
@@ -154,14 +147,14 @@ impl Answer {
             "input": self.input,
             "results": results,
         }));
-        if let Some(parts) = self.parts {
-            report.push(Block::Table(parts));
-        }
         let mut table = Table::new([Header::left(""), Header::right(&self.unit)]);
-        for (name, x) in self.values {
+        for (_, name, x) in self.values {
             table.push([Cell::text(name), cell(x)]);
         }
         report.push(Block::Table(table));
+        if let Some(parts) = self.parts {
+            report.push(Block::Table(parts));
+        }
         if let Some(identity) = self.identity {
             report.push(Block::Text(identity));
         }
@@ -261,16 +254,18 @@ pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
         Quantity::CrossEntropy { p, q } => {
             let (p, q) = pair(args, p, q)?;
             let value = information::cross_entropy_to_base(&p, &q, base).map_err(|e| refuse(&e))?;
-            two(&p, &q, "cross-entropy", base).with("cross entropy H(p, q)", value)
+            two(&p, &q, "cross-entropy", base).with("cross_entropy", "cross entropy H(p, q)", value)
         }
         Quantity::Kl { p, q } => kl(args, base, p, q)?,
         Quantity::Js { p, q } => {
             let (p, q) = pair(args, p, q)?;
             let js = information::js_divergence(&p, &q).map_err(|e| refuse(&e))?;
             let bits = base.from_nats(js);
-            two(&p, &q, "js", base)
-                .with("Jensen-Shannon divergence", bits)
-                .with("Jensen-Shannon distance (its square root)", bits.sqrt())
+            two(&p, &q, "js", base).with("js_divergence", "Jensen-Shannon divergence", bits).with(
+                "js_distance",
+                "Jensen-Shannon distance (its square root)",
+                bits.sqrt(),
+            )
         }
         Quantity::MutualInformation { rows } => mutual_information(args, base, rows)?,
         Quantity::Expectation { values, probabilities } => {
@@ -278,7 +273,7 @@ pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
             let p = args.distribution(&args.numbers(probabilities)?)?;
             let mean = information::expectation(&x, &p).map_err(|e| refuse(&e))?;
             let input = json!({ "values": list(&x), "probabilities": list(p.probabilities()) });
-            Answer::new("expectation", "value", input).with("expectation", mean)
+            Answer::new("expectation", "value", input).with("expectation", "expectation", mean)
         }
         Quantity::Softmax { x } => {
             let x = args.all_numbers(x)?;
@@ -297,12 +292,14 @@ pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
 fn content(args: &InfoArgs, base: Base, p: &[String]) -> Result<Answer, Failure> {
     let p = args.all_numbers(p)?;
     let mut answer = Answer::new("content", base.unit(), json!({ "p": list(&p) }));
-    for &p in &p {
+    for (i, &p) in p.iter().enumerate() {
         if !(0.0..=1.0).contains(&p) {
             return Err(Failure::usage(format!("{p} is not a probability"))
                 .with_hint("a probability is from 0 to 1"));
         }
-        answer = answer.with(format!("content of p = {p}"), information::content_to_base(p, base));
+        let key = format!("content_{}", i + 1);
+        let content = information::content_to_base(p, base);
+        answer = answer.with(&key, format!("content of p = {p}"), content);
     }
     Ok(answer)
 }
@@ -314,8 +311,12 @@ fn entropy(args: &InfoArgs, base: Base, p: &[String]) -> Result<Answer, Failure>
     };
     let values = p.probabilities();
     let mut answer = Answer::new("entropy", base.unit(), json!({ "p": list(values) }))
-        .with("entropy H(p)", information::entropy_to_base(&p, base))
-        .with(format!("largest for {} outcomes", values.len()), base.log(values.len() as f64));
+        .with("entropy", "entropy H(p)", information::entropy_to_base(&p, base))
+        .with(
+            "largest",
+            format!("largest for {} outcomes", values.len()),
+            base.log(values.len() as f64),
+        );
     if values.len() <= PARTS {
         let mut parts = Table::new([
             Header::left("outcome"),
@@ -358,10 +359,10 @@ fn kl(args: &InfoArgs, base: Base, p: &str, q: &str) -> Result<Answer, Failure> 
     let cross = information::cross_entropy_to_base(&p, &q, base).map_err(|e| refuse(&e))?;
     let entropy = information::entropy_to_base(&p, base);
     let mut answer = two(&p, &q, "kl", base)
-        .with("KL(p || q)", forward)
-        .with("KL(q || p)", back)
-        .with("cross entropy H(p, q)", cross)
-        .with("entropy H(p)", entropy);
+        .with("kl_pq", "KL(p || q)", forward)
+        .with("kl_qp", "KL(q || p)", back)
+        .with("cross_entropy", "cross entropy H(p, q)", cross)
+        .with("entropy", "entropy H(p)", entropy);
     answer.identity = Some(format!(
         "KL(p || q) = H(p, q) - H(p): {} = {} - {}",
         show(forward),
@@ -395,9 +396,9 @@ fn mutual_information(args: &InfoArgs, base: Base, rows: &[String]) -> Result<An
     };
     let table: Vec<Value> = joint.iter().map(|row| list(row)).collect();
     Ok(Answer::new("mutual-information", base.unit(), json!({ "joint": table }))
-        .with("mutual information", base.from_nats(value))
-        .with("entropy of the rows", entropy(&sums(false))?)
-        .with("entropy of the columns", entropy(&sums(true))?))
+        .with("mutual_information", "mutual information", base.from_nats(value))
+        .with("entropy_rows", "entropy of the rows", entropy(&sums(false))?)
+        .with("entropy_columns", "entropy of the columns", entropy(&sums(true))?))
 }
 
 fn activation(quantity: &'static str, x: &[f64], p: &[f64]) -> Result<Answer, Failure> {
@@ -407,7 +408,7 @@ fn activation(quantity: &'static str, x: &[f64], p: &[f64]) -> Result<Answer, Fa
     }
     let mut answer = Answer::new(quantity, "probability", json!({ "x": list(x) }));
     for (i, (&x, &p)) in x.iter().zip(p).enumerate() {
-        answer.values.push((format!("{}: {x}", i + 1), p));
+        answer = answer.with(&format!("p_{}", i + 1), format!("{}: {x}", i + 1), p);
     }
     Ok(answer)
 }

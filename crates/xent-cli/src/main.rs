@@ -9,6 +9,7 @@ mod output;
 mod per_row;
 mod progress;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -77,7 +78,7 @@ impl From<xent_io::Error> for Failure {
 fn main() -> ExitCode {
     install_panic_hook();
     interrupt::listen();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(error) => {
             // A closed pipe while printing help is no failure.
@@ -104,6 +105,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// The arguments, negative numbers protected: `xent info softmax -1,2` has no option `-1`.
+fn arguments() -> impl Iterator<Item = OsString> {
+    let mut is_info = false;
+    std::env::args_os().enumerate().map(move |(i, arg)| {
+        is_info |= i == 1 && arg == "info";
+        match arg.to_str() {
+            Some(text) if is_info && is_negative(text) => format!(" {text}").into(),
+            _ => arg,
+        }
+    })
+}
+
+fn is_negative(text: &str) -> bool {
+    let rest = text.strip_prefix('-').unwrap_or_default();
+    rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') || rest.starts_with("inf")
+}
+
 fn run(cli: &Cli) -> Result<Outcome, Failure> {
     match &cli.command {
         Command::Score(args) => evaluate::run_score(args),
@@ -117,7 +135,7 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
         }
         Command::Man { directory } => {
             clap_mangen::generate_to(Cli::command(), directory).map_err(|error| {
-                Failure::usage(format!("cannot write to {}: {error}", directory.display()))
+                xent_io::Error::io(directory, "cannot write man pages", &error)
                     .with_hint("the directory must exist")
             })?;
             Ok(Outcome::Done)

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use xent::rows::Input;
-use xent_io::{Kind, Table};
+use xent_io::{Format, Kind, Table};
 
 use crate::error::Error;
 
@@ -161,8 +161,8 @@ impl Finder<'_> {
         let by = roles.by.iter().map(|n| self.column(n)).collect::<Result<Vec<_>, _>>()?;
         let targets = roles.targets.as_ref().map(|t| self.select(t)).transpose()?;
         let mut label = self.named_label()?;
+        // A slice column may be the label as well, if nothing else can be.
         let mut taken: Vec<usize> = [weight, id, model_col, label].into_iter().flatten().collect();
-        taken.extend(&by);
         taken.extend(targets.iter().flat_map(|t| t.iter().map(|(c, _)| *c)));
 
         let found: Vec<(Option<String>, Found)> = if roles.models.is_empty() {
@@ -324,10 +324,17 @@ impl Finder<'_> {
                     .with_hint("name the predictions with --proba"));
             }
         }
+        if let Some(found) = self.named_as_targets(&free)? {
+            return Ok(found);
+        }
         if let Some(found) = self.named_as_classes(&free, label)? {
             return Ok(found);
         }
-        let numeric: Vec<usize> = free.iter().copied().filter(|&c| self.is_numeric(c)).collect();
+        let numeric: Vec<usize> = free
+            .iter()
+            .copied()
+            .filter(|&c| self.is_numeric(c) && !self.roles.by.iter().any(|by| by == self.name(c)))
+            .collect();
         let single: Vec<usize> =
             numeric.iter().copied().filter(|&c| SINGLE_NAMES.contains(&self.name(c))).collect();
         match (&single[..], &numeric[..]) {
@@ -378,6 +385,28 @@ impl Finder<'_> {
         }
     }
 
+    /// Columns named as the classes of the targets.
+    fn named_as_targets(&self, free: &[usize]) -> Result<Option<Found>, Error> {
+        let Some(targets) = &self.roles.targets else { return Ok(None) };
+        let classes: HashSet<String> =
+            self.select(targets)?.iter().map(|(_, name)| canonical(name)).collect();
+        let chosen: Vec<(usize, String)> = free
+            .iter()
+            .filter(|&&c| self.is_numeric(c) && classes.contains(&canonical(self.name(c))))
+            .map(|&c| (c, self.name(c).to_owned()))
+            .collect();
+        if chosen.len() == classes.len() { self.per_class(chosen).map(Some) } else { Ok(None) }
+    }
+
+    /// Of several candidates for the label those that are not slice columns, if there are any.
+    fn not_sliced(&self, candidates: Vec<usize>) -> Vec<usize> {
+        let is_sliced = |c: &usize| self.roles.by.iter().any(|by| by == self.name(*c));
+        if candidates.iter().all(is_sliced) {
+            return candidates;
+        }
+        candidates.into_iter().filter(|c| !is_sliced(c)).collect()
+    }
+
     /// Numeric columns named as the classes: all that are free if their rows sum to 1, else those
     /// whose names occur as labels.
     fn named_as_classes(
@@ -385,7 +414,11 @@ impl Finder<'_> {
         free: &[usize],
         label: &mut Option<usize>,
     ) -> Result<Option<Found>, Error> {
-        let numeric: Vec<usize> = free.iter().copied().filter(|&c| self.is_numeric(c)).collect();
+        let numeric: Vec<usize> = free
+            .iter()
+            .copied()
+            .filter(|&c| self.is_numeric(c) && !self.roles.by.iter().any(|by| by == self.name(c)))
+            .collect();
         if numeric.len() < 2 {
             return Ok(None);
         }
@@ -398,7 +431,7 @@ impl Finder<'_> {
                         names.contains_key(&canonical(v))
                     })
             };
-            let candidates: Vec<usize> = free.iter().copied().filter(holds_names).collect();
+            let candidates = self.not_sliced(free.iter().copied().filter(holds_names).collect());
             match candidates[..] {
                 [one] => *label = Some(one),
                 [] => {}
@@ -572,6 +605,7 @@ impl Finder<'_> {
             .filter(|c| *c != prediction && !taken.contains(c))
             .filter(|&c| matches!(self.table.columns()[c].kind, Kind::Text | Kind::Boolean))
             .collect();
+        let free = self.not_sliced(free);
         match free[..] {
             [one] => Ok(one),
             _ => Err(self.no_label()),
@@ -579,8 +613,13 @@ impl Finder<'_> {
     }
 
     fn no_label(&self) -> Error {
-        self.error("no label column found")
-            .with_hint(format!("name it with --label; {}", self.list()))
+        let hint = match self.table.format() {
+            Format::Npy => "an array holds no labels: put both into one .npz, as in \
+                            np.savez('p.npz', proba=p, y=y)"
+                .to_owned(),
+            _ => format!("name it with --label; {}", self.list()),
+        };
+        self.error("no label column found").with_hint(hint)
     }
 
     fn ambiguous_label(&self, a: usize, b: usize) -> Error {
@@ -601,6 +640,7 @@ impl Finder<'_> {
             .filter(|&c| matches!(self.table.columns()[c].kind, Kind::Text | Kind::Boolean))
             .filter(|&c| all_present(&self.table.sample().text(c), is_class))
             .collect();
+        let candidates = self.not_sliced(candidates);
         match candidates[..] {
             [one] => Ok(one),
             [] => {

@@ -38,7 +38,9 @@ fn main() -> Result<(), Error> {
                     Column::Numbers(values) | Column::Rows { values, .. } => {
                         values.iter().sum::<f64>()
                     }
-                    Column::Text(texts) => texts.iter().flatten().map(str::len).sum::<usize>() as f64,
+                    Column::Text(texts) => {
+                        texts.iter().flatten().map(str::len).sum::<usize>() as f64
+                    }
                 })
                 .collect::<Vec<f64>>())
         },

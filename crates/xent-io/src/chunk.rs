@@ -47,13 +47,20 @@ pub(crate) struct Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        let mut state = self.pool.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.in_flight -= self.counted;
         if self.data.capacity() <= 2 * CHUNK {
+            let mut state = self.pool.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.free.push(std::mem::take(&mut self.data));
         }
+        self.pool.release(self.counted);
+    }
+}
+
+impl Pool {
+    fn release(&self, bytes: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.in_flight -= bytes;
         drop(state);
-        self.pool.released.notify_all();
+        self.released.notify_all();
     }
 }
 
@@ -126,8 +133,11 @@ impl Chunker {
 
     /// Appends the next chunk to `chunk`; whether there was one.
     pub fn extend(&mut self, chunk: &mut Chunk) -> Result<bool, Fault> {
-        let Some(next) = self.next()? else { return Ok(false) };
+        // Not in flight while the next one is acquired, else that could wait for it for ever.
+        self.pool.release(std::mem::take(&mut chunk.counted));
+        let Some(mut next) = self.next()? else { return Ok(false) };
         chunk.data.extend_from_slice(&next.data);
+        chunk.counted = std::mem::take(&mut next.counted);
         (chunk.too_long, chunk.position) = (next.too_long, next.position);
         Ok(true)
     }

@@ -264,7 +264,8 @@ where
     F: FnMut(T, Span) -> Result<(), E>,
 {
     let (queue, handles) = sync_channel(2 * threads);
-    let producer = Mutex::new(Producer { files, index: 0, current: None, queue: Some(queue), done: false });
+    let producer =
+        Mutex::new(Producer { files, index: 0, current: None, queue: Some(queue), done: false });
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..threads {

@@ -20,7 +20,10 @@ pub(crate) enum Found {
     Stdin,
     /// A pipe with a name, which can be read once.
     Stream(PathBuf),
-    Files { name: String, paths: Vec<PathBuf> },
+    Files {
+        name: String,
+        paths: Vec<PathBuf>,
+    },
 }
 
 /// Resolves `spec`.
@@ -149,10 +152,9 @@ fn directory(path: &Path) -> Result<Found, Error> {
     }
     paths.sort();
     let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let name = absolute.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+    let name = absolute
+        .file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok(Found::Files { name, paths })
 }
 
@@ -298,11 +300,7 @@ fn open_text(format: Format, input: TextInput, sampled: bool) -> Result<Arc<dyn 
     })
 }
 
-fn open_typed(
-    format: Format,
-    blob: Blob,
-    sampled: bool,
-) -> Result<Arc<dyn Source>, Fault> {
+fn open_typed(format: Format, blob: Blob, sampled: bool) -> Result<Arc<dyn Source>, Fault> {
     Ok(match format {
         Format::ArrowIpc => Arc::new(IpcFile::open(blob, sampled)?),
         Format::Npy => Arc::new(Numpy::open_npy(blob)?),

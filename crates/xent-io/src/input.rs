@@ -114,9 +114,9 @@ pub(crate) fn decompressed(
             let buffered = io::BufReader::with_capacity(1 << 16, reader);
             Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
         }
-        Compression::Zstd => Box::new(
-            zstd::Decoder::new(reader).map_err(|e| Fault::io("cannot decompress", &e))?,
-        ),
+        Compression::Zstd => {
+            Box::new(zstd::Decoder::new(reader).map_err(|e| Fault::io("cannot decompress", &e))?)
+        }
     })
 }
 

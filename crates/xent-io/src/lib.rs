@@ -9,6 +9,8 @@
 //! What this crate refuses to do: guess. A field is a number, missing, or an error with its
 //! file, row, column and value.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod arrow;
 mod chunk;
 mod column;

@@ -42,10 +42,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<f64, NotNumber> {
             hint: Some("write inf if infinity is meant".into()),
         }),
         Err(_) if is_missing_word(text) => Ok(f64::NAN),
-        Err(_) => Err(NotNumber {
-            message: format!("is {}, not a number", show(text)),
-            hint: hint(text),
-        }),
+        Err(_) => {
+            Err(NotNumber { message: format!("is {}, not a number", show(text)), hint: hint(text) })
+        }
     }
 }
 

@@ -71,10 +71,9 @@ impl Sample {
             Store::Text(cells) => cells.column(column).map(|t| t.map(String::from)).collect(),
             Store::Columns { columns, .. } => match columns.get(column) {
                 Some(Cells::Text(texts)) => texts.clone(),
-                Some(Cells::Numbers(numbers)) => numbers
-                    .iter()
-                    .map(|x| (!x.is_nan()).then(|| number::text_of(*x)))
-                    .collect(),
+                Some(Cells::Numbers(numbers)) => {
+                    numbers.iter().map(|x| (!x.is_nan()).then(|| number::text_of(*x))).collect()
+                }
                 _ => Vec::new(),
             },
         }
@@ -171,8 +170,8 @@ pub(crate) fn kind_of<'a>(texts: impl Iterator<Item = &'a str>) -> Kind {
         }
         numbers = numbers && number::parse(text).is_ok();
         integers = integers && numbers && is_integer(text);
-        booleans = booleans
-            && (text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false"));
+        booleans =
+            booleans && (text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false"));
         lists = lists
             && text.starts_with(b"[")
             && list::items(text).is_some_and(|items| {

@@ -310,6 +310,8 @@ impl Table {
                 return refused(format!("there is no column {}", request.column + 1));
             };
             let wanted = match (info.kind, request.read_as) {
+                // In text, the scan says what is there and in which line.
+                (Kind::Unsupported, _) if self.format == Format::JsonLines => None,
                 (Kind::Unsupported, _) => Some(("a type that xent does not read", "")),
                 (Kind::List { .. }, ReadAs::Numbers) => Some(("a list", ", not a number")),
                 (Kind::List { .. }, ReadAs::Text) if !self.is_text_format() => {
@@ -374,11 +376,7 @@ fn same_columns(
         }
     }
     if first.len() != part.len() {
-        return refused(format!(
-            "has {} columns, {first_name} has {}",
-            part.len(),
-            first.len()
-        ));
+        return refused(format!("has {} columns, {first_name} has {}", part.len(), first.len()));
     }
     Ok(())
 }
@@ -401,7 +399,8 @@ impl Files for Parts<'_> {
                 Err(error) => return Some(Err(error)),
             }
         };
-        let changed = same_columns(&self.table.columns, source.columns(), name, &self.table.names[0].0);
+        let changed =
+            same_columns(&self.table.columns, source.columns(), name, &self.table.names[0].0);
         if let Err(error) = changed {
             return Some(Err(error));
         }

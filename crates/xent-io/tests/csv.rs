@@ -1,5 +1,7 @@
 //! CSV and TSV: against the `csv` crate, in all ways of cutting the work, and every refusal.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use std::fmt::Write as _;
@@ -20,9 +22,8 @@ fn field() -> impl Strategy<Value = String> {
 }
 
 fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
-    (2usize..6).prop_flat_map(|width| {
-        prop::collection::vec(prop::collection::vec(field(), width), 0..40)
-    })
+    (2usize..6)
+        .prop_flat_map(|width| prop::collection::vec(prop::collection::vec(field(), width), 0..40))
 }
 
 proptest! {
@@ -116,9 +117,8 @@ fn rows_do_not_depend_on_threads_or_batches() {
 #[test]
 fn the_first_error_in_row_order_is_reported_with_its_line() {
     for bad in [0, 1, 997, 50_000, 119_999] {
-        let (text, lines) = long(120_000, |i| {
-            (i >= bad && i % 7 == bad % 7).then(|| format!("{i},x,50%\n"))
-        });
+        let (text, lines) =
+            long(120_000, |i| (i >= bad && i % 7 == bad % 7).then(|| format!("{i},x,50%\n")));
         let dir = tempfile::tempdir().unwrap();
         let spec = write(dir.path(), "t.csv", &text);
         let table = open(&spec).unwrap();
@@ -150,24 +150,49 @@ fn what_map_refuses_is_located() {
 fn structure_errors_name_line_and_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let cases: &[(&str, &[u8], &str, &str)] = &[
-        ("ragged short", b"a,b,c\n1,2,3\n1,2\n", ":3: 2 fields, expected 3 as in the header", "every line"),
+        (
+            "ragged short",
+            b"a,b,c\n1,2,3\n1,2\n",
+            ":3: 2 fields, expected 3 as in the header",
+            "every line",
+        ),
         ("ragged long", b"a,b\n1,2\n1,2,3\n", ":3: 3 fields, expected 2", "delimiter"),
         ("ragged first", b"a,b\n1\n", ":2: 1 field, expected 2", "every line"),
         ("no header", b"0.1,0.9\n0.2,0.8\n", ":1: no header", "first line"),
         ("duplicate", b"a,b,a\n1,2,3\n", ":1: columns 1 and 3 are both named \"a\"", "own name"),
-        ("open quote", b"a,b\n1,2\n\"1,2\n3,4\n", ":3: a quote opens here and is never closed", "twice"),
+        (
+            "open quote",
+            b"a,b\n1,2\n\"1,2\n3,4\n",
+            ":3: a quote opens here and is never closed",
+            "twice",
+        ),
         ("stray quote", b"a,b\nx,5\" tall\n", ":2: a quote stands inside a field", "whole field"),
         ("after quote", b"a,b\n\"x\" ,1\n", ":2: text follows a closing quote", "space"),
         ("lone return", b"a,b\rc,d\re,f\r", ":1: a carriage return stands alone", "tr "),
         ("lone return inside", b"a,b\n1,2\n3\r4,5\n", ":3: a carriage return", "tr "),
         ("utf-16", b"\xff\xfea\0,\0b\0", ": is UTF-16 text", "UTF-8"),
-        ("two marks", b"\xef\xbb\xbf\xef\xbb\xbfa,b\n1,2\n", ":1: starts with two byte-order marks", "UTF-8"),
+        (
+            "two marks",
+            b"\xef\xbb\xbf\xef\xbb\xbfa,b\n1,2\n",
+            ":1: starts with two byte-order marks",
+            "UTF-8",
+        ),
         ("nul", b"a,b\n1,2\n1,\x002\n", ":3: has a NUL byte", "UTF-16"),
         ("empty", b"", ": is empty", "name the columns"),
         ("only a mark", b"\xef\xbb\xbf", ": is empty", "name the columns"),
         ("blank lines", b"\n\r\n\n", ": is empty", "name the columns"),
-        ("header latin-1", b"a,caf\xe9\n1,2\n", ":1: the name of column 2 is not UTF-8 text (byte 0xE9)", "UTF-8"),
-        ("label latin-1", b"a,b\nx,1\ncaf\xe9,2\n", ":3: column a is not UTF-8 text (byte 0xE9 at character 4)", "UTF-8"),
+        (
+            "header latin-1",
+            b"a,caf\xe9\n1,2\n",
+            ":1: the name of column 2 is not UTF-8 text (byte 0xE9)",
+            "UTF-8",
+        ),
+        (
+            "label latin-1",
+            b"a,b\nx,1\ncaf\xe9,2\n",
+            ":3: column a is not UTF-8 text (byte 0xE9 at character 4)",
+            "UTF-8",
+        ),
         ("zip", b"PK\x03\x04junk", ": is not CSV but a zip archive", "spreadsheet"),
         ("parquet", b"PAR1junk", ": is not CSV but Parquet", "rename"),
         ("bzip2", b"BZh91AY", ": is compressed with bzip2", "bunzip2"),
@@ -204,7 +229,12 @@ fn odd_but_good_files_work() {
     let good: &[(&[u8], &[&str], usize, Option<&str>)] = &[
         (b"\xef\xbb\xbfa,b\r\n1,2\r\n3,4", &["a", "b"], 2, None),
         (b"a;b\n1;2\n", &["a", "b"], 1, Some("separated by semicolons")),
-        (b"sep=;\r\na;b\r\n1;2\r\n", &["a", "b"], 1, Some("separated by semicolons, as its sep= line says")),
+        (
+            b"sep=;\r\na;b\r\n1;2\r\n",
+            &["a", "b"],
+            1,
+            Some("separated by semicolons, as its sep= line says"),
+        ),
         (b"a\tb\n1\t2\n", &["a", "b"], 1, Some("separated by tabs")),
         (b"a|b|c,\n", &["a|b|c", "column 2"], 0, None),
         (b"\"a;x\",b\n1,2\n", &["a;x", "b"], 1, None),
@@ -292,7 +322,10 @@ fn a_column_may_be_requested_twice_and_in_any_order() {
         [request(2, ReadAs::Text), request(0, ReadAs::Numbers), request(2, ReadAs::Numbers)];
     let (rows, error) = rows_every_way(&table, &requests);
     assert_eq!(error, None);
-    assert_eq!(rows[1], ["'6'".to_string(), format!("{:016x}", 4f64.to_bits()), format!("{:016x}", 6f64.to_bits())]);
+    assert_eq!(
+        rows[1],
+        ["'6'".to_string(), format!("{:016x}", 4f64.to_bits()), format!("{:016x}", 6f64.to_bits())]
+    );
     assert_eq!(rows_every_way(&table, &[]).0.len(), 2);
 }
 
@@ -306,7 +339,9 @@ fn wide_and_long_records_have_limits() {
     let (error, _) = error_of(&write(dir.path(), "w.csv", wide + "end\n"), None);
     assert!(error.ends_with(":1: has more than 250000 columns"), "{error}");
     let field = "x".repeat(100 << 20);
-    for (text, line) in [(format!("a,b\n1,2\n3,{field}\n"), 3), (format!("a,b\n1,\"{field}\"\n"), 2)] {
+    for (text, line) in
+        [(format!("a,b\n1,2\n3,{field}\n"), 3), (format!("a,b\n1,\"{field}\"\n"), 2)]
+    {
         let (error, _) = error_of(&write(dir.path(), "l.csv", text), None);
         assert!(error.ends_with(&format!(":{line}: a record is longer than 64 MiB")), "{error}");
     }

@@ -1,6 +1,7 @@
 //! What the reports of `score` and `compare` share: the first lines, the score rows, the notes.
 
 use serde_json::{Map, Value, json};
+use xent::compare::Score;
 use xent::moments::Estimate;
 use xent::rows::{Input, SUM_NOTE, Sums};
 use xent::score::{Baseline, Scores};
@@ -12,6 +13,8 @@ use crate::{Block, Cell};
 
 /// The name of the model that knows only the class frequencies, in tables.
 pub(crate) const BASE_RATE: &str = "base rate";
+/// A standard error below this part of the value is rounding and says nothing about digits.
+const ROUNDING: f64 = 1e-12;
 /// Classes named in the first line.
 const CLASSES_NAMED: usize = 8;
 /// Rows of a long table shown to a person; CSV and JSON have all.
@@ -27,6 +30,18 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// The score of this row.
+    pub(crate) fn score(&self) -> Score {
+        match (self.name, self.k) {
+            (_, Some(k)) => Score::TopK(k),
+            ("error rate", _) => Score::ErrorRate,
+            ("mean squared error", _) => Score::Mse,
+            ("cross entropy, bits", _) => Score::CrossEntropy,
+            ("log loss, nats", _) => Score::LogLoss,
+            _ => Score::Perplexity,
+        }
+    }
+
     pub(crate) fn title(&self) -> String {
         match self.k {
             Some(k) => format!("top-{k} error"),
@@ -58,7 +73,8 @@ pub(crate) fn lines(top_k: &[u32]) -> Vec<Line> {
 
 /// Decimals that make sense for all the models' estimates of one score.
 pub(crate) fn decimals<'a>(estimates: impl IntoIterator<Item = &'a Estimate>) -> usize {
-    let errors = estimates.into_iter().map(|e| e.se).filter(|se| se.is_finite() && *se > 0.0);
+    let is_real = |e: &&Estimate| e.se.is_finite() && e.se > ROUNDING * e.value.abs();
+    let errors = estimates.into_iter().filter(is_real).map(|e| e.se);
     errors.map(decimals_for).min().unwrap_or(3).max(3)
 }
 
@@ -73,8 +89,24 @@ pub(crate) fn value_cell(x: f64, decimals: usize) -> Cell {
     }
 }
 
+/// A number for programs, all its digits.
+pub(crate) fn exact_cell(x: f64) -> Cell {
+    if x.is_nan() { Cell::missing() } else { Cell::number(x.to_string(), x) }
+}
+
+/// A standard error; one that is only rounding is 0.
+pub(crate) fn error_cell(e: &Estimate, decimals: usize) -> Cell {
+    if e.se > 0.0 && e.se <= ROUNDING * e.value.abs() {
+        return Cell::number(fixed(0.0, decimals), e.se);
+    }
+    value_cell(e.se, decimals)
+}
+
 /// The share of the labels' entropy that a model explains, `1 - CE / H`.
 pub(crate) fn explained(model: &ModelScore) -> f64 {
+    if model.baseline.log_loss.value == 0.0 {
+        return f64::NAN; // one class only: there is nothing to explain
+    }
     1.0 - model.scores.log_loss.value / model.baseline.log_loss.value
 }
 
@@ -103,11 +135,18 @@ pub(crate) fn first_line(model: &ModelScore) -> String {
 }
 
 /// `label: party   predictions: p_* ...   input: probabilities   weights: ...`
-pub(crate) fn second_line(model: &ModelScore, options: &Options) -> String {
+pub(crate) fn second_line(models: &[ModelScore], options: &Options) -> String {
+    let model = &models[0];
     let shape = &model.shape;
+    let predictions = if models.iter().all(|m| m.shape.predictions == shape.predictions) {
+        shape.predictions.clone()
+    } else {
+        let each = |m: &ModelScore| format!("{} ({})", m.shape.predictions, m.name);
+        models.iter().map(each).collect::<Vec<_>>().join(", ")
+    };
     let mut parts = vec![
         format!("label: {}", shape.label),
-        format!("predictions: {}", shape.predictions),
+        format!("predictions: {predictions}"),
         format!("input: {}", options.rules.input.name()),
     ];
     if let Some(weight) = &shape.weight {
@@ -146,11 +185,11 @@ pub(crate) fn notes(models: &[ModelScore], options: &Options) -> Vec<Block> {
             let rows = counted(notes.rounded_sums, "row sums", "rows sum");
             let worst = significant(notes.worst_sum, 2);
             let what = match options.rules.sums {
-                Sums::Normalize => "each was divided by its sum",
-                _ => "they are scored as given",
+                Sums::Normalize => "divided by the sum",
+                _ => "scored as given",
             };
             blocks.push(Block::Note(format!(
-                "{of}{rows} to 1 only within {worst} (more than {SUM_NOTE:e}); {what}"
+                "{of}{rows} to 1 only within {worst} (more than {SUM_NOTE:e}): {what}"
             )));
         }
         if options.rules.clip > 0.0 {

@@ -6,11 +6,12 @@ use xent::moments::Estimate;
 use xent_eval::{ModelComparison, ModelScore, Options};
 
 use crate::common::{
-    BASE_RATE, SHOWN, decimals, estimate_json, explained_cell, first_line, head_json, lines, notes,
-    second_line, slice_json, value_cell,
+    BASE_RATE, SHOWN, decimals, estimate_json, exact_cell, explained_cell, first_line, head_json,
+    lines, notes, second_line, slice_json, value_cell,
 };
 use crate::json::number;
 use crate::number::{counted, decimals_for, fixed, interval, p_phrase, p_value, signed};
+use crate::score::tidy as tidy_models;
 use crate::{Block, Cell, Header, Report, Table, Tone};
 
 /// Which model is better, as far as can be told.
@@ -39,11 +40,14 @@ pub fn compare_report(comparison: &ModelComparison, options: &Options, all: bool
     extend_json(&mut data, comparison, &verdict);
     let mut report = Report::new(Value::Object(data));
     report.push(Block::Heading(first_line(&models[0])));
-    report.push(Block::Text(second_line(&models[0], options)));
+    report.push(Block::Text(second_line(models, options)));
     if let Some(text) = matching_text(comparison) {
         report.push(Block::Text(text));
     }
-    if models.len() == 2 {
+    if all {
+        report.push(Block::Table(tidy_models(models, options)));
+        report.push(Block::Table(tidy_differences(comparison)));
+    } else if models.len() == 2 {
         report.push(Block::Table(pair_table(comparison, options)));
     } else {
         report.push(Block::Table(models_table(models, options)));
@@ -79,58 +83,45 @@ fn matching_text(comparison: &ModelComparison) -> Option<String> {
     Some(text)
 }
 
-fn key_of(title: &str, k: Option<u32>) -> Score {
-    match (title, k) {
-        (_, Some(k)) => Score::TopK(k),
-        ("error rate", _) => Score::ErrorRate,
-        ("mean squared error", _) => Score::Mse,
-        ("cross entropy, bits", _) => Score::CrossEntropy,
-        ("log loss, nats", _) => Score::LogLoss,
-        _ => Score::Perplexity,
-    }
-}
-
 fn find(differences: &[ScoreDifference], model: usize, score: Score) -> Option<&ScoreDifference> {
     differences.iter().find(|d| d.model == model && d.score == score)
 }
 
 /// Decimals for a difference: two digits of its standard error, three where there is none.
 fn difference_decimals(e: &Estimate) -> usize {
-    if e.se.is_finite() && e.se > 0.0 { decimals_for(e.se).max(3) } else { 3 }
+    if e.se.is_finite() && e.se > 1e-12 * e.value.abs() { decimals_for(e.se).max(3) } else { 3 }
 }
 
-/// A signed difference, with `~` where none is shown at the level; green better, red worse.
+/// A signed difference and what to add and take away for its interval, with `~` where none is shown
+/// at the level; green better, red worse.
 fn difference_cell(d: &ScoreDifference, options: &Options) -> Cell {
-    let value = d.estimate.value;
-    if value.is_nan() {
+    let e = &d.estimate;
+    if e.value.is_nan() {
         return Cell::missing();
     }
     let shown = d.is_shown(options.level);
-    let mark = if shown || d.p.is_nan() { "" } else { "  ~" };
-    let text = signed(value, difference_decimals(&d.estimate));
-    let cell = Cell::number(format!("{text}{mark}"), value);
-    match (shown || value.is_infinite(), value < 0.0) {
+    let places = difference_decimals(e);
+    let mut text = signed(e.value, places);
+    if e.se.is_finite() {
+        text.push_str(&format!(" ± {}", fixed(f64::midpoint(e.ci[1], -e.ci[0]), places)));
+    }
+    text.push_str(if shown || d.p.is_nan() { "   " } else { "  ~" });
+    let cell = Cell::number(text.trim_end(), e.value);
+    match (shown || e.value.is_infinite(), e.value < 0.0) {
         (true, true) => cell.with_tone(Tone::Better),
         (true, false) => cell.with_tone(Tone::Worse),
         _ => cell,
     }
 }
 
-fn interval_cell(e: &Estimate) -> Cell {
-    if e.ci[0].is_nan() {
-        return Cell::missing();
-    }
-    let d = difference_decimals(e);
-    Cell::text(format!("[{}, {}]", signed(e.ci[0], d), signed(e.ci[1], d)))
-}
-
 fn p_cell(p: f64) -> Cell {
     if p.is_nan() { Cell::missing() } else { Cell::number(p_value(p), p) }
 }
 
-fn level_name(options: &Options) -> String {
+/// `95%`
+fn level(options: &Options) -> String {
     let level = fixed(options.level * 100.0, 6);
-    format!("{}% interval", level.trim_end_matches('0').trim_end_matches('.'))
+    format!("{}%", level.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Two models: both, the difference, its interval and p, and the base rate.
@@ -140,8 +131,7 @@ fn pair_table(comparison: &ModelComparison, options: &Options) -> Table {
         Header::left(""),
         Header::right(&a.name),
         Header::right(&b.name),
-        Header::right(format!("{} vs {}", b.name, a.name)),
-        Header::right(level_name(options)),
+        Header::right(format!("{} vs {} ± {}", b.name, a.name, level(options))),
         Header::right("p"),
         Header::right(BASE_RATE),
     ]);
@@ -150,13 +140,12 @@ fn pair_table(comparison: &ModelComparison, options: &Options) -> Table {
         let (x, y) = ((line.of)(&a.scores, i), (line.of)(&b.scores, i));
         let d = decimals([&x, &y]);
         let base = (line.base)(&a.baseline);
-        let difference = find(&comparison.differences, 1, key_of(line.name, line.k));
+        let difference = find(&comparison.differences, 1, line.score());
         table.push([
             Cell::text(line.title()),
             value_cell(x.value, d),
             value_cell(y.value, d),
             difference.map_or_else(Cell::missing, |d| difference_cell(d, options)),
-            difference.map_or_else(Cell::missing, |d| interval_cell(&d.estimate)),
             difference.map_or_else(Cell::missing, |d| p_cell(d.p)),
             base.map_or_else(Cell::empty, |b| value_cell(b.value, d)),
         ]);
@@ -167,9 +156,27 @@ fn pair_table(comparison: &ModelComparison, options: &Options) -> Table {
         explained_cell(b),
         Cell::empty(),
         Cell::empty(),
-        Cell::empty(),
         Cell::number("0.0%", 0.0),
     ]);
+    table
+}
+
+/// For programs: a row for each difference, with the keys of the JSON contract.
+fn tidy_differences(comparison: &ModelComparison) -> Table {
+    let mut headers = ["model", "baseline", "score", "test"].map(Header::left).to_vec();
+    headers.extend(["value", "se", "ci_low", "ci_high", "p", "p_adjusted"].map(Header::right));
+    let mut table = Table::new(headers);
+    for d in &comparison.differences {
+        let e = &d.estimate;
+        let mut cells = vec![
+            Cell::text(&comparison.models[d.model].name),
+            Cell::text(&comparison.models[0].name),
+            Cell::text(d.score.key()),
+            Cell::text(d.test.name()),
+        ];
+        cells.extend([e.value, e.se, e.ci[0], e.ci[1], d.p, d.p_adjusted].map(exact_cell));
+        table.push(cells);
+    }
     table
 }
 
@@ -202,8 +209,7 @@ fn differences_table(comparison: &ModelComparison, options: &Options) -> Table {
     let mut table = Table::new([
         Header::left(""),
         Header::left("score"),
-        Header::right(format!("vs {first}")),
-        Header::right(level_name(options)),
+        Header::right(format!("vs {first} ± {}", level(options))),
         Header::right("p"),
         Header::right("adjusted p"),
     ])
@@ -212,14 +218,13 @@ fn differences_table(comparison: &ModelComparison, options: &Options) -> Table {
     ));
     for (m, model) in comparison.models.iter().enumerate().skip(1) {
         for (n, line) in lines(&options.rules.top_k).iter().enumerate() {
-            let score = key_of(line.name, line.k);
+            let score = line.score();
             let Some(d) = find(&comparison.differences, m, score) else { continue };
             let name = if n == 0 { Cell::text(&model.name) } else { Cell::empty() };
             table.push([
                 name,
                 Cell::text(line.title()),
                 difference_cell(d, options),
-                interval_cell(&d.estimate),
                 p_cell(d.p),
                 p_cell(d.p_adjusted),
             ]);
@@ -273,11 +278,19 @@ pub fn verdict(comparison: &ModelComparison, options: &Options) -> Verdict {
         };
         return Verdict { better: None, text };
     }
+    if d.test == Test::SignExact {
+        let better = d.is_shown(options.level).then(|| ahead.clone());
+        let text = format!(
+            "{ahead} is ahead of {behind} by the same {gap} bits on every row ({}, {rows})",
+            p_phrase(d.p_adjusted)
+        );
+        return Verdict { better, text };
+    }
     if d.is_shown(options.level) {
         let (low, high) = if e.value < 0.0 { (-e.ci[1], -e.ci[0]) } else { (e.ci[0], e.ci[1]) };
         let text = format!(
-            "{ahead} is better than {behind} by {gap} bits per row ({} {}, {}, {rows})",
-            level_name(options),
+            "{ahead} is better than {behind} by {gap} bits per row ({} interval {}, {}, {rows})",
+            level(options),
             interval(low, high, places),
             p_phrase(d.p_adjusted)
         );
@@ -322,6 +335,10 @@ fn infinite_verdict(
         && let Some(f) = &d.finite
         && f.estimate.value.is_finite()
     {
+        if f.estimate.value == 0.0 {
+            text.push_str("; on the other rows they are equal");
+            return Verdict { better: only_finite(&finite), text };
+        }
         let ahead = if f.estimate.value < 0.0 { &models[1].name } else { &models[0].name };
         let luck = if f.p <= 1.0 - options.level { "" } else { ", which could be luck" };
         text.push_str(&format!(
@@ -330,14 +347,19 @@ fn infinite_verdict(
             p_phrase(f.p)
         ));
     }
-    let better = match finite[..] {
-        [one] => {
-            text = format!("{} is better: {text}", one.name);
-            Some(one.name.clone())
-        }
-        _ => None,
-    };
+    let better = only_finite(&finite);
+    if let Some(name) = &better {
+        text = format!("{name} is better: {text}");
+    }
     Verdict { better, text }
+}
+
+/// The only model of finite cross entropy is better than the others, whatever the p-values.
+fn only_finite(finite: &[&ModelScore]) -> Option<String> {
+    match finite {
+        [one] => Some(one.name.clone()),
+        _ => None,
+    }
 }
 
 /// Where the p-values cannot be taken at their word.
@@ -347,8 +369,8 @@ fn cautions(comparison: &ModelComparison) -> Vec<Block> {
     let n = models[0].scores.effective_rows;
     if n < 30.0 {
         blocks.push(Block::Warning(format!(
-            "{} are few for a t-test: intervals and p-values are rough",
-            counted(models[0].scores.rows, "row", "rows")
+            "{} for a t-test: intervals and p-values are rough",
+            counted(models[0].scores.rows, "row is little", "rows are few")
         )));
     } else {
         for (m, model) in models.iter().enumerate().skip(1) {

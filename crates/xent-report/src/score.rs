@@ -6,14 +6,19 @@ use xent::score::Scores;
 use xent_eval::{ModelScore, Options};
 
 use crate::common::{
-    BASE_RATE, SHOWN, decimals, explained_cell, first_line, head_json, lines, notes, second_line,
-    value_cell,
+    BASE_RATE, SHOWN, decimals, error_cell, exact_cell, explained_cell, first_line, head_json,
+    lines, notes, second_line, value_cell,
 };
 use crate::number::{counted, fixed, interval, percent, total};
 use crate::{Block, Cell, Header, Report, Table};
 
 /// Classes of a confusion matrix shown as a square; more are listed by their largest cells.
 const SQUARE: usize = 20;
+
+/// Fewer rows have no worst 1%.
+const WORST_ROWS: u64 = 100;
+/// Fewer rows get a warning about their intervals.
+const FEW: u64 = 30;
 
 /// What a person reads about the scores of one or more models, and the contract `xent.score/1`.
 ///
@@ -31,17 +36,25 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
     });
     if same_shape {
         report.push(Block::Heading(first_line(&models[0])));
-        report.push(Block::Text(second_line(&models[0], options)));
+        report.push(Block::Text(second_line(models, options)));
     } else {
         for model in models {
             report.push(Block::Heading(format!("{}: {}", model.name, first_line(model))));
-            report.push(Block::Text(second_line(model, options)));
+            report.push(Block::Text(second_line(std::slice::from_ref(model), options)));
         }
     }
     report.push(Block::Table(match models {
+        _ if all => tidy(models, options),
         [one] => single(one, options),
         several => side_by_side(several, options),
     }));
+    for model in models.iter().filter(|m| (2..FEW).contains(&m.scores.rows)) {
+        report.push(Block::Warning(format!(
+            "{} of {} are few: standard errors and intervals are rough",
+            counted(model.scores.rows, "row", "rows"),
+            model.name
+        )));
+    }
     for block in notes(models, options) {
         report.push(block);
     }
@@ -85,7 +98,7 @@ fn single(model: &ModelScore, options: &Options) -> Table {
         table.push([
             Cell::text(line.title()),
             value_cell(e.value, d),
-            value_cell(e.se, d),
+            error_cell(&e, d),
             interval_cell(&e, d),
             base.map_or_else(Cell::empty, |b| value_cell(b.value, d)),
         ]);
@@ -97,13 +110,35 @@ fn single(model: &ModelScore, options: &Options) -> Table {
         Cell::empty(),
         Cell::number("0.0%", 0.0),
     ]);
-    table.push([
-        Cell::text("loss in worst 1% of rows"),
-        share_cell(model.worst_share),
-        Cell::empty(),
-        Cell::empty(),
-        Cell::empty(),
-    ]);
+    if model.scores.rows >= WORST_ROWS {
+        table.push([
+            Cell::text("loss in worst 1% of rows"),
+            share_cell(model.worst_share),
+            Cell::empty(),
+            Cell::empty(),
+            Cell::empty(),
+        ]);
+    }
+    table
+}
+
+/// For programs: a row for each model and score, with the keys of the JSON contract.
+pub(crate) fn tidy(models: &[ModelScore], options: &Options) -> Table {
+    let mut headers = vec![Header::left("model"), Header::left("score")];
+    headers.extend(["rows", "value", "se", "ci_low", "ci_high", "base_rate"].map(Header::right));
+    let mut table = Table::new(headers);
+    for model in models {
+        for (line, i) in lines(&options.rules.top_k).iter().zip(top_k_places()) {
+            let e = (line.of)(&model.scores, i);
+            let mut cells = vec![Cell::text(&model.name), Cell::text(line.score().key())];
+            cells.push(exact_cell(model.scores.rows as f64));
+            cells.extend([e.value, e.se, e.ci[0], e.ci[1]].map(exact_cell));
+            cells.push(
+                (line.base)(&model.baseline).map_or_else(Cell::missing, |b| exact_cell(b.value)),
+            );
+            table.push(cells);
+        }
+    }
     table
 }
 
@@ -145,7 +180,7 @@ fn side_by_side(models: &[ModelScore], options: &Options) -> Table {
         let mut cells = vec![Cell::text(line.title())];
         for e in &estimates {
             cells.push(value_cell(e.value, d));
-            cells.push(value_cell(e.se, d));
+            cells.push(error_cell(e, d));
         }
         cells.extend(bases.iter().map(|m| {
             (line.base)(&m.baseline).map_or_else(Cell::empty, |b| value_cell(b.value, d))
@@ -156,10 +191,12 @@ fn side_by_side(models: &[ModelScore], options: &Options) -> Table {
     row.extend(models.iter().flat_map(|m| [explained_cell(m), Cell::empty()]));
     row.extend(bases.iter().map(|_| Cell::number("0.0%", 0.0)));
     table.push(row);
-    let mut row = vec![Cell::text("loss in worst 1% of rows")];
-    row.extend(models.iter().flat_map(|m| [share_cell(m.worst_share), Cell::empty()]));
-    row.extend(bases.iter().map(|_| Cell::empty()));
-    table.push(row);
+    if models.iter().all(|m| m.scores.rows >= WORST_ROWS) {
+        let mut row = vec![Cell::text("loss in worst 1% of rows")];
+        row.extend(models.iter().flat_map(|m| [share_cell(m.worst_share), Cell::empty()]));
+        row.extend(bases.iter().map(|_| Cell::empty()));
+        table.push(row);
+    }
     table
 }
 
@@ -211,10 +248,11 @@ fn shorten(n: usize, all: bool, report: &mut Report) {
     }
 }
 
-fn group_table(title: String, keys: &[String]) -> Table {
+fn group_table(title: String, keys: &[String], weighted: bool) -> Table {
     let mut headers: Vec<Header> = keys.iter().map(Header::left).collect();
+    let rows = if weighted { "weight" } else { "rows" };
     headers.extend(
-        ["rows", "error rate", "mean squared error", "cross entropy, bits", "std error"]
+        [rows, "error rate", "mean squared error", "cross entropy, bits", "std error"]
             .map(Header::right),
     );
     Table::new(headers).with_title(title)
@@ -228,20 +266,17 @@ fn group_cells(scores: &Scores) -> [Cell; 5] {
         value_cell(scores.error_rate.value, d(&scores.error_rate)),
         value_cell(scores.mse.value, d(&scores.mse)),
         value_cell(bits.value, d(&bits)),
-        value_cell(bits.se, d(&bits)),
+        error_cell(&bits, d(&bits)),
     ]
 }
 
 fn per_class(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report: &mut Report) {
     if model.per_class.is_empty() {
-        report.push(Block::Note(format!(
-            "{}: soft targets have no rows of one class",
-            of("per class")
-        )));
+        report.push(Block::Note(of("soft targets are of several classes: no rows by true class")));
         return;
     }
     let title = of("by true class");
-    let mut table = group_table(title, &["class".to_owned()]);
+    let mut table = group_table(title, &["class".to_owned()], model.shape.weight.is_some());
     for (class, scores) in model.per_class.iter().take(if all { usize::MAX } else { SHOWN }) {
         let cells = std::iter::once(Cell::text(&model.classes[*class as usize]));
         table.push(cells.chain(group_cells(scores)).collect::<Vec<_>>());
@@ -251,7 +286,11 @@ fn per_class(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report:
 }
 
 fn slices(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report: &mut Report) {
-    let mut table = group_table(of("slices, highest cross entropy first"), &model.shape.by);
+    let mut table = group_table(
+        of("slices, highest cross entropy first"),
+        &model.shape.by,
+        model.shape.weight.is_some(),
+    );
     for (key, scores) in model.slices.iter().take(if all { usize::MAX } else { SHOWN }) {
         let cells = key.iter().map(Cell::text);
         table.push(cells.chain(group_cells(scores)).collect::<Vec<_>>());

@@ -45,6 +45,8 @@ impl Score {
 pub enum Test {
     /// Paired t-test on the per-row losses.
     PairedT,
+    /// Exact sign test, where all rows differ by the same amount.
+    SignExact,
     /// Exact McNemar test: the rows on which only one of the two is right, against a fair coin.
     McNemarExact,
     /// None: a difference of infinite losses, or too few rows.
@@ -56,6 +58,7 @@ impl Test {
     pub fn name(self) -> &'static str {
         match self {
             Self::PairedT => "paired t",
+            Self::SignExact => "exact sign",
             Self::McNemarExact => "exact McNemar",
             Self::None => "none",
         }
@@ -279,7 +282,11 @@ impl Pair {
         level: f64,
     ) -> Vec<ScoreDifference> {
         let plain = |score: Score, d: Difference, test: Test| {
-            let test = if d.p.is_nan() { Test::None } else { test };
+            let test = match (d.p.is_nan(), d.has_spread || d.estimate.value == 0.0) {
+                (true, _) => Test::None,
+                (false, false) => Test::SignExact,
+                (false, true) => test,
+            };
             ScoreDifference {
                 model,
                 score,

@@ -4,7 +4,9 @@
 //! depends on the row only: not on the layout, the batch, or the instruction level.
 
 use crate::elementary::ln;
-use crate::rows::{Matrix, Problem, RowProblem, RowScores, Rules, SUM_ERROR, SUM_NOTE, Sums};
+use crate::rows::{
+    Matrix, Problem, RowProblem, RowScores, Rules, SUM_ERROR, SUM_NOTE, Sums, is_far,
+};
 use crate::simd::leveled;
 
 const LANES: usize = 8;
@@ -42,7 +44,7 @@ fn inspect(out: &mut RowScores, matrix: Matrix<'_>, rules: &Rules) -> Result<(),
             sum += value;
         }
         if !matches!(matrix, Matrix::Positive(_)) {
-            if rules.sums == Sums::Strict && (sum - 1.0).abs() > SUM_ERROR {
+            if rules.sums == Sums::Strict && is_far(sum, SUM_ERROR) {
                 return Err(RowProblem { row, problem: Problem::Sum { sum } });
             }
             out.notes.sum(sum);
@@ -275,7 +277,7 @@ fn columns_body(
                 top[l] = (above[l] & class) | (!above[l] & top[l]);
             }
         }
-        let far = mask(|l| (sum[l] - 1.0).abs() > SUM_NOTE);
+        let far = mask(|l| is_far(sum[l], SUM_NOTE));
         let miss = mask(|l| top[l] != label[l]);
         let error = select(&miss, &[1.0; LANES], &[0.0; LANES]);
         for l in 0..LANES {

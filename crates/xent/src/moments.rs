@@ -288,6 +288,9 @@ fn weigh(values: &[f64], weights: &[f64]) -> (Vec<f64>, Vec<f64>) {
     values.iter().zip(weights).map(|(&x, &w)| two_product(x, w)).unzip()
 }
 
+/// A standard error below this part of the difference is that of rounding.
+const NO_SPREAD: f64 = 1e-12;
+
 /// Exact sums of two losses over the same rows: the difference of their means, paired.
 ///
 /// # Accuracy
@@ -392,7 +395,9 @@ impl PairMoments {
     /// t = d / se(d),   n - 1 degrees of freedom
     /// ```
     ///
-    /// With no spread at all p is 1 if the difference is 0, else 0. One row has no p (NaN).
+    /// One row has no p (NaN). Where every row differs by the same amount, up to rounding, there is no
+    /// spread to judge by, and p is that of the exact sign test, `2^(1 - n)`; 1 if the difference
+    /// is 0.
     pub fn difference(&self, level: f64) -> Difference {
         self.contrast(1.0, 1.0, level)
     }
@@ -402,6 +407,7 @@ impl PairMoments {
         let none = Difference {
             estimate: Estimate::without_error(f64::NAN),
             p: f64::NAN,
+            has_spread: false,
             skewness: f64::NAN,
         };
         let Some(w) = self.weights.exact() else { return none };
@@ -409,15 +415,18 @@ impl PairMoments {
         let value = spread.first.ratio(&w);
         let se = self.weights.se(&spread);
         let df = self.weights.effective() - 1.0;
+        let has_spread = se > NO_SPREAD * value.abs();
         let p = if se.is_nan() {
             f64::NAN
-        } else if se == 0.0 {
-            if value == 0.0 { 1.0 } else { 0.0 }
+        } else if value == 0.0 && se == 0.0 {
+            1.0
+        } else if !has_spread {
+            special::binomial_two_sided_half(0, self.weights.effective() as u64)
         } else {
             special::t_two_sided_p(value / se, df)
         };
         let estimate = Estimate::student(value, se, df, level);
-        Difference { estimate, p, skewness: self.skewness() }
+        Difference { estimate, p, has_spread, skewness: self.skewness() }
     }
 
     /// The exact sums of `ca a - cb b`.
@@ -460,6 +469,8 @@ pub struct Difference {
     pub estimate: Estimate,
     /// Two-sided p-value that it is zero.
     pub p: f64,
+    /// Whether the rows differ by different amounts, beyond rounding.
+    pub has_spread: bool,
     /// Skewness of the per-row differences.
     pub skewness: f64,
 }

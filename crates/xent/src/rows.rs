@@ -133,6 +133,13 @@ pub const SUM_ERROR: f64 = 0.01;
 /// A row sum further than this from 1 is counted: files rounded to a few decimals.
 pub const SUM_NOTE: f64 = 1e-6;
 
+/// Whether a sum is further from 1 than `distance`, which is meant in decimals: 0.33 + 0.33 + 0.33 is
+/// 0.01 away, although the sum of those f64 is a little more.
+#[inline(always)]
+pub(crate) fn is_far(sum: f64, distance: f64) -> bool {
+    (sum - 1.0).abs() > distance + 1e-12
+}
+
 /// How rows are scored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
@@ -292,10 +299,9 @@ impl RowNotes {
     }
 
     pub(crate) fn sum(&mut self, sum: f64) {
-        let distance = (sum - 1.0).abs();
-        if distance > SUM_NOTE {
+        if is_far(sum, SUM_NOTE) {
             self.rounded_sums += 1;
-            self.worst_sum = self.worst_sum.max(distance);
+            self.worst_sum = self.worst_sum.max((sum - 1.0).abs());
         }
     }
 }
@@ -554,7 +560,7 @@ impl General {
             let sum: f64 = self.probability.iter().sum();
             notes.sum(sum);
             match rules.sums {
-                Sums::Strict if (sum - 1.0).abs() > SUM_ERROR => return Err(Problem::Sum { sum }),
+                Sums::Strict if is_far(sum, SUM_ERROR) => return Err(Problem::Sum { sum }),
                 Sums::Normalize => {
                     if sum == 0.0 {
                         return Err(Problem::Sum { sum });
@@ -675,7 +681,7 @@ impl General {
                     }
                 }
                 let sum: f64 = self.target.iter().sum();
-                if (sum - 1.0).abs() > SUM_ERROR {
+                if is_far(sum, SUM_ERROR) {
                     return Err(Problem::TargetSum { sum });
                 }
             }

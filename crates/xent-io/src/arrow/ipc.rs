@@ -51,8 +51,7 @@ impl IpcFile {
         }
         guarded(|| {
             let head = blob.head(MAGIC.len()).map_err(|e| Fault::io("cannot read", &e))?;
-            let mut file =
-                if &head[..] == MAGIC { open_file(blob)? } else { open_stream(blob)? };
+            let mut file = if &head[..] == MAGIC { open_file(blob)? } else { open_stream(blob)? };
             if sampled {
                 let all: Vec<usize> = (0..file.columns.len()).collect();
                 let first = file.first_batch(&all)?;
@@ -129,8 +128,7 @@ fn open_file(blob: Blob) -> Result<IpcFile, Fault> {
     let dictionaries: Vec<Block> =
         footer.dictionaries().map(|b| b.iter().copied().collect()).unwrap_or_default();
     let columns = columns_of(&schema)?;
-    let layout =
-        Layout::File { version: footer.version(), blocks: Arc::new(blocks), dictionaries };
+    let layout = Layout::File { version: footer.version(), blocks: Arc::new(blocks), dictionaries };
     Ok(IpcFile { blob, schema, columns, layout, first: Mutex::new(None) })
 }
 

@@ -89,10 +89,8 @@ fn cells_of(array: &ArrayRef, info: &ColumnInfo) -> Cells {
             .map(|t| Cells::Text(t.iter().map(|t| t.map(String::from)).collect())),
         Kind::List { width } => {
             let width = width.or_else(|| values::first_width(array));
-            values::lists(array, &info.name, width).map(|(width, values)| Cells::Lists {
-                width,
-                values: values.to_vec(),
-            })
+            values::lists(array, &info.name, width)
+                .map(|(width, values)| Cells::Lists { width, values: values.to_vec() })
         }
         Kind::Unsupported => Ok(Cells::Unreadable),
     };

@@ -48,7 +48,9 @@ impl ParquetFile {
             let counted: Option<i64> =
                 groups.iter().try_fold(0i64, |sum, g| sum.checked_add(g.num_rows()));
             if counted != Some(declared) || groups.iter().any(|g| g.num_rows() < 0) {
-                return Err(damaged("its row groups and its footer disagree on the number of rows"));
+                return Err(damaged(
+                    "its row groups and its footer disagree on the number of rows",
+                ));
             }
             let mut first = None;
             // List widths are part of what the columns are, so every file needs its first rows.
@@ -157,7 +159,8 @@ impl Units for ParquetUnits {
         let group = self.group;
         self.group += 1;
         let total = groups.len() as u64;
-        let position = (u128::from(self.file.blob.len()) * (group as u128 + 1) / u128::from(total)) as u64;
+        let position =
+            (u128::from(self.file.blob.len()) * (group as u128 + 1) / u128::from(total)) as u64;
         Ok(Some(Box::new(ParquetUnit {
             blob: self.file.blob.clone(),
             metadata: self.metadata.clone(),

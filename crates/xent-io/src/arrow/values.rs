@@ -133,8 +133,7 @@ fn parsed(array: &ArrayRef, name: &str) -> Result<Numbers, AtRow> {
 /// The array as text.
 pub(super) fn text(array: &ArrayRef, name: &str) -> Result<TextColumn, AtRow> {
     use DataType as D;
-    let cast_to_text =
-        |array: &ArrayRef| cast(array, &D::Utf8).map_err(|e| (0, arrow_fault(&e)));
+    let cast_to_text = |array: &ArrayRef| cast(array, &D::Utf8).map_err(|e| (0, arrow_fault(&e)));
     Ok(match array.data_type() {
         D::Utf8 => TextColumn::from_arrow(array.clone()),
         D::LargeUtf8 | D::Utf8View => TextColumn::from_arrow(cast_to_text(array)?),
@@ -228,12 +227,16 @@ pub(super) fn lists(
     match array.data_type() {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            let range = |row: usize| (list.value_offsets()[row].as_usize(), list.value_length(row).as_usize());
+            let range = |row: usize| {
+                (list.value_offsets()[row].as_usize(), list.value_length(row).as_usize())
+            };
             rows(array, list.values(), range, name, want)
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            let range = |row: usize| (list.value_offsets()[row].as_usize(), list.value_length(row).as_usize());
+            let range = |row: usize| {
+                (list.value_offsets()[row].as_usize(), list.value_length(row).as_usize())
+            };
             rows(array, list.values(), range, name, want)
         }
         DataType::FixedSizeList(_, n) => {
@@ -268,7 +271,8 @@ fn rows(
     for row in 0..array.len() {
         if array.is_valid(row) {
             let (start, len) = range(row);
-            values.extend_from_slice(&numbers(&child.slice(start, len), name).map_err(at_row(row))?);
+            values
+                .extend_from_slice(&numbers(&child.slice(start, len), name).map_err(at_row(row))?);
         } else {
             values.resize(values.len() + width, BLANK);
         }

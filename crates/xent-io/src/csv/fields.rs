@@ -78,7 +78,7 @@ impl Splitter {
         let last = data[end] == b'\n';
         let mut field = Field { start, end, quoted: false, next: end + 1, last };
         if self.has_quotes || self.has_returns {
-            self.check_plain(data, &mut field)?;
+            check_plain(self.has_quotes, data, &mut field)?;
         }
         Ok(field)
     }

@@ -215,7 +215,9 @@ fn looks_like_data(names: &[String]) -> bool {
             && names.iter().enumerate().all(|(i, name)| name.parse::<usize>() == Ok(i + from))
     };
     let is_number = |name: &String| {
-        !name.is_empty() && name.bytes().any(|b| b.is_ascii_digit()) && number::parse(name.as_bytes()).is_ok()
+        !name.is_empty()
+            && name.bytes().any(|b| b.is_ascii_digit())
+            && number::parse(name.as_bytes()).is_ok()
     };
     names.iter().all(is_number) && !counts_up(0) && !counts_up(1)
 }

@@ -48,10 +48,17 @@ impl Csv {
         let mut first = chunker.next()?.ok_or_else(empty)?;
         let header = header::read(&first, delimiter, detect)?;
         // A long first record may not be in the header's chunk.
-        while sampled && only_blank(&first.data[header.data_start..]) && chunker.extend(&mut first)? {}
+        while sampled
+            && only_blank(&first.data[header.data_start..])
+            && chunker.extend(&mut first)?
+        {}
         let mut columns: Vec<ColumnInfo> = Vec::new();
         let mut sample = None;
-        let cells = if sampled { read_sample(&first, &header)? } else { TextCells::new(header.names.len()) };
+        let cells = if sampled {
+            read_sample(&first, &header)?
+        } else {
+            TextCells::new(header.names.len())
+        };
         for (i, name) in header.names.iter().enumerate() {
             columns.push(ColumnInfo { name: name.clone(), kind: cells.kind(i) });
         }

@@ -34,10 +34,11 @@ impl CsvPlan {
             .needed()
             .into_iter()
             .map(|column| {
-                let requests: Vec<usize> =
-                    (0..plan.requests.len()).filter(|i| plan.requests[*i].column == column).collect();
-                let only_numbers = requests.len() == 1
-                    && plan.requests[requests[0]].read_as == ReadAs::Numbers;
+                let requests: Vec<usize> = (0..plan.requests.len())
+                    .filter(|i| plan.requests[*i].column == column)
+                    .collect();
+                let only_numbers =
+                    requests.len() == 1 && plan.requests[requests[0]].read_as == ReadAs::Numbers;
                 Want { column, requests, only_numbers }
             })
             .collect();
@@ -186,7 +187,8 @@ impl CsvUnit {
         let expected = self.plan.fields;
         if fields != expected {
             let s = if fields == 1 { "" } else { "s" };
-            let fault = Fault::new(format!("{fields} field{s}, expected {expected} as in the header"));
+            let fault =
+                Fault::new(format!("{fields} field{s}, expected {expected} as in the header"));
             let hint = if fields > expected {
                 "quote fields that contain the delimiter"
             } else {

@@ -79,7 +79,8 @@ impl Json {
 
 /// The first rows; a fault only if it is in the first one.
 fn first_rows(first: &Chunk, start: usize) -> Result<Vec<Map<String, Value>>, Fault> {
-    let data = &first.data[..first.data.len().min(start + SAMPLE_BYTES.max(first_line(first, start)))];
+    let data =
+        &first.data[..first.data.len().min(start + SAMPLE_BYTES.max(first_line(first, start)))];
     let mut rows = Vec::new();
     let mut lines = Lines::new(start);
     while let Some((at, line)) = lines.next(data) {
@@ -284,7 +285,8 @@ impl Unit for JsonUnit {
         while batch.rows < self.reader.batch_rows() {
             let Some((at, line)) = self.lines.next(data) else { break };
             let cut = self.chunk.too_long && self.lines.is_at_end(data);
-            let result = if cut { Err(too_long()) } else { self.reader.read(line, &mut batch.columns) };
+            let result =
+                if cut { Err(too_long()) } else { self.reader.read(line, &mut batch.columns) };
             match result {
                 Ok(()) => batch.rows += 1,
                 Err(fault) => {

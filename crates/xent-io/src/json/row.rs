@@ -230,7 +230,8 @@ impl<'de> Visitor<'de> for RowVisitor<'_> {
                 continue;
             };
             guess = column + 1;
-            if std::mem::replace(&mut self.reader.seen[column], self.reader.row) == self.reader.row {
+            if std::mem::replace(&mut self.reader.seen[column], self.reader.row) == self.reader.row
+            {
                 self.reader.fault = Some(twice(&keys.names[column]));
                 return Err(serde::de::Error::custom(""));
             }
@@ -260,7 +261,10 @@ struct KeySeed<'a> {
 impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
     type Value = Option<usize>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
@@ -292,8 +296,7 @@ pub(super) fn no_object(line: &[u8]) -> Fault {
 pub(super) fn invalid(error: &serde_json::Error, line: &[u8]) -> Fault {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or("");
-    let fault =
-        Fault::new(format!("is not valid JSON at character {}: {what}", error.column()));
+    let fault = Fault::new(format!("is not valid JSON at character {}: {what}", error.column()));
     let rest = line.get(error.column().saturating_sub(1)..).unwrap_or_default();
     let near_special = [&b"NaN"[..], b"Infinity", b"nfinity", b"aN", b"nan", b"inf"]
         .iter()

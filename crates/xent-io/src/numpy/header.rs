@@ -67,10 +67,12 @@ pub(super) fn length(head: &[u8]) -> Result<usize, Fault> {
     }
     let version = *head.get(6).ok_or_else(cut)?;
     let length = match version {
-        1 => 10 + usize::from(u16::from_le_bytes([
-            *head.get(8).ok_or_else(cut)?,
-            *head.get(9).ok_or_else(cut)?,
-        ])),
+        1 => {
+            10 + usize::from(u16::from_le_bytes([
+                *head.get(8).ok_or_else(cut)?,
+                *head.get(9).ok_or_else(cut)?,
+            ]))
+        }
         2 | 3 => {
             let bytes: [u8; 4] = head.get(8..12).and_then(|b| b.try_into().ok()).ok_or_else(cut)?;
             12usize.saturating_add(u32::from_le_bytes(bytes) as usize)
@@ -202,14 +204,26 @@ mod tests {
     #[test]
     fn malicious_headers_are_refused() {
         for (dict, part) in [
-            ("{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551615, 9), }", "too large"),
-            ("{'descr': '<f8', 'fortran_order': False, 'shape': (3, 18446744073709551615), }", "1 GiB"),
-            ("{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,), }", "shape"),
+            (
+                "{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551615, 9), }",
+                "too large",
+            ),
+            (
+                "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 18446744073709551615), }",
+                "1 GiB",
+            ),
+            (
+                "{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,), }",
+                "shape",
+            ),
             ("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }", "shape"),
             ("{'descr': '<f8', 'fortran_order': False, 'shape': (), }", "0 dimensions"),
             ("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2, 3), }", "3 dimensions"),
             ("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "objects"),
-            ("{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,), }", "several fields"),
+            (
+                "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,), }",
+                "several fields",
+            ),
             ("{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }", "type"),
             ("{'descr': '<U99999999999', 'fortran_order': False, 'shape': (1,), }", "type"),
             ("{'fortran_order': False, 'shape': (1,), }", "descr"),

@@ -108,7 +108,8 @@ impl Source for Numpy {
 
     fn sample(&self) -> Result<Sample, Fault> {
         let values: usize = self.arrays.iter().map(|a| a.header.width.unwrap_or(1)).sum();
-        let rows = crate::arrow::sample_rows(values).min(usize::try_from(self.rows).unwrap_or(usize::MAX));
+        let rows =
+            crate::arrow::sample_rows(values).min(usize::try_from(self.rows).unwrap_or(usize::MAX));
         let mut cells = Vec::new();
         for (array, info) in self.arrays.iter().zip(&self.columns) {
             cells.push(sample_cells(array, info, rows).unwrap_or(Cells::Unreadable));
@@ -228,7 +229,8 @@ impl Units for NumpyUnits {
             let header = &self.file.arrays[*column].header;
             pieces.push((*column, reader.read(header, first, rows)?));
         }
-        let position = u128::from(self.file.bytes) * u128::from(self.next) / u128::from(self.file.rows);
+        let position =
+            u128::from(self.file.bytes) * u128::from(self.next) / u128::from(self.file.rows);
         Ok(Some(Box::new(NumpyUnit {
             file: self.file.clone(),
             plan: self.plan.clone(),
@@ -272,7 +274,9 @@ impl NumpyUnit {
                 Column::Numbers(_) if header.element.is_text() => {
                     parsed(header, bytes, name).map(|n| Column::Numbers(n.into()))
                 }
-                Column::Numbers(_) => numbers(header, bytes, name).map(|n| Column::Numbers(n.into())),
+                Column::Numbers(_) => {
+                    numbers(header, bytes, name).map(|n| Column::Numbers(n.into()))
+                }
                 Column::Text(_) => texts(header, bytes, name)
                     .map(|t| Column::Text(t.iter().map(Option::as_deref).collect())),
                 Column::Rows { .. } => numbers(header, bytes, name)

@@ -114,7 +114,10 @@ fn deflated(blob: &Blob, start: u64, len: u64, crc: u32) -> Result<Array, Fault>
             .hint("save it with np.ascontiguousarray, or without compression"));
     }
     let mut bytes = Vec::new();
-    inflater(blob, start, len).take(MAX_FORTRAN + (1 << 20)).read_to_end(&mut bytes).map_err(failed)?;
+    inflater(blob, start, len)
+        .take(MAX_FORTRAN + (1 << 20))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     let size = bytes.len() as u64;
     stored(&Blob::Memory(bytes.into()), 0, size)
 }
@@ -133,7 +136,13 @@ pub(super) struct Inflate {
 
 impl Inflate {
     /// Starts behind the array's header.
-    pub fn new(blob: &Blob, start: u64, len: u64, crc: u32, header: &Header) -> Result<Rows, Fault> {
+    pub fn new(
+        blob: &Blob,
+        start: u64,
+        len: u64,
+        crc: u32,
+        header: &Header,
+    ) -> Result<Rows, Fault> {
         let left = header.bytes().unwrap_or(0);
         let reader = inflater(blob, start, len);
         let mut inflate = Inflate { reader, crc: Crc::new(), expected: crc, left: u64::MAX };

@@ -55,14 +55,13 @@ impl AtomicFile {
             // A file that may not be written must not be replaced either.
             File::options().write(true).open(&target).map_err(failed)?;
         }
-        let file = temporary(directory_of(&target), meta.as_ref())
-            .map_err(|e| match e.kind() {
-                io::ErrorKind::NotFound => Error::new(
-                    path.display().to_string(),
-                    format!("cannot write: there is no directory {}", directory_of(&target).display()),
-                ),
-                _ => failed(e),
-            })?;
+        let file = temporary(directory_of(&target), meta.as_ref()).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Error::new(
+                path.display().to_string(),
+                format!("cannot write: there is no directory {}", directory_of(&target).display()),
+            ),
+            _ => failed(e),
+        })?;
         let sink = Sink::Temporary(BufWriter::with_capacity(1 << 16, file));
         Ok(AtomicFile { path: path.to_path_buf(), target, sink })
     }

@@ -1,5 +1,6 @@
 //! What the tests share: files in a temporary directory, and whole tables as rows of cells.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::path::Path;

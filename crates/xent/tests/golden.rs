@@ -1,0 +1,135 @@
+//! Exact sums, moments and the logarithm against `math.fsum`, rational and 50-digit arithmetic:
+//! `tests/golden/sums.json` (tools/fsum.py) and `tests/golden/ln.json` (tools/golden.py).
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use xent::elementary::ln;
+use xent::exact::ExactSum;
+use xent::moments::Moments;
+
+/// Distance to the correctly rounded logarithm.
+const ULPS_LN: u64 = 1;
+/// A standard error is the root of a correctly rounded variance over a rounded count.
+const ULPS_SE: u64 = 2;
+
+fn golden(name: &str) -> Value {
+    let path = format!("{}/../../tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A hexadecimal float as Python writes it: `-0x1.8p+1`, `0x0.0p+0`, `inf`, `nan`.
+fn hex(text: &str) -> f64 {
+    match text {
+        "inf" => return f64::INFINITY,
+        "-inf" => return f64::NEG_INFINITY,
+        "nan" => return f64::NAN,
+        _ => {}
+    }
+    let (negative, text) = text.strip_prefix('-').map_or((false, text), |t| (true, t));
+    let (mantissa, exponent) = text.strip_prefix("0x").unwrap().split_once('p').unwrap();
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = u64::from_str_radix(&format!("{whole}{fraction}"), 16).unwrap();
+    let exponent = exponent.parse::<i32>().unwrap() - 4 * fraction.len() as i32;
+    // In two steps: the power alone may underflow.
+    let half = exponent / 2;
+    let x = digits as f64 * 2_f64.powi(half) * 2_f64.powi(exponent - half);
+    if negative { -x } else { x }
+}
+
+fn list(case: &Value, key: &str) -> Vec<f64> {
+    let values: Vec<f64> =
+        case[key].as_array().unwrap().iter().map(|x| hex(x.as_str().unwrap())).collect();
+    match case.get("repeat").and_then(Value::as_u64) {
+        Some(n) if values.len() == 1 => vec![values[0]; n as usize],
+        _ => values,
+    }
+}
+
+fn ulps(a: f64, b: f64) -> u64 {
+    if a == b { 0 } else { a.to_bits().abs_diff(b.to_bits()) }
+}
+
+#[test]
+fn sums_are_those_of_fsum() {
+    let golden = golden("sums.json");
+    let cases = golden["cases"].as_array().unwrap();
+    assert!(cases.len() >= 200);
+    for case in cases {
+        let name = &case["name"];
+        let x = list(case, "x");
+        let expect = |key: &str, got: f64| {
+            if let Some(expected) = case[key].as_str().map(hex) {
+                assert_eq!(
+                    (got + 0.0).to_bits(),
+                    (expected + 0.0).to_bits(),
+                    "{name} {key}: {got:e} {expected:e}"
+                );
+            }
+        };
+        let mut sum = ExactSum::new();
+        sum.add_slice(&x);
+        expect("sum", sum.value());
+        let mut squares = ExactSum::new();
+        squares.add_products(&x, &x);
+        expect("sum_of_squares", squares.value());
+        let mut products = ExactSum::new();
+        let reversed: Vec<f64> = x.iter().rev().copied().collect();
+        products.add_products(&x, &reversed);
+        expect("sum_of_products", products.value());
+        if case["w"].is_array() {
+            weighted(case, &x, &list(case, "w"), &expect);
+        }
+        let mut moments = Moments::default();
+        moments.add(&x, None);
+        let mean = moments.mean(0.95);
+        expect("mean", mean.value + 0.0);
+        if let Some(variance) = case["variance"].as_str().map(hex)
+            && (1e-290..1e290).contains(&variance)
+        {
+            let se = (variance / x.len() as f64).sqrt();
+            assert!(ulps(mean.se, se) <= ULPS_SE, "{name} se: {:e} {se:e}", mean.se);
+        }
+    }
+}
+
+/// Rows of weight 0 are absent; whole weights count rows, so only others have the golden's error.
+fn weighted(case: &Value, x: &[f64], w: &[f64], expect: &dyn Fn(&str, f64)) {
+    let mut sum = ExactSum::new();
+    sum.add_products(w, x);
+    expect("weighted_sum", sum.value());
+    let (x, w): (Vec<f64>, Vec<f64>) = x.iter().zip(w).filter(|(_, w)| **w > 0.0).unzip();
+    let mut moments = Moments::default();
+    moments.add(&x, Some(&w));
+    let mean = moments.mean(0.95);
+    expect("weighted_mean", mean.value + 0.0);
+    let is_whole = w.iter().all(|w| w.trunc() == *w);
+    let small = |x: &f64| (1e-100..1e100).contains(&x.abs()) || *x == 0.0;
+    if let Some(se) = case["weighted_se"].as_str().map(hex)
+        && !is_whole
+        && x.iter().chain(&w).all(small)
+    {
+        assert!(
+            (mean.se - se).abs() <= 1e-15 * se,
+            "{} weighted se {:e} {se:e}",
+            case["name"],
+            mean.se
+        );
+    }
+}
+
+#[test]
+fn logarithm_at_fifty_digits() {
+    let golden = golden("ln.json");
+    let points = golden["points"].as_array().unwrap();
+    assert!(points.len() >= 2000);
+    let mut worst = 0;
+    for point in points {
+        let [x, expected] = [0, 1].map(|i| hex(point[i].as_str().unwrap()));
+        if x < 2.0 {
+            let distance = ulps(ln(x), expected);
+            worst = worst.max(distance);
+            assert!(distance <= ULPS_LN, "ln({x:e}) is {:e}, not {expected:e}", ln(x));
+        }
+    }
+    println!("worst distance: {worst} ulp");
+}
