@@ -1,5 +1,7 @@
 //! `xent score` and `xent compare`.
 
+use std::path::{Path, PathBuf};
+
 use xent::rows::{Input, Rules, Sums};
 use xent_eval::{Missing, ModelScore, Options, Roles, Source, compare, score};
 use xent_io::{Format, OpenOptions};
@@ -67,6 +69,12 @@ fn options(args: &RowArgs, models: &[String]) -> Result<Options, Failure> {
 fn parse_models(specs: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let mut models: Vec<(String, String)> = Vec::new();
     for part in specs.iter().flat_map(|s| s.split(',')).map(str::trim).filter(|p| !p.is_empty()) {
+        if let Some((name, _)) = part.split_once('=')
+            && models.iter().any(|(n, _)| n == name)
+        {
+            return Err(Failure::usage(format!("--models names two models {name}"))
+                .with_hint("give every model its own name"));
+        }
         match (part.split_once('='), models.last_mut()) {
             (Some((name, glob)), _) if !name.is_empty() && !glob.is_empty() => {
                 models.push((name.to_owned(), glob.to_owned()));
@@ -104,10 +112,15 @@ fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> 
             return Err(Failure::usage(format!(
                 "--top-k {too_many} of {}, which has {k} classes",
                 model.source
-            )));
+            ))
+            .with_hint(format!("the largest is --top-k {k}")));
         }
     }
     Ok(())
+}
+
+fn input_files(sources: &[Source]) -> impl Iterator<Item = &Path> {
+    sources.iter().flat_map(|source| source.table.files()).map(PathBuf::as_path)
 }
 
 /// Results are read by programs in full, by people in part.
@@ -123,6 +136,9 @@ pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
     let conditions: Vec<Condition> =
         args.fail_if.iter().map(|c| Condition::parse(c, &options)).collect::<Result<_, _>>()?;
     let sources = Source::open_all(&args.predictions, &open_options(&args.rows))?;
+    let outputs = [args.output.output.as_deref(), args.per_row.as_deref()];
+    output::check_paths(input_files(&sources), &outputs)?;
+    let mut sink = output::Sink::create(&args.output)?;
     let several = sources.len() > 1 || !options.roles.models.is_empty();
     let mut per_row = match &args.per_row {
         Some(path) => Some(PerRow::create(path, several, options.roles.id.is_some())?),
@@ -142,10 +158,11 @@ pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
     }
     check_top_k(&models, &options)?;
     let report = score_report(&models, &options, is_for_programs(args.output.format));
+    sink.write(&report)?;
     if let Some(rows) = per_row {
         rows.finish()?;
     }
-    output::put(&report, &args.output)?;
+    sink.finish(&report)?;
     Ok(outcome(&conditions, &models, &options))
 }
 
@@ -172,6 +189,8 @@ pub fn run_compare(args: &CompareArgs) -> Result<Outcome, Failure> {
         .map(|c| Condition::parse(c, &options))
         .collect::<Result<_, _>>()?;
     let sources = Source::open_all(&args.predictions, &open_options(&args.rows))?;
+    output::check_paths(input_files(&sources), &[args.output.output.as_deref()])?;
+    let mut sink = output::Sink::create(&args.output)?;
     let tables: Vec<&xent_io::Table> = sources.iter().map(|s| &s.table).collect();
     let mut watch = Watch::new("comparing", &tables, args.output.quiet);
     let result = compare(&sources, &options, args.baseline.as_deref(), &mut watch);
@@ -179,7 +198,8 @@ pub fn run_compare(args: &CompareArgs) -> Result<Outcome, Failure> {
     let comparison = result?;
     check_top_k(&comparison.models, &options)?;
     let report = compare_report(&comparison, &options, is_for_programs(args.output.format));
-    output::put(&report, &args.output)?;
+    sink.write(&report)?;
+    sink.finish(&report)?;
     let mut outcome = outcome(&conditions, &comparison.models, &options);
     if worse {
         let worse = comparison.differences.iter().filter(|d| {

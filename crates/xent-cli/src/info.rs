@@ -285,7 +285,10 @@ pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
             activation("sigmoid", &x, &p)?
         }
     };
-    output::put(&answer.report(), &args.output)?;
+    let report = answer.report();
+    let mut sink = output::Sink::create(&args.output)?;
+    sink.write(&report)?;
+    sink.finish(&report)?;
     Ok(Outcome::Done)
 }
 

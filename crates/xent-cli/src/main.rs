@@ -81,6 +81,11 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(error) => {
+            if is_mistake(&error) {
+                let (message, hint) = mistake(&error);
+                output::error(&message, Some(&hint));
+                return ExitCode::from(2);
+            }
             // A closed pipe while printing help is no failure.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
@@ -122,6 +127,36 @@ fn is_negative(text: &str) -> bool {
     rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') || rest.starts_with("inf")
 }
 
+/// Whether the parser refused an argument, rather than being asked for help.
+fn is_mistake(error: &clap::Error) -> bool {
+    use clap::error::ErrorKind as K;
+    error.use_stderr() && error.kind() != K::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+/// What the parser says of a wrong argument, in one line each: what is wrong, and what to try.
+fn mistake(error: &clap::Error) -> (String, String) {
+    let text = error.render().to_string();
+    let mut message = Vec::new();
+    let mut hint = None;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let choices = line.strip_prefix("[possible values: ").and_then(|l| l.strip_suffix(']'));
+        if let Some(choices) = choices {
+            hint = Some(format!("the choices are {choices}"));
+        } else if let Some(tip) = line.strip_prefix("tip: ") {
+            hint.get_or_insert_with(|| tip.to_owned());
+        } else if line.starts_with("Usage:") || line.starts_with("For more information") {
+            break;
+        } else {
+            message.push(line.strip_prefix("error: ").unwrap_or(line));
+        }
+    }
+    let command = std::env::args().nth(1).filter(|word| {
+        Cli::command().get_subcommands().any(|command| command.get_name() == word.as_str())
+    });
+    let help = command.map_or("xent --help".to_owned(), |name| format!("xent {name} --help"));
+    (message.join(" "), hint.unwrap_or_else(|| format!("see {help}")))
+}
+
 fn run(cli: &Cli) -> Result<Outcome, Failure> {
     match &cli.command {
         Command::Score(args) => evaluate::run_score(args),
@@ -130,7 +165,7 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "xent", &mut text);
-            output::put_text(&String::from_utf8_lossy(&text), None)?;
+            output::put_text(&String::from_utf8_lossy(&text))?;
             Ok(Outcome::Done)
         }
         Command::Man { directory } => {

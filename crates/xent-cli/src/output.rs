@@ -1,8 +1,9 @@
 //! The only module that prints: results to stdout or a file, everything else to stderr.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use xent_io::out::AtomicFile;
 use xent_report::{
     Report, Style, render_csv, render_json, render_markdown, render_terminal, text::escape_terminal,
 };
@@ -13,10 +14,68 @@ use crate::args::{ColorArg, FormatArg, OutputArgs};
 /// Width of a terminal that does not say.
 const WIDTH: usize = 100;
 
-/// Prints or writes a report.
-pub fn put(report: &Report, args: &OutputArgs) -> Result<(), Failure> {
+/// Where a report goes, made before the first row is read, so that a bad path fails at once.
+pub struct Sink<'a> {
+    args: &'a OutputArgs,
+    file: Option<AtomicFile>,
+}
+
+impl<'a> Sink<'a> {
+    /// Starts the file that the results go to, if they go to one.
+    pub fn create(args: &'a OutputArgs) -> Result<Self, Failure> {
+        let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
+        let file = path.map(AtomicFile::create).transpose()?;
+        Ok(Self { args, file })
+    }
+
+    /// Writes all that can fail of writing the file; it appears with [`finish`](Self::finish).
+    pub fn write(&mut self, report: &Report) -> Result<(), Failure> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.put(render(report, self.args).as_bytes())?;
+        let path = self.args.output.as_deref().unwrap_or(Path::new("-"));
+        file.flush().map_err(|e| xent_io::Error::io(path, "cannot write", &e))?;
+        Ok(())
+    }
+
+    /// Prints the report, or makes the written file appear.
+    pub fn finish(self, report: &Report) -> Result<(), Failure> {
+        match self.file {
+            Some(file) => Ok(file.commit()?),
+            None => put_text(&render(report, self.args)),
+        }
+    }
+}
+
+/// Refuses to write over a file that is read, or over another one that is written.
+pub fn check_paths<'a>(
+    inputs: impl Iterator<Item = &'a Path>,
+    outputs: &[Option<&Path>],
+) -> Result<(), Failure> {
+    let real = |path: &Path| -> Option<PathBuf> {
+        let path = std::fs::canonicalize(path).ok()?;
+        path.is_file().then_some(path)
+    };
+    let outputs: Vec<&Path> = outputs.iter().flatten().copied().collect();
+    let resolved: Vec<Option<PathBuf>> = outputs.iter().map(|path| real(path)).collect();
+    let refused = |path: &Path, what: &str| {
+        Err(Failure::usage(format!("{}: {what}", path.display())).with_hint("write to another file"))
+    };
+    for input in inputs.filter_map(real) {
+        if let Some(i) = resolved.iter().position(|output| output.as_ref() == Some(&input)) {
+            return refused(outputs[i], "is an input, and would be overwritten with the results");
+        }
+    }
+    if let ([a, b], [x, y]) = (&outputs[..], &resolved[..])
+        && (a == b || (x.is_some() && x == y))
+    {
+        return refused(a, "is named for two different results");
+    }
+    Ok(())
+}
+
+fn render(report: &Report, args: &OutputArgs) -> String {
     let to_terminal = args.output.is_none() && std::io::stdout().is_terminal();
-    let text = match args.format {
+    match args.format {
         FormatArg::Table => {
             let color = args.output.is_none() && wants_color(args.color, &std::io::stdout());
             let width = if to_terminal { width() } else { 0 };
@@ -25,20 +84,11 @@ pub fn put(report: &Report, args: &OutputArgs) -> Result<(), Failure> {
         FormatArg::Json => render_json(&report.data),
         FormatArg::Csv => render_csv(report),
         FormatArg::Md => render_markdown(report),
-    };
-    put_text(&text, args.output.as_deref())
+    }
 }
 
-/// Prints text, or writes it to a file that is complete or untouched.
-pub fn put_text(text: &str, output: Option<&Path>) -> Result<(), Failure> {
-    if let Some(path) = output.filter(|path| *path != Path::new("-")) {
-        let write = || -> Result<(), xent_io::Error> {
-            let mut file = xent_io::out::AtomicFile::create(path)?;
-            file.put(text.as_bytes())?;
-            file.commit()
-        };
-        return write().map_err(Failure::from);
-    }
+/// Prints text.
+pub fn put_text(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Stdout)
 }

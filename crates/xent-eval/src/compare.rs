@@ -466,13 +466,17 @@ fn check_ends(tables: &[&Table], streams: &mut [Stream], state: State) -> Result
         *count = stream.rows;
     }
     Err(Error::new(format!(
-        "{} has {} rows, {} has {}",
+        "{} has {}, {} has {}",
         tables[ended].spec(),
-        counts[0],
+        rows(counts[0]),
         tables[longer].spec(),
         counts[1]
     ))
     .with_hint("rows are matched by position; match them by a column with --id"))
+}
+
+fn rows(n: u64) -> String {
+    if n == 1 { "1 row".to_owned() } else { format!("{n} rows") }
 }
 
 fn either(a: Option<Vec<bool>>, b: Option<Vec<bool>>) -> Option<Vec<bool>> {
@@ -529,8 +533,11 @@ fn join(
         for (entry, block) in entries.iter().zip(&blocks) {
             if block.rows != blocks[0].rows {
                 return Err(Error::new(format!(
-                    "model {} has {} rows, model {} has {}",
-                    entries[0].name, blocks[0].rows, entry.name, block.rows
+                    "model {} has {}, model {} has {}",
+                    entries[0].name,
+                    rows(blocks[0].rows as u64),
+                    entry.name,
+                    block.rows
                 ))
                 .with_hint("rows are matched by position; match them by a column with --id"));
             }

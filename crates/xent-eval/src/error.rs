@@ -42,6 +42,23 @@ impl Error {
 
 impl From<xent_io::Error> for Error {
     fn from(error: xent_io::Error) -> Self {
-        Self { hint: error.hint().map(str::to_owned), ..Self::new(error.to_string()) }
+        let hint = error.hint().unwrap_or_else(|| general_hint(&error));
+        Self { hint: Some(hint.to_owned()), ..Self::new(error.to_string()) }
+    }
+}
+
+/// What to try where nothing better is known.
+fn general_hint(error: &xent_io::Error) -> &'static str {
+    use std::io::ErrorKind as K;
+    match error.io_kind() {
+        Some(K::PermissionDenied) => "change the permissions, or name another file",
+        Some(K::StorageFull) => "free some space, or write to another place",
+        Some(K::UnexpectedEof | K::InvalidData | K::InvalidInput) => {
+            "the file is cut or damaged: write or fetch it again"
+        }
+        Some(_) => "look at the path and at what it names",
+        None if error.message().ends_with("not a number") => "write numbers as in 0.25 or 2.5e-1",
+        None if error.message().ends_with("no such file") => "look at the path",
+        None => "xent reads CSV, TSV, JSON Lines, Parquet, Arrow IPC, .npy and .npz",
     }
 }

@@ -174,6 +174,15 @@ impl Finder<'_> {
             };
             roles.models.iter().map(each).collect::<Result<Vec<_>, Error>>()?
         };
+        if roles.positive.is_some()
+            && let Some((_, several)) =
+                found.iter().find(|(_, f)| !matches!(f.columns, PredictionColumns::Positive(_)))
+        {
+            let n = several.classes.len();
+            return Err(self
+                .error(format_args!("a positive class is named, but the predictions are of {n}"))
+                .with_hint("--positive goes with one prediction column: name it with --proba"));
+        }
         let classes = found[0].1.classes.clone();
         let target = if let Some(targets) = targets {
             TargetColumns::PerClass(self.order_targets(&targets, &classes)?)
@@ -229,7 +238,10 @@ impl Finder<'_> {
                 continue;
             }
             let pattern = glob::Pattern::new(part)
-                .map_err(|e| self.error(format_args!("the pattern {part} is not a glob: {e}")))?;
+                .map_err(|e| {
+                    self.error(format_args!("the pattern {part} is not a glob: {}", e.msg))
+                        .with_hint("write a glob such as 'p_*', or a list of column names")
+                })?;
             let before = chosen.len();
             for (column, info) in self.table.columns().iter().enumerate() {
                 if pattern.matches(&info.name) && !chosen.iter().any(|(c, _)| *c == column) {
@@ -496,11 +508,13 @@ impl Finder<'_> {
         }
         let classes = if let Some(classes) = &self.roles.classes {
             if classes.len() != chosen.len() {
-                return Err(self.error(format_args!(
-                    "{} classes are named, but there are {} prediction columns",
-                    classes.len(),
-                    chosen.len()
-                )));
+                return Err(self
+                    .error(format_args!(
+                        "{} classes are named, but there are {} prediction columns",
+                        classes.len(),
+                        chosen.len()
+                    ))
+                    .with_hint("--classes needs a name for every prediction column"));
             }
             classes.clone()
         } else {
@@ -536,15 +550,24 @@ impl Finder<'_> {
                 (Some(classes), _) => classes.clone(),
                 (None, Some(width)) => (0..width).map(|c| c.to_string()).collect(),
                 (None, None) => {
-                    return Err(self.error(format_args!("column {name} holds no list")));
+                    return Err(self
+                        .error(format_args!("column {name} holds no list"))
+                        .with_hint("every row needs a list of one number a class"));
                 }
             };
+            if width == Some(0) {
+                return Err(self
+                    .error(format_args!("column {name} holds empty lists"))
+                    .with_hint("a list needs one number a class"));
+            }
             if width.is_some_and(|w| w != classes.len()) {
-                return Err(self.error(format_args!(
-                    "{} classes are named, but the lists have {} numbers",
-                    classes.len(),
-                    width.unwrap_or_default()
-                )));
+                return Err(self
+                    .error(format_args!(
+                        "{} classes are named, but the lists have {} numbers",
+                        classes.len(),
+                        width.unwrap_or_default()
+                    ))
+                    .with_hint("--classes needs a name for every number"));
             }
             self.unique(&classes)?;
             return Ok(Found { columns: PredictionColumns::List(column), classes });

@@ -25,7 +25,8 @@ impl Source {
             // A file that is really called so is that file.
             Some((name, path)) if !name.contains('/') && !Path::new(spec).exists() => {
                 if name.is_empty() || path.is_empty() {
-                    return Err(Error::new(format!("{spec} is neither a path nor name=path")));
+                    return Err(Error::new(format!("{spec} is neither a path nor name=path"))
+                        .with_hint("write a path, or name=path to name the model"));
                 }
                 (Some(name), path)
             }
@@ -42,6 +43,11 @@ impl Source {
     ///
     /// As [`open`](Self::open), for the first that cannot be opened.
     pub fn open_all(specs: &[String], options: &OpenOptions) -> Result<Vec<Self>, Error> {
+        let is_stdin = |spec: &&String| *spec == "-" || spec.ends_with("=-");
+        if specs.iter().filter(is_stdin).count() > 1 {
+            return Err(Error::new("standard input is named twice, and can be read only once")
+                .with_hint("save it to a file first"));
+        }
         let mut sources =
             specs.iter().map(|s| Self::open(s, options)).collect::<Result<Vec<_>, _>>()?;
         let names: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();

@@ -126,9 +126,12 @@ struct Producer<'a, T> {
     done: bool,
 }
 
+/// A unit, or the message that ends the scan.
+type Next<T> = Result<Box<dyn Unit>, Message<T>>;
+
 impl<T> Producer<'_, T> {
     /// The next unit of any file, with the file's index.
-    fn next(&mut self) -> Option<(usize, Result<Box<dyn Unit>, Message<T>>)> {
+    fn next(&mut self) -> Option<(usize, Next<T>)> {
         while !self.done {
             if let Some(units) = &mut self.current {
                 match guarded(|| units.next()) {

@@ -278,17 +278,14 @@ pub(crate) fn open_stream(
         let blob = Blob::read(reader).map_err(at)?;
         return Ok((open_typed(format, blob, true).map_err(at)?, format));
     }
-    let format = match format {
-        Some(format) => format,
-        None => {
-            reader = input::decompressed(reader, compression).map_err(at)?;
-            let head = input::peek(&mut reader, 512).map_err(read)?;
-            let format = text_format(&head);
-            let input = TextInput::stream(input::rejoined(head, reader), input::Compression::None);
-            return Ok((open_text(format, input, true).map_err(at)?, format));
-        }
+    let (format, input) = if let Some(format) = format {
+        (format, TextInput::stream(reader, compression))
+    } else {
+        reader = input::decompressed(reader, compression).map_err(at)?;
+        let head = input::peek(&mut reader, 512).map_err(read)?;
+        let format = text_format(&head);
+        (format, TextInput::stream(input::rejoined(head, reader), input::Compression::None))
     };
-    let input = TextInput::stream(reader, compression);
     Ok((open_text(format, input, true).map_err(at)?, format))
 }
 

@@ -56,19 +56,13 @@ impl Format {
 }
 
 /// How to scan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScanOptions {
     /// Threads that decode; 0 means all cores. Results do not depend on it.
     pub threads: usize,
     /// Rows in a batch; by default at most 8192 and about 4 MiB of numbers. Results must not
     /// depend on it.
     pub batch_rows: Option<usize>,
-}
-
-impl Default for ScanOptions {
-    fn default() -> ScanOptions {
-        ScanOptions { threads: 0, batch_rows: None }
-    }
 }
 
 /// Where a batch lies in the table.

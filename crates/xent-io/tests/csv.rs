@@ -1,6 +1,6 @@
 //! CSV and TSV: against the `csv` crate, in all ways of cutting the work, and every refusal.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests")]
 
 mod common;
 

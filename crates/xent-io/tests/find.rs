@@ -1,6 +1,6 @@
 //! From what the user writes to tables: names, directories, patterns, parts, pipes; and back out.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::format_collect, reason = "tests")]
 
 mod common;
 

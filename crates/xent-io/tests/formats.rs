@@ -69,7 +69,7 @@ fn batch(from: usize, rows: usize) -> RecordBatch {
     let range = from..from + rows;
     let x = |i: usize| (i as f64 / 7.0).sin();
     let label = |i: usize| ["cat", "dog", "\u{e9}t\u{e9}"][i % 3];
-    let some = |i: usize| i % 11 != 0;
+    let some = |i: usize| !i.is_multiple_of(11);
     let mut fixed = FixedSizeListBuilder::new(Float64Builder::new(), 2);
     for i in range.clone() {
         fixed.values().append_value(x(i));
@@ -95,7 +95,10 @@ fn batch(from: usize, rows: usize) -> RecordBatch {
         (
             "bool",
             Arc::new(
-                range.clone().map(|i| some(i).then_some(i % 2 == 0)).collect::<BooleanArray>(),
+                range
+                    .clone()
+                    .map(|i| some(i).then_some(i.is_multiple_of(2)))
+                    .collect::<BooleanArray>(),
             ),
         ),
         ("utf8", Arc::new(StringArray::from(texts.clone()))),
@@ -268,7 +271,7 @@ fn typed_columns_that_do_not_fit_are_refused_at_their_row() {
     ])
     .unwrap();
     let path = dir.path().join("a.parquet");
-    parquet(&path, &[batch.clone()], 700, Compression::SNAPPY);
+    parquet(&path, std::slice::from_ref(&batch), 700, Compression::SNAPPY);
     let arrow = dir.path().join("a.arrow");
     ipc_file(&arrow, &[batch], None);
     for path in [path, arrow] {
@@ -311,8 +314,8 @@ fn json_lines_are_read() {
         text += &match i % 5 {
             0 => format!(
                 "{{\"x\": {i}, \"y\": {}, \"l\": \"a\\u00e9\\n{i}\", \"p\": [0.1, {}]}}\n",
-                i as f64 / 3.0,
-                i as f64 / 7.0
+                f64::from(i) / 3.0,
+                f64::from(i) / 7.0
             ),
             1 => format!("  {{\"p\": [1, null], \"x\": {i}, \"b\": true}}\r\n"),
             2 => format!(

@@ -49,10 +49,10 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
         several => side_by_side(several, options),
     }));
     for model in models.iter().filter(|m| (2..FEW).contains(&m.scores.rows)) {
+        let of = if models.len() > 1 { format!("{}: ", model.name) } else { String::new() };
         report.push(Block::Warning(format!(
-            "{} of {} are few: standard errors and intervals are rough",
-            counted(model.scores.rows, "row", "rows"),
-            model.name
+            "{of}{} are few: standard errors and intervals are rough",
+            counted(model.scores.rows, "row", "rows")
         )));
     }
     for block in notes(models, options) {

@@ -8,10 +8,11 @@ pub mod tables;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ pub fn root() -> PathBuf {
 /// What a run left behind.
 #[derive(Debug)]
 pub struct Ran {
-    /// `None` if a signal ended it.
+    /// `None` if a signal ended it, or it hung.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -48,10 +49,12 @@ pub fn xent<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     command
 }
 
+/// A command that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Runs to the end.
 pub fn run(command: &mut Command) -> Ran {
-    let out = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
-    ran(out)
+    wait(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
 /// Runs to the end with `input` on standard input.
@@ -62,17 +65,36 @@ pub fn run_with(command: &mut Command, input: &[u8]) -> Ran {
     let input = input.to_vec();
     // It may end without reading everything.
     let writer = thread::spawn(move || drop(stdin.write_all(&input)));
-    let out = child.wait_with_output().unwrap();
+    let ran = wait(child);
     writer.join().unwrap();
-    ran(out)
+    ran
 }
 
-fn ran(out: std::process::Output) -> Ran {
-    Ran {
-        code: out.status.code(),
-        stdout: String::from_utf8(out.stdout).unwrap(),
-        stderr: String::from_utf8(out.stderr).unwrap(),
+/// Waits for the end, but not for ever: a command that hangs is ended and shows as such.
+fn wait(mut child: Child) -> Ran {
+    fn reader(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+        let mut bytes = Vec::new();
+        thread::spawn(move || {
+            stream.unwrap().read_to_end(&mut bytes).unwrap();
+            String::from_utf8(bytes).unwrap()
+        })
     }
+    let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(200);
+    let code = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+        if start.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    };
+    Ran { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
 /// A directory with files; `xent` runs in it, so that messages name files by their bare names.

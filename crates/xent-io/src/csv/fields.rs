@@ -78,28 +78,9 @@ impl Splitter {
         let last = data[end] == b'\n';
         let mut field = Field { start, end, quoted: false, next: end + 1, last };
         if self.has_quotes || self.has_returns {
-            check_plain(self.has_quotes, data, &mut field)?;
+            check_plain(data, &mut field)?;
         }
         Ok(field)
-    }
-
-    /// The checks of an unquoted field that a chunk without quotes and returns does not need.
-    fn check_plain(&self, data: &[u8], field: &mut Field) -> Result<(), Broken> {
-        if field.last && field.end > field.start && data[field.end - 1] == b'\r' {
-            field.end -= 1;
-        }
-        let content = &data[field.start..field.end];
-        if self.has_quotes
-            && let Some(i) = memchr(b'"', content)
-        {
-            return Err(Broken::StrayQuote(field.start + i));
-        }
-        if self.has_returns
-            && let Some(i) = memchr(b'\r', content)
-        {
-            return Err(Broken::LoneReturn(field.start + i));
-        }
-        Ok(())
     }
 
     fn quoted(&self, data: &[u8], open: usize) -> Result<Field, Broken> {
@@ -143,17 +124,29 @@ impl Splitter {
             }
         }
     }
+}
 
-    /// The start of the first record at or behind `at`, past blank lines.
-    #[inline]
-    pub fn skip_blank_lines(&self, data: &[u8], mut at: usize) -> usize {
-        loop {
-            match data.get(at) {
-                Some(b'\n') => at += 1,
-                Some(b'\r') if data.get(at + 1) == Some(&b'\n') => at += 2,
-                _ => return at,
-            }
+/// The start of the first record at or behind `at`, past blank lines.
+#[inline]
+pub(crate) fn skip_blank_lines(data: &[u8], mut at: usize) -> usize {
+    loop {
+        match data.get(at) {
+            Some(b'\n') => at += 1,
+            Some(b'\r') if data.get(at + 1) == Some(&b'\n') => at += 2,
+            _ => return at,
         }
+    }
+}
+
+/// The checks of an unquoted field that a chunk without quotes and returns does not need.
+fn check_plain(data: &[u8], field: &mut Field) -> Result<(), Broken> {
+    if field.last && field.end > field.start && data[field.end - 1] == b'\r' {
+        field.end -= 1;
+    }
+    match memchr2(b'"', b'\r', &data[field.start..field.end]) {
+        None => Ok(()),
+        Some(i) if data[field.start + i] == b'"' => Err(Broken::StrayQuote(field.start + i)),
+        Some(i) => Err(Broken::LoneReturn(field.start + i)),
     }
 }
 

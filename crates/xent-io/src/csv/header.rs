@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::fields::{Broken, Splitter};
+use super::fields::{Broken, Splitter, skip_blank_lines};
 use super::{MAX_COLUMNS, broken_fault};
 use crate::chunk::{Chunk, MAX_RECORD, count_lines};
 use crate::error::{Fault, show};
@@ -29,8 +29,7 @@ pub(crate) fn read(chunk: &Chunk, expected: u8, detect: bool) -> Result<Header, 
         delimiter = Some(separator);
         at += next;
     }
-    at = Splitter { delimiter: expected, has_quotes: false, has_returns: true }
-        .skip_blank_lines(data, at);
+    at = skip_blank_lines(data, at);
     if at >= data.len() {
         return Err(empty());
     }

@@ -11,7 +11,7 @@ mod unit;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fields::{Broken, Splitter};
+use fields::{Broken, Splitter, skip_blank_lines};
 pub(crate) use header::{empty, nul, skip_mark, too_long};
 use unit::{CsvPlan, CsvUnit};
 
@@ -81,15 +81,14 @@ fn read_sample(first: &Chunk, header: &header::Header) -> Result<TextCells, Faul
     let data = &first.data[..];
     let splitter = Splitter { delimiter: header.delimiter, has_quotes: true, has_returns: true };
     let mut cells = TextCells::new(header.names.len());
-    let mut at = splitter.skip_blank_lines(data, header.data_start);
+    let mut at = skip_blank_lines(data, header.data_start);
     while at < data.len() && !cells.is_full() {
         match splitter.record_end(data, at) {
             Ok((_, fields)) if fields == header.names.len() => {}
             // The scan reports what is wrong here, with its line.
             _ => break,
         }
-        loop {
-            let Ok(field) = splitter.field(data, at) else { break };
+        while let Ok(field) = splitter.field(data, at) {
             let content = field.content(data);
             cells.push((!content.is_empty()).then(|| String::from_utf8_lossy(&content)).as_deref());
             at = field.next;
@@ -97,7 +96,7 @@ fn read_sample(first: &Chunk, header: &header::Header) -> Result<TextCells, Faul
                 break;
             }
         }
-        at = splitter.skip_blank_lines(data, at);
+        at = skip_blank_lines(data, at);
     }
     if cells.rows() == 0 && at < data.len() {
         return first_fault(first, header);

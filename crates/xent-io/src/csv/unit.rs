@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::fields::{Broken, Field, Splitter};
+use super::fields::{Broken, Field, Splitter, skip_blank_lines};
 use super::{broken_fault, nul, too_long};
 use crate::chunk::{Chunk, count_lines};
 use crate::column::{Batch, Column, ReadAs};
@@ -212,7 +212,7 @@ impl Unit for CsvUnit {
         let end = self.chunk.data.len();
         self.batch_start = self.at;
         while batch.rows < self.plan.plan.batch_rows {
-            self.at = self.splitter.skip_blank_lines(&self.chunk.data, self.at);
+            self.at = skip_blank_lines(&self.chunk.data, self.at);
             if self.at >= end {
                 break;
             }
@@ -244,10 +244,10 @@ impl Unit for CsvUnit {
 
     fn line_of(&self, row: usize) -> Option<u64> {
         let data = &self.chunk.data[..];
-        let mut at = self.splitter.skip_blank_lines(data, self.batch_start);
+        let mut at = skip_blank_lines(data, self.batch_start);
         for _ in 0..row {
             let (next, _) = self.splitter.record_end(data, at).ok()?;
-            at = self.splitter.skip_blank_lines(data, next);
+            at = skip_blank_lines(data, next);
         }
         Some(self.line(at))
     }

@@ -145,7 +145,7 @@ fn sample_cells(array: &Array, info: &ColumnInfo, rows: usize) -> Result<Cells, 
 /// The rows of one array, read in order.
 enum Rows {
     At(Blob, u64),
-    Deflated(npz::Inflate),
+    Deflated(Box<npz::Inflate>),
 }
 
 /// Some rows of one array.
@@ -160,7 +160,7 @@ impl Rows {
         match &array.store {
             Store::At(blob, start) => Ok(Rows::At(blob.clone(), *start)),
             Store::Deflated { blob, start, len, crc } => {
-                npz::Inflate::new(blob, *start, *len, *crc, &array.header)
+                npz::Inflate::open(blob, *start, *len, *crc, &array.header)
             }
             Store::Refused(why) => Err(Fault::new(why.clone())),
         }

@@ -136,7 +136,7 @@ pub(super) struct Inflate {
 
 impl Inflate {
     /// Starts behind the array's header.
-    pub fn new(
+    pub fn open(
         blob: &Blob,
         start: u64,
         len: u64,
@@ -148,7 +148,7 @@ impl Inflate {
         let mut inflate = Inflate { reader, crc: Crc::new(), expected: crc, left: u64::MAX };
         inflate.read(header.start as usize)?;
         inflate.left = left;
-        Ok(Rows::Deflated(inflate))
+        Ok(Rows::Deflated(Box::new(inflate)))
     }
 
     /// The next `n` bytes; behind the last ones the checksum is compared.
