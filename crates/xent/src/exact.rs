@@ -11,7 +11,7 @@
 //! each digit an `i128` that cannot overflow before 2^74 additions. A value is split into its
 //! digits with the magic-number trick (`x * 2^20 + 1.5 * 2^52` leaves the nearest integer in the
 //! low bits), which needs only IEEE additions and multiplications by powers of two: the same bits
-//! on every machine, and eight lanes at a time where the compiler has them. The digits hold every
+//! on every machine, and as many values at a time as its vectors hold. The digits hold every
 //! value with |x| < 2^31 whose lowest bit is at least 2^-275: any loss between 2^-223 and 2^31,
 //! and the square of any loss between 2^-85 and 2^15. Whatever lies outside goes to a map from
 //! exponent to an integer, slower and just as exact.
@@ -43,20 +43,18 @@ const MAGIC_BITS: i64 = MAGIC.to_bits() as i64;
 const LIMIT: f64 = pow2(31);
 /// A nonzero value below this may have bits under the lowest digit: it goes to the map.
 const FLOOR_SUM: f64 = pow2(-223);
-/// A product below this may have an error term under the fourth digit, where the lanes end.
-const FLOOR_LANES: f64 = pow2(-68);
-/// A single value below this may have bits under the fourth digit.
-const FLOOR_LANES_SUM: f64 = pow2(-121);
+/// A product of at least this fits four digits with its error.
+const FLOOR_PRODUCT_FOUR: f64 = pow2(-68);
+/// A single value of at least this fits four digits.
+const FLOOR_FOUR: f64 = pow2(-121);
 /// A single value of at least this fits two digits.
 const FLOOR_TWO: f64 = pow2(-19);
 /// A product of at least this fits six digits with its error.
 const FLOOR_PRODUCT: f64 = pow2(-170);
 /// Factors whose product and error are both far from under- and overflow.
 const FACTOR: std::ops::Range<f64> = pow2(-400)..pow2(400);
-/// Lanes worked on at a time.
-const LANES: usize = 8;
-/// Values looked at together to choose the digits they need: their lanes do not overflow, and their
-/// products fit a first-level cache.
+/// Values looked at together to choose the digits they need; a power of two no larger than 2^12, so
+/// that the sum of a digit over them fits 64 bits.
 const PART: usize = 512;
 
 /// 2^e for a normal exponent, in constants.
@@ -145,43 +143,25 @@ fn range(values: &[f64]) -> (u64, u64) {
     (low.saturating_add(1), high)
 }
 
-/// Adds the digits `FROM..TO` of eight values to the lanes; each step a loop of its own, so that it
-/// becomes one instruction.
-#[inline(always)]
-fn split_lanes<const FROM: usize, const TO: usize>(
-    lanes: &mut [[i64; LANES]; DIGITS],
-    values: &[f64; LANES],
-) {
-    let mut r = *values;
-    for d in FROM..TO {
-        let mut t = [0.0; LANES];
-        for l in 0..LANES {
-            t[l] = r[l] * SCALE[d] + MAGIC;
-        }
-        for l in 0..LANES {
-            lanes[d][l] =
-                lanes[d][l].wrapping_add((t[l].to_bits() as i64).wrapping_sub(MAGIC_BITS));
-        }
-        if d + 1 < TO {
-            for l in 0..LANES {
-                r[l] -= (t[l] - MAGIC) * UNIT[d];
-            }
-        }
-    }
-}
-
 /// Body of [`ExactSum::add_slice`], compiled once per instruction level.
 #[inline(always)]
 pub(crate) fn add_slice_body(sum: &mut ExactSum, values: &[f64]) {
+    let mut rest = [0.0; PART];
     for part in values.chunks(PART) {
         let (low, high) = range(part);
         // The fewer digits a part needs, the cheaper it is.
-        if high >= LIMIT.to_bits() || low < FLOOR_LANES_SUM.to_bits() {
+        if high >= LIMIT.to_bits() || low < FLOOR_SUM.to_bits() {
             part.iter().for_each(|&x| sum.add(x));
-        } else if low >= FLOOR_TWO.to_bits() {
-            sum.add_lanes::<2>(part);
+            continue;
+        }
+        let rest = &mut rest[..part.len()];
+        rest.copy_from_slice(part);
+        if low >= FLOOR_TWO.to_bits() {
+            sum.add_digits::<0, 2>(rest);
+        } else if low >= FLOOR_FOUR.to_bits() {
+            sum.add_digits::<0, 4>(rest);
         } else {
-            sum.add_lanes::<4>(part);
+            sum.add_digits::<0, 6>(rest);
         }
     }
 }
@@ -189,13 +169,12 @@ pub(crate) fn add_slice_body(sum: &mut ExactSum, values: &[f64]) {
 /// Body of [`ExactSum::add_products`], compiled once per instruction level.
 #[inline(always)]
 pub(crate) fn add_products_body<const FMA: bool>(sum: &mut ExactSum, a: &[f64], b: &[f64]) {
-    let mut p = [0.0; PART];
-    let mut e = [0.0; PART];
+    let mut products = [0.0; PART];
+    let mut errors = [0.0; PART];
     for (a, b) in a.chunks(PART).zip(b.chunks(PART)) {
         let n = a.len();
-        let (p, e) = (&mut p[..n], &mut e[..n]);
+        let (p, e) = (&mut products[..n], &mut errors[..n]);
         let mut underflow = 0_u64;
-        let (mut low, mut high) = (u64::MAX, 0);
         for i in 0..n {
             // The error is exact either way: the same bits at every level.
             (p[i], e[i]) = if FMA {
@@ -206,30 +185,26 @@ pub(crate) fn add_products_body<const FMA: bool>(sum: &mut ExactSum, a: &[f64], 
             };
             // A zero factor is exact; a product that underflowed to zero is not.
             underflow |= u64::from((p[i] == 0.0) & (a[i] != 0.0) & (b[i] != 0.0));
-            let bits = p[i].to_bits() & (u64::MAX >> 1);
-            low = low.min(bits.wrapping_sub(1));
-            high = high.max(bits);
         }
-        let low = low.saturating_add(1);
+        let (low, high) = range(p);
         // The splitting of a factor must not overflow.
         let factors = if FMA { 0 } else { range(a).1.max(range(b).1) };
-        let whole = n / LANES * LANES;
         if underflow != 0
             || high >= LIMIT.to_bits()
             || factors >= FACTOR.end.to_bits()
             || low < FLOOR_PRODUCT.to_bits()
         {
-            a.iter().zip(b).for_each(|(&x, &y)| sum.add_product(x, y));
-            continue;
+            a.iter().zip(b.iter()).for_each(|(&x, &y)| sum.add_product(x, y));
         } else if low >= FLOOR_TWO.to_bits() {
-            sum.add_product_lanes::<2, 4>(&p[..whole], &e[..whole]);
-        } else if low >= FLOOR_LANES.to_bits() {
-            sum.add_product_lanes::<4, 4>(&p[..whole], &e[..whole]);
+            // The errors are below half an ulp of a value below 2^31: they have no digit 0.
+            sum.add_digits::<0, 2>(p);
+            sum.add_digits::<1, 4>(e);
+        } else if low >= FLOOR_PRODUCT_FOUR.to_bits() {
+            sum.add_digits::<0, 4>(p);
+            sum.add_digits::<1, 4>(e);
         } else {
-            sum.add_product_lanes::<6, 6>(&p[..whole], &e[..whole]);
-        }
-        for i in whole..n {
-            sum.add_product(a[i], b[i]);
+            sum.add_digits::<0, 6>(p);
+            sum.add_digits::<1, 6>(e);
         }
     }
 }
@@ -358,7 +333,7 @@ impl ExactSum {
         }
     }
 
-    /// Adds every value of a slice, eight lanes at a time.
+    /// Adds every value of a slice.
     pub fn add_slice(&mut self, values: &[f64]) {
         simd::add_slice(self, values);
     }
@@ -373,37 +348,20 @@ impl ExactSum {
         simd::add_products(self, a, b);
     }
 
-    /// Adds values that fit the first `N` digits.
+    /// Adds the digits `FROM..TO` of some values, which they fit; `rest` is used up.
+    ///
+    /// A digit at a time, so that each is one loop without branches over a first-level cache: at most
+    /// [`PART`] digits below 2^51 are below 2^60 together.
     #[inline(always)]
-    fn add_lanes<const N: usize>(&mut self, values: &[f64]) {
-        let (blocks, tail) = values.as_chunks::<LANES>();
-        let mut lanes = [[0_i64; LANES]; DIGITS];
-        for block in blocks {
-            split_lanes::<0, N>(&mut lanes, block);
-        }
-        self.empty(&lanes);
-        for &x in tail {
-            self.add(x);
-        }
-    }
-
-    /// Adds products that fit the first `P` digits and their errors, which fit the digits `1..E`.
-    #[inline(always)]
-    fn add_product_lanes<const P: usize, const E: usize>(&mut self, p: &[f64], e: &[f64]) {
-        let mut lanes = [[0_i64; LANES]; DIGITS];
-        for (p, e) in p.as_chunks::<LANES>().0.iter().zip(e.as_chunks::<LANES>().0) {
-            split_lanes::<0, P>(&mut lanes, p);
-            split_lanes::<1, E>(&mut lanes, e);
-        }
-        self.empty(&lanes);
-    }
-
-    /// Adds what the lanes hold: at most `PART / LANES` blocks of two digits below 2^51, so that a
-    /// digit's eight lanes together stay below 2^62.
-    #[inline(always)]
-    fn empty(&mut self, lanes: &[[i64; LANES]; DIGITS]) {
-        for (digit, lanes) in self.digits.iter_mut().zip(lanes) {
-            *digit += i128::from(lanes.iter().sum::<i64>());
+    fn add_digits<const FROM: usize, const TO: usize>(&mut self, rest: &mut [f64]) {
+        for d in FROM..TO {
+            let mut sum = 0_i64;
+            for r in rest.iter_mut() {
+                let t = *r * SCALE[d] + MAGIC;
+                sum = sum.wrapping_add((t.to_bits() as i64).wrapping_sub(MAGIC_BITS));
+                *r -= (t - MAGIC) * UNIT[d];
+            }
+            self.digits[d] += i128::from(sum);
         }
     }
 

@@ -97,7 +97,8 @@ fn score_rows(
     clean
 }
 
-/// Writes rows of `width` numbers as columns of `height`.
+/// Writes rows of `width` numbers as columns of `height`. Not compiled for higher levels, where it
+/// becomes gathers, which are slower than plain moves.
 fn transpose(rows: &[f64], width: usize, tile: &mut [f64], height: usize) {
     match width {
         2 => transpose_some::<2>(rows, tile, height),

@@ -369,6 +369,7 @@ impl RowScores {
             return Err(RowProblem { row: n.min(target.n_samples()), problem: Problem::Shape });
         }
         if let Target::Classes(labels) = target
+            && labels.iter().fold(0, |highest, &label| highest.max(label)) as usize >= k
             && let Some(row) = labels.iter().position(|&label| label as usize >= k)
         {
             let problem = Problem::Label { label: labels[row], n_classes: k };
