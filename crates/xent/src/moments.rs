@@ -168,7 +168,7 @@ impl Weights {
     }
 }
 
-/// Exact sums of some x: `sum w x`, `sum w x^2`, and with u = fl(w x): `sum u^2`, `sum u w`.
+/// Exact sums of some x: `sum w x`, `sum w x^2`, and with u = w x: `sum u^2`, `sum u w`.
 struct Spread {
     first: Exact,
     second: Exact,
@@ -215,12 +215,11 @@ impl Moments {
                 self.squares.add_products(values, values);
             }
             Some(weights) => {
-                let (u, e) = weigh(values, weights);
+                let weighted = weigh(values, weights);
                 self.sum.add_products(weights, values);
-                self.squares.add_products(&u, values);
-                self.squares.add_products(&e, values);
-                self.uu.add_products(&u, &u);
-                self.uw.add_products(&u, weights);
+                add_all(&mut self.squares, &weighted, &[values]);
+                add_all(&mut self.uu, &weighted, &weighted);
+                add_all(&mut self.uw, &weighted, &[weights]);
             }
         }
     }
@@ -283,9 +282,19 @@ impl Moments {
     }
 }
 
-/// The products of values and weights, and their rounding errors.
-fn weigh(values: &[f64], weights: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    values.iter().zip(weights).map(|(&x, &w)| two_product(x, w)).unzip()
+/// The products of values and weights and their rounding errors: together exactly weight times value.
+fn weigh(values: &[f64], weights: &[f64]) -> [Vec<f64>; 2] {
+    let (products, errors) = values.iter().zip(weights).map(|(&x, &w)| two_product(x, w)).unzip();
+    [products, errors]
+}
+
+/// Adds `(sum of a's parts) * (sum of b's parts)`, row by row.
+fn add_all<A: AsRef<[f64]>, B: AsRef<[f64]>>(sum: &mut ExactSum, a: &[A], b: &[B]) {
+    for a in a {
+        for b in b {
+            sum.add_products(a.as_ref(), b.as_ref());
+        }
+    }
 }
 
 /// A standard error below this part of the difference is that of rounding.
@@ -333,18 +342,15 @@ impl PairMoments {
         self.weights.add(a.len(), weights);
         let ones;
         let w = if let Some(w) = weights {
-            let (ua, ea) = weigh(a, w);
-            let (ub, eb) = weigh(b, w);
-            for (half, x, u, e) in [(&mut self.a, a, &ua, &ea), (&mut self.b, b, &ub, &eb)] {
+            let (wa, wb) = (weigh(a, w), weigh(b, w));
+            for (half, x, weighted) in [(&mut self.a, a, &wa), (&mut self.b, b, &wb)] {
                 half.sum.add_products(w, x);
-                half.squares.add_products(u, x);
-                half.squares.add_products(e, x);
-                half.uu.add_products(u, u);
-                half.uw.add_products(u, w);
+                add_all(&mut half.squares, weighted, &[x]);
+                add_all(&mut half.uu, weighted, weighted);
+                add_all(&mut half.uw, weighted, &[w]);
             }
-            self.ab.add_products(&ua, b);
-            self.ab.add_products(&ea, b);
-            self.u_ab.add_products(&ua, &ub);
+            add_all(&mut self.ab, &wa, &[b]);
+            add_all(&mut self.u_ab, &wa, &wb);
             w
         } else {
             for (half, x) in [(&mut self.a, a), (&mut self.b, b)] {
