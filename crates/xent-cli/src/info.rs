@@ -188,12 +188,14 @@ impl InfoArgs {
                 )
             })?;
             if x.is_nan() {
-                return Err(Failure::usage("NaN is not a number to calculate with"));
+                return Err(Failure::usage("NaN is not a number to calculate with")
+                    .with_hint("leave it out, or write a number"));
             }
             numbers.push(x);
         }
         if numbers.is_empty() {
-            return Err(Failure::usage("an argument holds no number"));
+            return Err(Failure::usage("an argument holds no number")
+                .with_hint("numbers are written 0.75,0.25"));
         }
         Ok(numbers)
     }

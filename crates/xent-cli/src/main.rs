@@ -143,6 +143,9 @@ fn mistake(error: &clap::Error) -> (String, String) {
         if let Some(choices) = choices {
             hint = Some(format!("the choices are {choices}"));
         } else if let Some(tip) = line.strip_prefix("tip: ") {
+            if tip.starts_with("to pass") {
+                continue;
+            }
             hint.get_or_insert_with(|| tip.to_owned());
         } else if line.starts_with("Usage:") || line.starts_with("For more information") {
             break;

@@ -681,11 +681,18 @@ impl Scorer {
         };
         let column =
             problem.problem.class().map(name).or(problem.problem.target_class().map(target));
+        let what = problem.problem.to_string();
         let message = match &column {
-            Some(column) => format!("column {column} {}", problem.problem),
-            None => problem.problem.to_string(),
+            Some(column) => {
+                format!("column {column} {}", what.strip_prefix("target ").unwrap_or(&what))
+            }
+            None => what,
         };
         let hint = match &problem.problem {
+            Problem::Sum { sum } if *sum == 0.0 => {
+                "a row of zeros predicts nothing: leave it out, or write its probabilities"
+                    .to_owned()
+            }
             Problem::Sum { sum } if (*sum - 100.0).abs() <= 1.0 => {
                 "these look like percentages: divide them by 100".to_owned()
             }

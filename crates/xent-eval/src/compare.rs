@@ -372,12 +372,14 @@ fn by_position(
                 let (a, b) = (&blocks[0], &blocks[i]);
                 if let Some(r) = (0..n).find(|&r| !same_truth(a, b, r)) {
                     return Err(labels_differ(
-                        [tables[0], tables[i]],
+                        [tables[0].spec(), tables[i].spec()],
                         &format!("row {}", row + r as u64 + 1),
                         [a.target.describe(r, classes), b.target.describe(r, classes)],
+                        "models are compared on the same rows; match rows by a column with --id",
                     ));
                 }
-                check_weights(&blocks[0], &blocks[i], [tables[0], tables[i]], row)?;
+                let place = |r: usize| format!("row {}", row + r as u64 + 1);
+                check_weights(a, b, [tables[0].spec(), tables[i].spec()], place)?;
             }
             let bytes = streams.iter().map(|s| s.bytes).sum();
             let mut joined = std::mem::take(&mut blocks[0]);
@@ -487,33 +489,41 @@ fn either(a: Option<Vec<bool>>, b: Option<Vec<bool>>) -> Option<Vec<bool>> {
 }
 
 fn same_truth(a: &Block, b: &Block, row: usize) -> bool {
-    let left_out =
-        [a, b].iter().any(|block| block.absent.as_ref().is_some_and(|absent| absent[row]));
-    left_out || a.target.same(row, &b.target, row)
+    is_left_out(a, b, row) || a.target.same(row, &b.target, row)
 }
 
-fn labels_differ(tables: [&Table; 2], place: &str, labels: [String; 2]) -> Error {
+fn is_left_out(a: &Block, b: &Block, row: usize) -> bool {
+    [a, b].iter().any(|block| block.absent.as_ref().is_some_and(|absent| absent[row]))
+}
+
+fn labels_differ(of: [&str; 2], place: &str, labels: [String; 2], hint: &str) -> Error {
     Error::new(format!(
         "the labels differ in {place}: {} in {}, {} in {}",
         xent_io::show(&labels[0]),
-        tables[0].spec(),
+        of[0],
         xent_io::show(&labels[1]),
-        tables[1].spec()
+        of[1]
     ))
-    .with_hint("models are compared on the same rows; match rows by a column with --id")
+    .with_hint(hint)
 }
 
-fn check_weights(a: &Block, b: &Block, tables: [&Table; 2], row: u64) -> Result<(), Error> {
+fn check_weights(
+    a: &Block,
+    b: &Block,
+    of: [&str; 2],
+    place: impl Fn(usize) -> String,
+) -> Result<(), Error> {
     let (Some(x), Some(y)) = (&a.weights, &b.weights) else { return Ok(()) };
-    match (0..x.len()).find(|&i| x[i] != y[i]) {
+    // A row that is left out under one model has no weight there.
+    match (0..x.len()).find(|&i| x[i] != y[i] && !is_left_out(a, b, i)) {
         None => Ok(()),
         Some(i) => Err(Error::new(format!(
-            "the weights differ in row {}: {} in {}, {} in {}",
-            row + i as u64 + 1,
+            "the weights differ in {}: {} in {}, {} in {}",
+            place(i),
             x[i],
-            tables[0].spec(),
+            of[0],
             y[i],
-            tables[1].spec()
+            of[1]
         ))
         .with_hint("models are compared on the same rows with the same weights")),
     }
@@ -548,18 +558,28 @@ fn join(
         *block = block.take(places);
     }
     for (i, block) in blocks.iter().enumerate().skip(1) {
+        let place = |r: usize| match &block.ids {
+            Some(ids) if by_id => format!("the row with id {}", xent_io::show(&ids[r])),
+            _ => format!("row {} of each model", r + 1),
+        };
+        // Models of one file are told apart by their names.
+        let of = [&entries[0], &entries[i]];
+        let of = if of[0].table.spec() == of[1].table.spec() {
+            of.map(|entry| entry.name.as_str())
+        } else {
+            of.map(|entry| entry.table.spec())
+        };
         if let Some(r) = (0..block.rows).find(|&r| !same_truth(&blocks[0], block, r)) {
-            let place = match &block.ids {
-                Some(ids) if by_id => format!("the row with id {}", xent_io::show(&ids[r])),
-                _ => format!("row {} of each model", r + 1),
+            let labels =
+                [blocks[0].target.describe(r, classes), block.target.describe(r, classes)];
+            let hint = if by_id {
+                "models are compared on the same rows with the same labels"
+            } else {
+                "models are compared on the same rows; match rows by a column with --id"
             };
-            return Err(labels_differ(
-                [entries[0].table, entries[i].table],
-                &place,
-                [blocks[0].target.describe(r, classes), block.target.describe(r, classes)],
-            ));
+            return Err(labels_differ(of, &place(r), labels, hint));
         }
-        check_weights(&blocks[0], block, [entries[0].table, entries[i].table], 0)?;
+        check_weights(&blocks[0], block, of, place)?;
     }
     let mut blocks = blocks.into_iter();
     let Some(mut joined) = blocks.next() else { return Ok(Block::default()) };
@@ -595,8 +615,10 @@ fn match_ids(
             } else {
                 String::new()
             };
+            let stacked = block.models.is_some();
+            let of = if stacked { format!(" of model {}", entry.name) } else { String::new() };
             return Err(Error::new(format!(
-                "{}: rows {} and {} have the same id {}{more}",
+                "{}: rows {} and {}{of} have the same id {}{more}",
                 entry.table.spec(),
                 a + 1,
                 b + 1,

@@ -57,8 +57,22 @@ fn general_hint(error: &xent_io::Error) -> &'static str {
             "the file is cut or damaged: write or fetch it again"
         }
         Some(_) => "look at the path and at what it names",
-        None if error.message().ends_with("not a number") => "write numbers as in 0.25 or 2.5e-1",
-        None if error.message().ends_with("no such file") => "look at the path",
-        None => "xent reads CSV, TSV, JSON Lines, Parquet, Arrow IPC, .npy and .npz",
+        None => {
+            let known = [
+                ("valid JSON", "each line must hold one JSON object"),
+                ("not a number", "write numbers as in 0.25 or 2.5e-1"),
+                ("no such file", "look at the path"),
+                ("cannot write", "make the directory first, or write to another place"),
+                ("no file matches", "look at the pattern, and put it in quotes"),
+                ("no valid pattern", "write [[] for a bracket in a file's name"),
+                ("is empty", "write the file again"),
+                ("does not read", "xent reads numbers, text, booleans and lists of numbers"),
+                ("holds no arrays", "save arrays with np.savez"),
+            ];
+            known
+                .iter()
+                .find(|(part, _)| error.message().contains(part))
+                .map_or("xent reads CSV, TSV, JSON Lines, Parquet, Arrow IPC, .npy and .npz", |k| k.1)
+        }
     }
 }

@@ -296,6 +296,10 @@ pub fn score(
             mine.merge(theirs);
         }
     }
+    // Of all workers together: how many each of them saw depends on the threads.
+    if states.iter().any(|s| s.slices.len() > SLICES) {
+        return Err(too_many_slices(table));
+    }
     let mut models = Vec::new();
     for (i, (state, infinite)) in states.into_iter().zip(infinite).enumerate() {
         check_rows(table, &state.total, dropped)?;

@@ -21,6 +21,10 @@ impl Source {
     ///
     /// What is wrong with the table, with a hint.
     pub fn open(spec: &str, options: &OpenOptions) -> Result<Self, Error> {
+        if spec.is_empty() {
+            return Err(Error::new("the name of a file is empty")
+                .with_hint("write a path, or - for standard input"));
+        }
         let (name, path) = match spec.split_once('=') {
             // A file that is really called so is that file.
             Some((name, path)) if !name.contains('/') && !Path::new(spec).exists() => {

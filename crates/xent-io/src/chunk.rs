@@ -13,10 +13,10 @@ use crate::error::Fault;
 
 /// Bytes in an ordinary chunk.
 const CHUNK: usize = 1 << 20;
-/// The longest record, and so the longest chunk: 64 MiB.
-pub(crate) const MAX_RECORD: usize = 64 << 20;
+/// The longest record, and so the longest chunk: 32 MiB.
+pub(crate) const MAX_RECORD: usize = 32 << 20;
 /// Bytes in all chunks being decoded; one chunk is always allowed.
-const IN_FLIGHT: usize = 48 << 20;
+const IN_FLIGHT: usize = 32 << 20;
 
 /// Buffers in use and to be used again.
 #[derive(Debug, Default)]

@@ -55,6 +55,9 @@ pub enum ReadAs {
     List,
 }
 
+/// Bytes of text that a worker keeps for the next batch.
+const LARGE_TEXT: usize = 4 << 20;
+
 /// Some consecutive rows of the requested columns.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -80,6 +83,17 @@ impl Batch {
     /// All columns, in order of the requests.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Gives back the memory of unusually large columns.
+    pub(crate) fn trim(&mut self) {
+        for column in &mut self.columns {
+            if let Column::Text(TextColumn(Texts::Plain { text, .. })) = column
+                && text.capacity() > LARGE_TEXT
+            {
+                *column = Column::Text(TextColumn::default());
+            }
+        }
     }
 
     /// Keeps the first `rows` rows.

@@ -239,7 +239,10 @@ where
                     }));
                 }
             },
-            Ok(false) => return Some(Message::End { lines: unit.lines() }),
+            Ok(false) => {
+                batch.trim();
+                return Some(Message::End { lines: unit.lines() });
+            }
             Err(fault) => {
                 // A panic may have left the batch half filled.
                 batch.columns = plan.empty_columns();

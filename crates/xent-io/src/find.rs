@@ -63,6 +63,9 @@ fn not_found(spec: &str, path: &Path) -> Error {
         .flatten()
         .take(10_000)
         .filter_map(|entry| {
+            if Some(entry.file_name().as_os_str()) == path.file_name() {
+                return None; // a link to nothing
+            }
             let name = entry.file_name().to_string_lossy().into_owned();
             let apart = distance(&wanted, &name.to_lowercase());
             let same_stem = stem(Path::new(&name)) == stem(path);
@@ -203,11 +206,27 @@ pub(crate) fn format_by_name(path: &Path) -> Option<Format> {
     by_extension(extension)
 }
 
-/// The format of text by its first bytes.
-fn text_format(head: &[u8]) -> Format {
-    match head.iter().find(|b| !b.is_ascii_whitespace()) {
+/// The format of text, decompressed, by its first bytes.
+fn text_format(head: &[u8]) -> Result<Format, Fault> {
+    if let Some(format) = input::magic(head) {
+        return Err(compressed(format));
+    }
+    Ok(match head.iter().find(|b| !b.is_ascii_whitespace()) {
         Some(b'{') => Format::JsonLines,
         _ => Format::Csv,
+    })
+}
+
+fn compressed(format: Format) -> Fault {
+    Fault::new(format!("is a compressed {} file; only text is read compressed", format.name()))
+        .hint("decompress it first: gunzip, unzstd")
+}
+
+/// Refuses a binary format inside gzip or zstd.
+fn refuse_compressed(head: &[u8], format: Format) -> Result<(), Fault> {
+    match input::compression_of(head)? {
+        input::Compression::None => Ok(()),
+        _ => Err(compressed(format)),
     }
 }
 
@@ -233,6 +252,7 @@ pub(crate) fn open_file(
         return Err(wrong_name(&name, named, magic));
     }
     if let Some(format) = named.or(magic).filter(|f| !is_text(*f)) {
+        refuse_compressed(&head, format).map_err(at)?;
         return Ok((open_typed(format, blob, sampled).map_err(at)?, format));
     }
     let compression = input::compression_of(&head).map_err(at)?;
@@ -242,7 +262,8 @@ pub(crate) fn open_file(
         None => {
             let mut text = input::decompressed(blob.reader(0), compression).map_err(at)?;
             let head = input::peek(&mut text, PEEK);
-            text_format(&head.map_err(|e| Error::io(path, "cannot read", &e))?)
+            let head = head.map_err(|e| Error::io(path, "cannot read", &e))?;
+            text_format(&head).map_err(at)?
         }
     };
     Ok((open_text(format, source, sampled).map_err(at)?, format))
@@ -273,8 +294,10 @@ pub(crate) fn open_stream(
         return Err(wrong_name(name, named, magic));
     }
     let compression = input::compression_of(&head).map_err(at)?;
+    let magic_bytes = head.clone();
     let mut reader = input::rejoined(head, reader);
     if let Some(format) = format.or(magic).filter(|f| !is_text(*f)) {
+        refuse_compressed(&magic_bytes, format).map_err(at)?;
         let blob = Blob::read(reader).map_err(at)?;
         return Ok((open_typed(format, blob, true).map_err(at)?, format));
     }
@@ -283,7 +306,7 @@ pub(crate) fn open_stream(
     } else {
         reader = input::decompressed(reader, compression).map_err(at)?;
         let head = input::peek(&mut reader, 512).map_err(read)?;
-        let format = text_format(&head);
+        let format = text_format(&head).map_err(at)?;
         (format, TextInput::stream(input::rejoined(head, reader), input::Compression::None))
     };
     Ok((open_text(format, input, true).map_err(at)?, format))

@@ -117,7 +117,8 @@ impl TextCells {
     }
 
     pub fn push(&mut self, cell: Option<&str>) {
-        self.text.push_str(cell.unwrap_or(""));
+        let text = cell.unwrap_or("");
+        self.text.push_str(&text[..text.floor_char_boundary(SAMPLE_BYTES)]);
         let absent = if cell.is_none() { ABSENT } else { 0 };
         self.ends.push(self.text.len() as u32 | absent);
     }

@@ -343,7 +343,7 @@ fn wide_and_long_records_have_limits() {
         [(format!("a,b\n1,2\n3,{field}\n"), 3), (format!("a,b\n1,\"{field}\"\n"), 2)]
     {
         let (error, _) = error_of(&write(dir.path(), "l.csv", text), None);
-        assert!(error.ends_with(&format!(":{line}: a record is longer than 64 MiB")), "{error}");
+        assert!(error.ends_with(&format!(":{line}: a record is longer than 32 MiB")), "{error}");
     }
     let spec = write(dir.path(), "ok.csv", format!("a,b\n1,\"{}\"\n3,4\n", &field[..3 << 20]));
     let table = open(&spec).unwrap();

@@ -72,6 +72,9 @@ fn mutated(good: &[u8], random: &mut Random) -> Vec<u8> {
 
 /// Opens and reads `n` mutations; panics that reach us fail the test.
 fn survive(name: &str, good: &[u8], n: usize) {
+    // A longer run: XENT_MUTATIONS=50 does fifty times as many.
+    let factor = std::env::var("XENT_MUTATIONS").ok().and_then(|f| f.parse().ok()).unwrap_or(1);
+    let n = n * factor;
     let dir = tempfile::tempdir().unwrap();
     let mut random = Random(good.len() as u64);
     let (errors, fine) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -33,6 +33,16 @@ fn names_and_formats_come_from_the_path() {
 }
 
 #[test]
+fn binary_files_are_not_read_compressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = zstd::encode_all(&b"PAR1 and so on"[..], 1).unwrap();
+    for name in ["a.parquet", "a.parquet.zst", "a.dat"] {
+        let error = open(&write(dir.path(), name, &bytes)).unwrap_err();
+        assert!(error.to_string().contains("is a compressed Parquet file"), "{error}");
+    }
+}
+
+#[test]
 fn parts_are_one_table() {
     let dir = tempfile::tempdir().unwrap();
     let parts = dir.path().join("preds");

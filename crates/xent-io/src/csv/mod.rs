@@ -2,7 +2,7 @@
 //!
 //! The file is cut into chunks at record ends (see [`crate::chunk`]); workers split the records
 //! and parse only the requested fields, numbers straight from the bytes. Every record must
-//! have as many fields as the header. Blank lines are skipped. Limits: a record of 64 MiB,
+//! have as many fields as the header. Blank lines are skipped. Limits: a record of 32 MiB,
 //! 250,000 columns.
 
 mod fields;
