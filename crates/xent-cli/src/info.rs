@@ -434,7 +434,7 @@ fn is_numeric(source: &Source, column: usize) -> bool {
 fn scan_options() -> ScanOptions {
     ScanOptions {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        batch_rows: None,
+        ..ScanOptions::default()
     }
 }
 

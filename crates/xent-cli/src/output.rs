@@ -58,7 +58,8 @@ pub fn check_paths<'a>(
     let outputs: Vec<&Path> = outputs.iter().flatten().copied().collect();
     let resolved: Vec<Option<PathBuf>> = outputs.iter().map(|path| real(path)).collect();
     let refused = |path: &Path, what: &str| {
-        Err(Failure::usage(format!("{}: {what}", path.display())).with_hint("write to another file"))
+        Err(Failure::usage(format!("{}: {what}", path.display()))
+            .with_hint("write to another file"))
     };
     for input in inputs.filter_map(real) {
         if let Some(i) = resolved.iter().position(|output| output.as_ref() == Some(&input)) {

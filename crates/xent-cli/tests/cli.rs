@@ -28,7 +28,8 @@ fn models(n: usize) -> [String; 2] {
     let text = |blur: f64| {
         let each = |(i, p): (usize, &f64)| {
             let p = blur * 0.5 + (1.0 - blur) * p;
-            let label = if rows[i] > 0.3 + 0.4 * ((i * 7919 % 101) as f64 / 101.0) { "b" } else { "a" };
+            let label =
+                if rows[i] > 0.3 + 0.4 * ((i * 7919 % 101) as f64 / 101.0) { "b" } else { "a" };
             vec![(1.0 - p).to_string(), p.to_string(), label.to_owned()]
         };
         csv("p_a,p_b,y", rows.iter().enumerate().map(each))
@@ -348,9 +349,30 @@ fn man_pages() {
 }
 
 const COMMON: &[&str] = &[
-    "label", "targets", "proba", "positive", "classes", "weight", "by", "id", "input", "missing",
-    "sums", "clip", "label-smoothing", "top-k", "level", "threads", "input-format", "models",
-    "fail-if", "format", "output", "color", "quiet", "help",
+    "label",
+    "targets",
+    "proba",
+    "positive",
+    "classes",
+    "weight",
+    "by",
+    "id",
+    "input",
+    "missing",
+    "sums",
+    "clip",
+    "label-smoothing",
+    "top-k",
+    "level",
+    "threads",
+    "input-format",
+    "models",
+    "fail-if",
+    "format",
+    "output",
+    "color",
+    "quiet",
+    "help",
 ];
 
 /// Every option is in the help, with words about it.
@@ -363,8 +385,11 @@ fn help_names_every_option() {
     ];
     for (command, own) in cases {
         let help = run(&mut xent([command, "--help"])).stdout;
-        let common =
-            if command == "info" { &["base", "file", "normalize", "format", "output"] } else { COMMON };
+        let common = if command == "info" {
+            &["base", "file", "normalize", "format", "output"]
+        } else {
+            COMMON
+        };
         for option in common.iter().chain(own) {
             let lines: Vec<&str> = help.lines().collect();
             let at = lines.iter().position(|l| {
@@ -382,8 +407,15 @@ fn help_names_every_option() {
         assert!(help.contains(word), "{word}");
     }
     for quantity in [
-        "content", "entropy", "cross-entropy", "kl", "js", "mutual-information", "expectation",
-        "softmax", "sigmoid",
+        "content",
+        "entropy",
+        "cross-entropy",
+        "kl",
+        "js",
+        "mutual-information",
+        "expectation",
+        "softmax",
+        "sigmoid",
     ] {
         assert!(run(&mut xent(["info", "--help"])).stdout.contains(quantity));
         assert_eq!(run(&mut xent(["info", quantity, "--help"])).code, Some(0));

@@ -188,7 +188,8 @@ fn shuffled_rows() {
     for seed in 0..3 {
         Random(seed).shuffle(&mut rows);
         let dir = csv_dir(&rows);
-        let found = both(&dir, "a.csv", "b.csv", "--threads 3", None).map(|j| without_references(&j));
+        let found =
+            both(&dir, "a.csv", "b.csv", "--threads 3", None).map(|j| without_references(&j));
         assert_eq!(found, expected, "{seed}");
     }
 }
@@ -249,7 +250,8 @@ fn matched_by_id() {
     let mut rows = rows();
     let dir = csv_dir(&rows);
     let clean = |json: String| {
-        let mut value: serde_json::Value = serde_json::from_str(&without_references(&json)).unwrap();
+        let mut value: serde_json::Value =
+            serde_json::from_str(&without_references(&json)).unwrap();
         value.as_object_mut().unwrap().shift_remove("matching");
         value
     };

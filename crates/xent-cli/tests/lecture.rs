@@ -37,7 +37,8 @@ fn score(json: &Value, i: usize, name: &str) -> f64 {
 
 /// The cells of the row of a table that starts with `name`.
 fn cells(table: &str, name: &str) -> Vec<String> {
-    let row = table.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{name}: {table}"));
+    let row =
+        table.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{name}: {table}"));
     row[name.len()..].split_whitespace().map(str::to_owned).collect()
 }
 

@@ -1,6 +1,7 @@
 //! From a batch of a table to scored rows: labels bound by name, weights checked, losses computed.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use xent::rows::{Input, Matrix, Problem, RowProblem, RowScores, Rules, Target};
 use xent_io::{Batch, Column, ReadAs, Request, RowError, Table, TextColumn};
@@ -243,6 +244,8 @@ pub struct Scorer {
     rules: Rules,
     missing: Missing,
     n_classes: usize,
+    /// Row scores whose memory is used again.
+    spare: Mutex<Vec<RowScores>>,
 }
 
 impl Scorer {
@@ -287,6 +290,7 @@ impl Scorer {
             rules: rules.clone(),
             missing,
             n_classes: classes.len(),
+            spare: Mutex::new(Vec::new()),
             binding,
         };
         scorer.request_columns();
@@ -337,6 +341,13 @@ impl Scorer {
         &self.binding
     }
 
+    /// Takes back the memory of a block that is no longer needed.
+    pub fn recycle(&self, block: Block) {
+        if let Ok(mut spare) = self.spare.lock() {
+            spare.extend(block.scores);
+        }
+    }
+
     fn numbers<'a>(&self, batch: &'a Batch, column: usize) -> &'a [f64] {
         batch.column(self.place[&key(column, ReadAs::Numbers)]).numbers().unwrap_or_default()
     }
@@ -381,8 +392,9 @@ impl Scorer {
             let is_role_of_text = self.binding.by.contains(&request.column)
                 && request.read_as == ReadAs::Text
                 && self.binding.target != TargetColumns::Label(request.column);
-            if is_role_of_text {
-                continue; // a missing slice value is a slice
+            // A missing slice value is a slice; most columns have nothing missing.
+            if is_role_of_text || !may_lack(column) {
+                continue;
             }
             for row in 0..n {
                 let what = match column {
@@ -607,7 +619,7 @@ impl Scorer {
         };
         let logit = self.rules.input != Input::Probabilities;
         let first = bound.to_own.first().map_or(0, |&c| c as usize);
-        let mut rows = RowScores::default();
+        let mut rows = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
         let result = match &bound.columns {
             PredictionColumns::PerClass(columns) => {
                 let slices: Vec<&[f64]> = columns.iter().map(|&c| self.numbers(batch, c)).collect();
@@ -728,6 +740,22 @@ fn key(column: usize, read_as: ReadAs) -> usize {
             ReadAs::Text => 1,
             ReadAs::List => 2,
         }
+}
+
+/// Whether a value may be missing: a quick look at the whole column.
+fn may_lack(column: &Column) -> bool {
+    let any_nan = |x: &[f64]| x.iter().fold(false, |any, x| any | x.is_nan());
+    match column {
+        Column::Numbers(x) => any_nan(x),
+        Column::Rows { values, .. } => any_nan(values),
+        Column::Text(text) => match text.dictionary() {
+            Some(d) => {
+                d.codes.iter().fold(false, |any, &code| any | (code == xent_io::MISSING))
+                    || (0..d.len() as u32).any(|code| d.value(code).trim().is_empty())
+            }
+            None => text.iter().any(|v| v.is_none_or(|v| v.trim().is_empty())),
+        },
+    }
 }
 
 fn nan_name(x: f64) -> &'static str {

@@ -570,8 +570,7 @@ fn join(
             of.map(|entry| entry.table.spec())
         };
         if let Some(r) = (0..block.rows).find(|&r| !same_truth(&blocks[0], block, r)) {
-            let labels =
-                [blocks[0].target.describe(r, classes), block.target.describe(r, classes)];
+            let labels = [blocks[0].target.describe(r, classes), block.target.describe(r, classes)];
             let hint = if by_id {
                 "models are compared on the same rows with the same labels"
             } else {

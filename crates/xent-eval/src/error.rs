@@ -72,7 +72,9 @@ fn general_hint(error: &xent_io::Error) -> &'static str {
             known
                 .iter()
                 .find(|(part, _)| error.message().contains(part))
-                .map_or("xent reads CSV, TSV, JSON Lines, Parquet, Arrow IPC, .npy and .npz", |k| k.1)
+                .map_or("xent reads CSV, TSV, JSON Lines, Parquet, Arrow IPC, .npy and .npz", |k| {
+                    k.1
+                })
         }
     }
 }

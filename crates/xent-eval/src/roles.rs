@@ -237,11 +237,10 @@ impl Finder<'_> {
                 chosen.push((column, part.to_owned()));
                 continue;
             }
-            let pattern = glob::Pattern::new(part)
-                .map_err(|e| {
-                    self.error(format_args!("the pattern {part} is not a glob: {}", e.msg))
-                        .with_hint("write a glob such as 'p_*', or a list of column names")
-                })?;
+            let pattern = glob::Pattern::new(part).map_err(|e| {
+                self.error(format_args!("the pattern {part} is not a glob: {}", e.msg))
+                    .with_hint("write a glob such as 'p_*', or a list of column names")
+            })?;
             let before = chosen.len();
             for (column, info) in self.table.columns().iter().enumerate() {
                 if pattern.matches(&info.name) && !chosen.iter().any(|(c, _)| *c == column) {

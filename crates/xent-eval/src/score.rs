@@ -59,7 +59,7 @@ impl Default for Options {
 
 impl Options {
     pub(crate) fn scan(&self, threads: usize) -> ScanOptions {
-        ScanOptions { threads: threads.max(1), batch_rows: self.batch_rows }
+        ScanOptions { threads: threads.max(1), batch_rows: self.batch_rows, backlog: None }
     }
 
     pub(crate) fn keep(&self) -> Keep {
@@ -256,7 +256,8 @@ pub fn score(
         let block = scorer.block(batch)?;
         let taken = pool.lock().ok().and_then(|mut pool| pool.pop());
         let mut states = taken.unwrap_or_else(new_states);
-        let told = update(&mut states, block, options, wants_rows);
+        let (told, rest) = update(&mut states, block, options, wants_rows);
+        scorer.recycle(rest);
         if states.iter().any(|s| s.slices.len() > SLICES) {
             too_many.store(true, Ordering::Relaxed);
         }
@@ -288,7 +289,10 @@ pub fn score(
         }
         Ok(())
     };
-    table.scan(scorer.requests(), &options.scan(options.threads), map, each)?;
+    // What is told of a batch is small, unless the rows themselves are wanted.
+    let backlog = Some(if wants_rows { 16 } else { 1024 });
+    let scan = ScanOptions { backlog, ..options.scan(options.threads) };
+    table.scan(scorer.requests(), &scan, map, each)?;
 
     let mut states = new_states();
     for worker in pool.into_inner().unwrap_or_default() {
@@ -380,7 +384,7 @@ fn update(
     mut block: Block,
     options: &Options,
     wants_rows: bool,
-) -> Told {
+) -> (Told, Block) {
     let rows = block.rows;
     let present = block.present();
     let full = present.as_ref().map(|_| block.clone()).filter(|_| wants_rows);
@@ -400,12 +404,20 @@ fn update(
     for (m, (state, scores)) in states.iter_mut().zip(&block.scores).enumerate() {
         state.total.update(scores, block.target.target(), weights);
         let mut infinite = Vec::new();
-        for (i, &loss) in scores.log_loss.iter().enumerate() {
-            if loss.is_infinite() && !weightless(i) {
-                infinite.push(place(i));
-            } else if m == 0 && loss.is_finite() {
-                told.loss += loss;
-                told.finite += 1;
+        let sum: f64 = scores.log_loss.iter().sum();
+        if sum.is_finite() {
+            if m == 0 {
+                told.loss += sum;
+                told.finite += scores.len();
+            }
+        } else {
+            for (i, &loss) in scores.log_loss.iter().enumerate() {
+                if loss.is_infinite() && !weightless(i) {
+                    infinite.push(place(i));
+                } else if m == 0 && loss.is_finite() {
+                    told.loss += loss;
+                    told.finite += 1;
+                }
             }
         }
         told.infinite.push(infinite);
@@ -436,8 +448,11 @@ fn update(
             }
         }
     }
-    told.block = wants_rows.then(|| full.unwrap_or(block));
-    told
+    if wants_rows {
+        told.block = Some(full.unwrap_or(block));
+        return (told, Block::default());
+    }
+    (told, block)
 }
 
 pub(crate) fn go_on(flow: ControlFlow<()>) -> Result<(), Error> {

@@ -20,9 +20,6 @@ use crate::guard::guarded;
 use crate::sample::Sample;
 use crate::table::Span;
 
-/// Results waiting in each unit's channel.
-const RESULTS_PER_UNIT: usize = 4;
-
 /// What a scan asks of every file.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -161,13 +158,18 @@ impl<T> Producer<'_, T> {
 }
 
 /// Takes units until there are none or the scan is over.
-fn work<T, M>(producer: &Mutex<Producer<'_, T>>, stop: &AtomicBool, plan: &Plan, map: &M)
-where
+fn work<T, M>(
+    producer: &Mutex<Producer<'_, T>>,
+    stop: &AtomicBool,
+    plan: &Plan,
+    backlog: usize,
+    map: &M,
+) where
     M: Fn(&Batch) -> Result<T, RowError>,
 {
     let mut batch = Batch { rows: 0, columns: plan.empty_columns() };
     loop {
-        let (sender, receiver) = sync_channel(RESULTS_PER_UNIT);
+        let (sender, receiver) = sync_channel(backlog);
         let unit = {
             let mut producer = producer.lock().unwrap_or_else(PoisonError::into_inner);
             if stop.load(Ordering::Relaxed) {
@@ -260,6 +262,7 @@ pub(crate) fn scan<T, E, M, F>(
     names: &[(String, u64)],
     plan: &Plan,
     threads: usize,
+    backlog: usize,
     map: M,
     mut each: F,
 ) -> Result<(), E>
@@ -275,7 +278,7 @@ where
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| work(&producer, &stop, plan, &map));
+            scope.spawn(|| work(&producer, &stop, plan, backlog, &map));
         }
         let result = deliver(&handles, names, &mut each);
         stop.store(true, Ordering::Relaxed);

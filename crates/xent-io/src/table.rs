@@ -63,6 +63,9 @@ pub struct ScanOptions {
     /// Rows in a batch; by default at most 8192 and about 4 MiB of numbers. Results must not
     /// depend on it.
     pub batch_rows: Option<usize>,
+    /// Results of one unit (a Parquet row group, a megabyte of text) that may wait for the caller;
+    /// by default 4. Where results are small, more lets threads work on several large units at once.
+    pub backlog: Option<usize>,
 }
 
 /// Where a batch lies in the table.
@@ -292,7 +295,15 @@ impl Table {
             n => n.min(256),
         };
         let mut files = Parts { table: self, plan: plan.clone() };
-        engine::scan(&mut files, &self.names, &plan, threads, map, each)
+        engine::scan(
+            &mut files,
+            &self.names,
+            &plan,
+            threads,
+            options.backlog.unwrap_or(4).max(1),
+            map,
+            each,
+        )
     }
 
     fn plan(&self, requests: &[Request], options: &ScanOptions) -> Result<Plan, Error> {

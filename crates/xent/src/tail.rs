@@ -7,8 +7,9 @@ const HIGH: u64 = 1023 + 31;
 /// Bins an octave, as a power of two.
 const FINE: u64 = 8;
 const BINS: usize = ((HIGH - LOW) << FINE) as usize + 1;
-/// Weights and losses are counted in units of 2^-64.
-const UNIT: f64 = 18_446_744_073_709_551_616.0;
+/// Losses are counted in units of 2^-52, weights in units of 2^-40.
+const LOSS_UNIT: f64 = 4_503_599_627_370_496.0;
+const WEIGHT_UNIT: f64 = 1_099_511_627_776.0;
 
 /// A histogram of losses, 256 bins an octave, with weight and loss of each bin.
 ///
@@ -34,14 +35,21 @@ impl Default for Tail {
 impl Tail {
     /// Adds the losses of some rows.
     pub fn add(&mut self, losses: &[f64], weights: Option<&[f64]>) {
+        const ONE: i128 = WEIGHT_UNIT as i128;
         for (i, &loss) in losses.iter().enumerate() {
-            let w = weights.map_or(1.0, |w| w[i]);
-            let weight = (w * UNIT) as i128;
+            let weight = weights.map_or(ONE, |w| (w[i] * WEIGHT_UNIT) as i128);
             if loss.is_finite() {
                 let place = (loss.to_bits() >> (52 - FINE)).saturating_sub(LOW << FINE) as usize;
                 let bin = &mut self.bins[place.min(BINS - 1)];
                 bin.weight = bin.weight.saturating_add(weight);
-                bin.loss = bin.loss.saturating_add((w * loss * UNIT) as i128);
+                // The cheap conversion has room for every loss of probabilities (at most 745).
+                let loss = if loss < 2048.0 {
+                    i128::from((loss * LOSS_UNIT) as i64)
+                } else {
+                    (loss * LOSS_UNIT) as i128
+                };
+                let product = if weight == ONE { loss } else { loss.saturating_mul(weight) / ONE };
+                bin.loss = bin.loss.saturating_add(product);
             } else {
                 self.infinite = self.infinite.saturating_add(weight);
             }

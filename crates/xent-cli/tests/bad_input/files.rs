@@ -89,22 +89,43 @@ pub fn cases() -> Vec<Case> {
     }
     #[cfg(unix)]
     {
-        cases.push(case("a loop of links", "score a.csv", "a.csv: cannot open: too many levels of symbolic links", "look at the path and at what it names").setup(|d| {
-            link(d, "a.csv", "b.csv");
-            link(d, "b.csv", "a.csv");
-        }));
+        cases.push(
+            case(
+                "a loop of links",
+                "score a.csv",
+                "a.csv: cannot open: too many levels of symbolic links",
+                "look at the path and at what it names",
+            )
+            .setup(|d| {
+                link(d, "a.csv", "b.csv");
+                link(d, "b.csv", "a.csv");
+            }),
+        );
         cases.push(
             case("a link to nothing", "score a.csv", "a.csv: no such file", "look at the path")
                 .setup(|d| link(d, "a.csv", "none.csv")),
         );
         cases.push(
-            score("results onto the input by a link", "p.csv", GOOD, "l.csv: is an input, and would be overwritten with the results", "write to another file")
-                .setup(|d| link(d, "l.csv", "p.csv"))
-                .output("l.csv"),
+            score(
+                "results onto the input by a link",
+                "p.csv",
+                GOOD,
+                "l.csv: is an input, and would be overwritten with the results",
+                "write to another file",
+            )
+            .setup(|d| link(d, "l.csv", "p.csv"))
+            .output("l.csv"),
         );
         if std::path::Path::new("/dev/full").exists() {
             cases.push(
-                score("results onto a full device", "p.csv", GOOD, "/dev/full: cannot write: no space left on the device", "free some space, or write to another place").output("/dev/full"),
+                score(
+                    "results onto a full device",
+                    "p.csv",
+                    GOOD,
+                    "/dev/full: cannot write: no space left on the device",
+                    "free some space, or write to another place",
+                )
+                .output("/dev/full"),
             );
         }
         if is_locked_out() {

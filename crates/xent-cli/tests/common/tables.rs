@@ -112,8 +112,7 @@ pub fn without_rows(batch: &RecordBatch) -> RecordBatch {
 pub fn npy(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
     let order = if fortran { "True" } else { "False" };
     let descr = if descr.starts_with('[') { descr.to_owned() } else { format!("'{descr}'") };
-    let mut header =
-        format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}");
+    let mut header = format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}");
     while (10 + header.len() + 1) % 64 != 0 {
         header.push(' ');
     }
