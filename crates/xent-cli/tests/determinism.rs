@@ -44,7 +44,7 @@ fn rows() -> Vec<Row> {
                 left -= part;
             }
             p[3] = f64::from(left) / f64::from(1 << 20);
-            if random.below(5000) == 0 {
+            if random.below(1000) == 0 {
                 p = [0.0; 4];
                 p[(label + 1) % 4] = 1.0;
             }

@@ -86,7 +86,7 @@ proptest! {
 #[test]
 fn four_thousand_and_ninety_six_ones() {
     let mut sum = ExactSum::new();
-    sum.add_slice(&[1.0; 4096]);
+    sum.add_slice(&vec![1.0; 4096]);
     assert_eq!(sum.value(), 4096.0);
     let mut sum = ExactSum::new();
     sum.add_slice(&vec![1.0; 1_000_003]);

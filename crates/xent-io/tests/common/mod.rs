@@ -57,7 +57,7 @@ pub fn rows_of(
     threads: usize,
     batch_rows: Option<usize>,
 ) -> (Vec<Row>, Option<Error>) {
-    let options = ScanOptions { threads, batch_rows };
+    let options = ScanOptions { threads, batch_rows, backlog: None };
     let mut rows: Vec<Row> = Vec::new();
     let mut last: Option<Span> = None;
     let result = table.scan(
@@ -117,7 +117,7 @@ pub fn error_of(spec: &str, read_as: Option<ReadAs>) -> (String, String) {
 /// An error of `map` at the first row whose first number is `x`.
 pub fn refuse(table: &Table, x: f64, threads: usize, batch_rows: Option<usize>) -> Error {
     let requests = [Request { column: 0, read_as: ReadAs::Numbers }];
-    let options = ScanOptions { threads, batch_rows };
+    let options = ScanOptions { threads, batch_rows, backlog: None };
     table
         .scan(
             &requests,
