@@ -279,3 +279,36 @@ fn turned_around() {
         assert_eq!(x["p"], y["p"]);
     }
 }
+
+/// How many slices each thread saw is no reason to refuse or not to.
+#[test]
+fn the_limit_of_slices() {
+    let slices = |n: usize| -> String {
+        (0..n).fold("id,p_a,p_b,y\n".to_owned(), |text, i| text + &format!("{i},.5,.5,a\n"))
+    };
+    let dir = Dir::new();
+    dir.write("p.csv", slices(100_001));
+    let said: Vec<_> = [1, 2, 8]
+        .map(|n| dir.xent(&format!("score p.csv --by id --threads {n}")))
+        .map(|ran| (ran.code, ran.stderr))
+        .into();
+    assert_eq!(said[0].0, Some(2), "{}", said[0].1);
+    assert!(said.iter().all(|s| *s == said[0]), "{said:?}");
+}
+
+/// The first bad row is reported, whoever finds another one first.
+#[test]
+fn the_first_error() {
+    let good = "0.5,0.5,a\n".repeat(9000);
+    let text = format!("p_a,p_b,y\n{good}0.5,0.6,a\n{good}x,0.5,a\n{good}2,0,a\n");
+    let dir = Dir::new();
+    dir.write("p.csv", text);
+    for threads in [1, 2, 3, 8] {
+        for batch_rows in [1, 7, 8192] {
+            let args = format!("score p.csv --threads {threads} --batch-rows {batch_rows}");
+            let ran = dir.xent(&args);
+            assert_eq!(ran.code, Some(2));
+            assert!(ran.stderr.starts_with("error: p.csv:9002: "), "{args}: {}", ran.stderr);
+        }
+    }
+}

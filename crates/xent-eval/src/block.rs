@@ -278,6 +278,12 @@ impl Scorer {
             })?;
         for model in &mut binding.models {
             model.to_own = order.iter().map(|&i| model.to_own[i as usize]).collect();
+            // Columns are read in the order of the results: sums over the classes of a row then
+            // have the same bits, and a tie goes to the same class, under every model.
+            if let PredictionColumns::PerClass(columns) = &mut model.columns {
+                *columns = model.to_own.iter().map(|&own| columns[own as usize]).collect();
+                model.to_own = (0..order.len() as u32).collect();
+            }
         }
         if let TargetColumns::PerClass(columns) = &mut binding.target {
             *columns = order.iter().map(|&i| columns[i as usize]).collect();

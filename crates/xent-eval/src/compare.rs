@@ -14,7 +14,7 @@ use crate::score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, check_rows,
     go_on, groups,
 };
-use crate::source::Source;
+use crate::source::{Source, same_name};
 
 /// How the rows of the models were matched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -253,17 +253,7 @@ fn order_of(entries: &[Entry<'_>], baseline: Option<&str>) -> Result<Vec<usize>,
     }
     for (i, entry) in entries.iter().enumerate() {
         if let Some(other) = entries[..i].iter().find(|e| e.name == entry.name) {
-            return Err(Error::new(format!(
-                "two models are named {}: {} and {}",
-                entry.name,
-                other.table.spec(),
-                entry.table.spec()
-            ))
-            .with_hint(format!(
-                "give them names, as in a={} b={}",
-                other.table.spec(),
-                entry.table.spec()
-            )));
+            return Err(same_name(&entry.name, other.table.spec(), entry.table.spec()));
         }
     }
     let first = match baseline {

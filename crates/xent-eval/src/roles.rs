@@ -684,7 +684,18 @@ impl Finder<'_> {
         classes: &[String],
     ) -> Result<Vec<usize>, Error> {
         let names: Vec<String> = targets.iter().map(|(_, n)| canonical(n)).collect();
-        let order = self.order(classes, &names)?;
+        // Listed one by one they may still be named t_cat, t_dog.
+        let bare = names.first().and_then(|first| {
+            classes.iter().filter_map(|class| first.strip_suffix(class.as_str())).find_map(|p| {
+                let bare: Option<Vec<String>> =
+                    names.iter().map(|n| n.strip_prefix(p).map(canonical)).collect();
+                bare.and_then(|bare| order(classes, &bare).ok())
+            })
+        });
+        let order = match bare {
+            Some(order) => order,
+            None => self.order(classes, &names)?,
+        };
         Ok(order.into_iter().map(|i| targets[i as usize].0).collect())
     }
 

@@ -45,7 +45,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), for the first that cannot be opened.
+    /// As [`open`](Self::open), for the first that cannot be opened; two models of one name.
     pub fn open_all(specs: &[String], options: &OpenOptions) -> Result<Vec<Self>, Error> {
         let is_stdin = |spec: &&String| *spec == "-" || spec.ends_with("=-");
         if specs.iter().filter(is_stdin).count() > 1 {
@@ -61,6 +61,16 @@ impl Source {
                 spec.clone_into(&mut source.name);
             }
         }
+        for (i, source) in sources.iter().enumerate() {
+            if let Some(other) = sources[..i].iter().find(|other| other.name == source.name) {
+                return Err(same_name(&source.name, other.table.spec(), source.table.spec()));
+            }
+        }
         Ok(sources)
     }
+}
+
+pub(crate) fn same_name(name: &str, a: &str, b: &str) -> Error {
+    Error::new(format!("two models are named {name}: {a} and {b}"))
+        .with_hint(format!("give them names, as in a={a} b={b}"))
 }

@@ -26,7 +26,7 @@ fn main() -> Result<(), Error> {
     }
     let mut rows = 0;
     let mut totals = vec![0.0; requests.len()];
-    let options = ScanOptions { threads, batch_rows: None };
+    let options = ScanOptions { threads, ..ScanOptions::default() };
     table.scan(
         &requests,
         &options,

@@ -19,7 +19,7 @@ fn is_locked_out() -> bool {
     let dir = Dir::new();
     dir.write("x", "x");
     let path = dir.path().join("x");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     fs::read(path).is_err()
 }
 
@@ -140,7 +140,7 @@ pub fn cases() -> Vec<Case> {
                 .setup(|d| {
                     use std::os::unix::fs::PermissionsExt;
                     let path = d.path().join("p.csv");
-                    fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+                    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
                 }),
             );
         }

@@ -3,7 +3,7 @@
 use super::{Case, rows, score};
 
 pub fn cases() -> Vec<Case> {
-    let many: String = (0..50).map(|i| format!("p_c{i},")).collect();
+    let many = (0..50).fold(String::new(), |text, i| format!("{text}p_c{i},"));
     let even: String = "0.02,".repeat(50);
     vec![
         rows(
@@ -51,7 +51,7 @@ pub fn cases() -> Vec<Case> {
         rows(
             "a label with another accent",
             "0.5,0.5,cat\n0.5,0.5,do\u{301}g\n",
-            "p.csv:3: column label is \"dóg\", which is not a class",
+            "p.csv:3: column label is \"do\u{301}g\", which is not a class",
             "classes are named by the prediction columns: the classes are cat, dog",
         ),
         rows(

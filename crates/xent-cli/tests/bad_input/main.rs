@@ -71,30 +71,35 @@ pub fn compare(name: &str, a: &str, b: &str, error: &str, hint: &str) -> Case {
 
 impl Case {
     /// Adds a file.
+    #[must_use]
     pub fn file(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Case {
         self.files.push((name.to_owned(), bytes.as_ref().to_vec()));
         self
     }
 
     /// Adds options.
+    #[must_use]
     pub fn with(mut self, args: &str) -> Case {
         self.args = format!("{} {args}", self.args);
         self
     }
 
     /// Prepares what is not a plain file.
+    #[must_use]
     pub fn setup(mut self, setup: fn(&Dir)) -> Case {
         self.setup = Some(setup);
         self
     }
 
     /// Writes the results elsewhere than to `out.json`.
+    #[must_use]
     pub fn output(mut self, path: &'static str) -> Case {
         self.output = path;
         self
     }
 
     /// Gives bytes on standard input.
+    #[must_use]
     pub fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Case {
         self.stdin = Some(bytes.as_ref().to_vec());
         self

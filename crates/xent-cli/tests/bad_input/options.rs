@@ -327,6 +327,14 @@ pub fn cases() -> Vec<Case> {
             "--positive goes with one prediction column: name it with --proba",
         ),
         case(
+            "two scored models of one name",
+            "score m=p.csv m=q.csv",
+            "two models are named m: p.csv and q.csv",
+            "give them names, as in a=p.csv b=q.csv",
+        )
+        .file("p.csv", THREE)
+        .file("q.csv", THREE),
+        case(
             "no file",
             "score",
             "the following required arguments were not provided: <PREDICTIONS>...",

@@ -135,10 +135,8 @@ pub fn le_i64(values: &[i64]) -> Vec<u8> {
 /// A `.npz` file: the arrays by name, stored or deflated.
 pub fn npz(arrays: &[(&str, Vec<u8>)], deflated: bool) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let method = match deflated {
-        true => zip::CompressionMethod::Deflated,
-        false => zip::CompressionMethod::Stored,
-    };
+    let method =
+        if deflated { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
     let options = zip::write::SimpleFileOptions::default().compression_method(method);
     for (name, bytes) in arrays {
         zip.start_file(format!("{name}.npy"), options).unwrap();
