@@ -188,7 +188,7 @@ fn parquet_dictionaries_come_through_as_codes() {
     let table = open(path.to_str().unwrap()).unwrap();
     for name in ["utf8", "dict"] {
         let requests = [Request { column: table.column(name).unwrap(), read_as: ReadAs::Text }];
-        let scan = ScanOptions { threads: 2, batch_rows: Some(100) };
+        let scan = ScanOptions { threads: 2, batch_rows: Some(100), backlog: None };
         let mut rows = 0;
         table
             .scan(
@@ -226,7 +226,7 @@ fn f64_without_nulls_is_not_copied() {
         Ok(batch.column(0).numbers().unwrap().as_ptr() as usize)
     };
     let mut places = Vec::new();
-    let options = ScanOptions { threads: 1, batch_rows: Some(4096) };
+    let options = ScanOptions { threads: 1, batch_rows: Some(4096), backlog: None };
     table
         .scan(&requests, &options, map, |place, _| {
             places.push(place);
