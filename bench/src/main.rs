@@ -11,8 +11,8 @@ use std::time::Instant;
 use xent::rows::{Matrix, RowScores, Rules, Target};
 use xent::score::{Keep, ScoreState};
 
-/// Rows at a time: small enough that the losses of a block stay in the second-level cache.
-const BLOCK: usize = 4096;
+/// Rows at a time: small enough that the losses of a block stay in a first-level cache.
+const BLOCK: usize = 512;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();

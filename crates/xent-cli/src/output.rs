@@ -83,6 +83,10 @@ fn render(report: &Report, args: &OutputArgs) -> String {
             render_terminal(report, &Style { width, color })
         }
         FormatArg::Json => render_json(&report.data),
+        // In a file labels are data and stay as they are; a terminal must not obey them.
+        FormatArg::Csv if to_terminal => {
+            render_csv(report).lines().map(|line| format!("{}\n", escape_terminal(line))).collect()
+        }
         FormatArg::Csv => render_csv(report),
         FormatArg::Md => render_markdown(report),
     }

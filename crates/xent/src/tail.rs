@@ -5,13 +5,13 @@ const LOW: u64 = 1023 - 40;
 /// Highest: losses of 2^31 and above share the last bin.
 const HIGH: u64 = 1023 + 31;
 /// Bins an octave, as a power of two.
-const FINE: u64 = 8;
+const FINE: u64 = 6;
 const BINS: usize = ((HIGH - LOW) << FINE) as usize + 1;
 /// Losses are counted in units of 2^-52, weights in units of 2^-40.
 const LOSS_UNIT: f64 = 4_503_599_627_370_496.0;
 const WEIGHT_UNIT: f64 = 1_099_511_627_776.0;
 
-/// A histogram of losses, 256 bins an octave, with weight and loss of each bin.
+/// A histogram of losses, 64 bins an octave, with weight and loss of each bin.
 ///
 /// Mergeable and order-free: weights and losses are integers here, each row rounded by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,12 @@ impl Tail {
             if loss.is_finite() {
                 let place = (loss.to_bits() >> (52 - FINE)).saturating_sub(LOW << FINE) as usize;
                 let bin = &mut self.bins[place.min(BINS - 1)];
+                if weights.is_none() && loss < 2048.0 {
+                    // Cannot overflow: below 2^63 a row, a loss of probabilities is at most 745.
+                    bin.weight += ONE;
+                    bin.loss += i128::from((loss * LOSS_UNIT) as i64);
+                    continue;
+                }
                 bin.weight = bin.weight.saturating_add(weight);
                 // The cheap conversion has room for every loss of probabilities (at most 745).
                 let loss = if loss < 2048.0 {
@@ -69,7 +75,7 @@ impl Tail {
     /// losses, NaN if there is no loss at all.
     ///
     /// Exact but for the bin that the boundary cuts, which gives its mean loss for the part that is
-    /// inside: an error of at most 0.4% of that part.
+    /// inside: an error of at most 1.6% of that part, in practice far less.
     pub fn share(&self, fraction: f64) -> f64 {
         if self.infinite > 0 {
             return 1.0;
@@ -112,7 +118,7 @@ mod tests {
 
     #[test]
     fn agrees_with_sorting_within_the_bin() {
-        /// 0.4% of the part in the boundary's bin.
+        /// A quarter of the bin's width: the part outside the boundary's bin is exact.
         const BIN: f64 = 0.004;
         let losses: Vec<f64> =
             (1..20_000).map(|i| -(f64::from(i) * 0.618_033_988_7 % 1.0).ln()).collect();

@@ -192,11 +192,12 @@ fn dictionary(array: &ArrayRef) -> Result<TextColumn, AtRow> {
     }
     let values = cast(values, &DataType::Utf8).map_err(failed)?;
     let keys = cast(any.keys(), &DataType::UInt32).map_err(failed)?;
+    let known: Vec<bool> = (0..values.len()).map(|i| values.is_valid(i)).collect();
     let codes = keys
         .as_primitive::<UInt32Type>()
         .iter()
         .map(|key| match key {
-            Some(key) if (key as usize) < values.len() && values.is_valid(key as usize) => key,
+            Some(key) if known.get(key as usize) == Some(&true) => key,
             _ => MISSING,
         })
         .collect();
