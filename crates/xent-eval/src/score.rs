@@ -63,7 +63,7 @@ impl Options {
     }
 
     pub(crate) fn keep(&self) -> Keep {
-        Keep { classes: true, confusion: self.confusion, tail: true }
+        Keep { classes: true, confusion: self.confusion, tail: true, means_only: false }
     }
 }
 
@@ -421,7 +421,7 @@ fn update(
             }
         }
         told.infinite.push(infinite);
-        let slim = Keep { classes: false, confusion: false, tail: false };
+        let slim = Keep::default();
         let n_classes = block.target.width();
         if let Some((of, keys)) = &block.slices {
             for (key, indices) in groups(of, keys.len()).into_iter().enumerate() {

@@ -203,6 +203,8 @@ pub struct Moments {
     squares: ExactSum,
     uu: ExactSum,
     uw: ExactSum,
+    /// Whether some values came without their squares.
+    without_spread: bool,
 }
 
 impl Moments {
@@ -224,6 +226,16 @@ impl Moments {
         }
     }
 
+    /// Adds values for their mean only, at half the cost; the mean then has no standard error.
+    pub fn add_without_spread(&mut self, values: &[f64], weights: Option<&[f64]>) {
+        self.weights.add(values.len(), weights);
+        self.without_spread = true;
+        match weights {
+            None => self.sum.add_slice(values),
+            Some(weights) => self.sum.add_products(weights, values),
+        }
+    }
+
     /// Adds values that are all 0 or 1: how many there are and how many of them are 1.
     pub fn add_indicators(&mut self, n: usize, ones: u64) {
         self.weights.add(n, None);
@@ -238,6 +250,7 @@ impl Moments {
         self.squares.merge(&other.squares);
         self.uu.merge(&other.uu);
         self.uw.merge(&other.uw);
+        self.without_spread |= other.without_spread;
     }
 
     /// The weights that were added.
@@ -273,6 +286,9 @@ impl Moments {
             return (f64::NAN, f64::NAN);
         };
         let value = first.ratio(&w);
+        if self.without_spread {
+            return (value, f64::NAN);
+        }
         let (Ok(second), Ok(uu), Ok(uw)) =
             (self.squares.to_exact(), self.uu.to_exact(), self.uw.to_exact())
         else {

@@ -16,6 +16,8 @@ pub struct Keep {
     pub confusion: bool,
     /// The distribution of the losses, for the share of the worst rows.
     pub tail: bool,
+    /// Only the means of squared error and log loss, without standard errors, at less cost.
+    pub means_only: bool,
 }
 
 /// The exact sums over rows from which every score of one model is finished.
@@ -109,7 +111,11 @@ impl ScoreState {
         } else {
             self.error.add(&rows.error, weights);
         }
-        self.squared_error.add(&rows.squared_error, weights);
+        if self.keep.means_only {
+            self.squared_error.add_without_spread(&rows.squared_error, weights);
+        } else {
+            self.squared_error.add(&rows.squared_error, weights);
+        }
         self.top_k.resize(rows.top_k.len(), Moments::default());
         for (moments, errors) in self.top_k.iter_mut().zip(&rows.top_k) {
             moments.add(errors, weights);
@@ -127,8 +133,9 @@ impl ScoreState {
     }
 
     fn add_log_loss(&mut self, losses: &[f64], weights: Option<&[f64]>) {
+        let add = if self.keep.means_only { Moments::add_without_spread } else { Moments::add };
         if losses.iter().all(|x| x.is_finite()) {
-            return self.log_loss.add(losses, weights);
+            return add(&mut self.log_loss, losses, weights);
         }
         let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
         let mut finite = Vec::with_capacity(losses.len());
@@ -142,7 +149,7 @@ impl ScoreState {
                 self.infinite_weight.add(weight(i));
             }
         }
-        self.log_loss.add(&finite, weights.map(|_| finite_weights.as_slice()));
+        add(&mut self.log_loss, &finite, weights.map(|_| finite_weights.as_slice()));
     }
 
     fn add_confusion(&mut self, predicted: &[u32], target: Target<'_>, weights: Option<&[f64]>) {

@@ -3,7 +3,7 @@ use crate::rows::Rules;
 use proptest::prelude::*;
 
 const LN_2: f64 = std::f64::consts::LN_2;
-const ALL: Keep = Keep { classes: true, confusion: true, tail: true };
+const ALL: Keep = Keep { classes: true, confusion: true, tail: true, means_only: false };
 
 fn state(p: &[f64], k: usize, labels: &[u32], weights: Option<&[f64]>) -> ScoreState {
     let mut rows = RowScores::default();
@@ -69,6 +69,21 @@ fn infinite_rows_are_counted_and_the_rest_averaged() {
     assert_eq!(scores.finite_log_loss.value, LN_2);
     assert_eq!(scores.perplexity().value, f64::INFINITY);
     assert!(scores.mse.value.is_finite());
+}
+
+#[test]
+fn means_only_are_the_same_means() {
+    let p = [0.1, 0.9, 0.4, 0.6, 0.8, 0.2];
+    let target = Target::Classes(&[1, 0, 0]);
+    let mut rows = RowScores::default();
+    rows.score(Matrix::Rows { values: &p, width: 2 }, target, &Rules::default()).unwrap();
+    let mut means = ScoreState::new(2, Keep { means_only: true, ..Keep::default() });
+    means.update(&rows, target, None);
+    let (means, all) = (means.finish(0.95), state(&p, 2, &[1, 0, 0], None).finish(0.95));
+    assert_eq!(means.log_loss.value.to_bits(), all.log_loss.value.to_bits());
+    assert_eq!(means.mse.value.to_bits(), all.mse.value.to_bits());
+    assert_eq!(means.error_rate, all.error_rate);
+    assert!(means.log_loss.se.is_nan() && means.mse.ci[0].is_nan());
 }
 
 #[test]
