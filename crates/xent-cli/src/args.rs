@@ -39,7 +39,7 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Write the man pages into a directory
+    /// Write the man pages into a directory, made if it is not there
     Man {
         /// The directory
         directory: PathBuf,

@@ -1,4 +1,5 @@
-//! Ctrl-C: the first stops the scan and cleans up, the second leaves at once.
+//! Ctrl-C: the first stops the scan and cleans up, the second leaves at once. SIGTERM and SIGHUP
+//! end the program as they do by default.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -12,9 +12,9 @@ mod progress;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use args::{Cli, Command};
+use args::{Cli, ColorArg, Command};
 
 /// Exit code of a bug of ours.
 const BUG: u8 = 70;
@@ -78,7 +78,7 @@ impl From<xent_io::Error> for Failure {
 fn main() -> ExitCode {
     install_panic_hook();
     interrupt::listen();
-    let cli = match Cli::try_parse_from(arguments()) {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             if is_mistake(&error) {
@@ -108,6 +108,18 @@ fn main() -> ExitCode {
         Ok(Err(Failure::Interrupted)) => ExitCode::from(interrupt::CODE),
         Err(_) => ExitCode::from(BUG),
     }
+}
+
+/// The parsed arguments; `--color` is remembered for what is printed from here on.
+fn parse() -> Result<Cli, clap::Error> {
+    let mut matches = Cli::command().try_get_matches_from(arguments())?;
+    let color = |(_, command): (&str, &ArgMatches)| {
+        command.try_get_one::<ColorArg>("color").ok().flatten().copied()
+    };
+    if let Some(choice) = matches.subcommand().and_then(color) {
+        output::remember_color(choice);
+    }
+    Cli::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut Cli::command()))
 }
 
 /// The arguments, negative numbers protected: `xent info softmax -1,2` has no option `-1`.
@@ -172,10 +184,9 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
             Ok(Outcome::Done)
         }
         Command::Man { directory } => {
-            clap_mangen::generate_to(Cli::command(), directory).map_err(|error| {
-                xent_io::Error::io(directory, "cannot write man pages", &error)
-                    .with_hint("the directory must exist")
-            })?;
+            std::fs::create_dir_all(directory)
+                .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
+                .map_err(|e| xent_io::Error::io(directory, "cannot write man pages", &e))?;
             Ok(Outcome::Done)
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use xent_io::out::AtomicFile;
 use xent_report::{
@@ -13,6 +14,14 @@ use crate::args::{ColorArg, FormatArg, OutputArgs};
 
 /// Width of a terminal that does not say.
 const WIDTH: usize = 100;
+
+/// What `--color` says, once the arguments are known.
+static COLOR: OnceLock<ColorArg> = OnceLock::new();
+
+/// Remembers what `--color` says, for errors too.
+pub fn remember_color(choice: ColorArg) {
+    let _ = COLOR.set(choice);
+}
 
 /// Where a report goes, made before the first row is read, so that a bad path fails at once.
 pub struct Sink<'a> {
@@ -85,7 +94,9 @@ fn render(report: &Report, args: &OutputArgs) -> String {
         FormatArg::Json => render_json(&report.data),
         // In a file labels are data and stay as they are; a terminal must not obey them.
         FormatArg::Csv if to_terminal => {
-            render_csv(report).lines().map(|line| format!("{}\n", escape_terminal(line))).collect()
+            let csv = render_csv(report);
+            let lines: Vec<_> = csv.lines().map(escape_terminal).collect();
+            lines.join("\n") + "\n"
         }
         FormatArg::Csv => render_csv(report),
         FormatArg::Md => render_markdown(report),
@@ -113,7 +124,7 @@ fn wants_color(choice: ColorArg, stream: &impl anstream::stream::RawStream) -> b
 /// `error: …` and `hint: …` on stderr.
 #[expect(clippy::print_stderr, reason = "the module for it")]
 pub fn error(message: &str, hint: Option<&str>) {
-    let color = wants_color(ColorArg::Auto, &std::io::stderr());
+    let color = wants_color(COLOR.get().copied().unwrap_or(ColorArg::Auto), &std::io::stderr());
     let paint = |word: &str, code: &str| {
         if color { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
     };

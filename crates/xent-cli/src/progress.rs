@@ -8,10 +8,20 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xent_eval::{Block, Error, Observer, Progress};
 use xent_io::Table;
 
+use xent_report::text::{display_width, escape_terminal, truncate_middle};
+
 use crate::per_row::PerRow;
 
 /// Scans shorter than this show nothing.
 const PATIENCE: Duration = Duration::from_millis(400);
+/// Columns that the whole line may take.
+const COLUMNS: usize = 79;
+/// Columns of the name, of the bar and of the message, at most.
+const NAME: usize = 16;
+const BAR: usize = 20;
+const MESSAGE: usize = 38;
+/// What else stands in the line: blanks, brackets, `100%` and the time left.
+const REST: usize = " [] 100%    1000s".len();
 
 /// Shows progress, and writes the rows that are asked for.
 pub struct Watch {
@@ -35,7 +45,7 @@ impl Watch {
         let sum = |values: Vec<Option<u64>>| values.into_iter().sum::<Option<u64>>();
         Self {
             bar,
-            name: xent_report::text::escape_terminal(name).into_owned(),
+            name: truncate_middle(&escape_terminal(name), NAME).into_owned(),
             start: Instant::now(),
             shown: quiet || !std::io::stderr().is_terminal(),
             known_rows: sum(tables.iter().map(|t| t.row_hint()).collect()),
@@ -48,11 +58,12 @@ impl Watch {
         self.shown = true;
         self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
         let template = if self.known_rows.or(self.known_bytes).is_some() {
-            "{prefix} [{bar:30}] {percent:>3}%  {msg}  {eta} left"
+            let bar = BAR.min(COLUMNS - REST - MESSAGE - display_width(&self.name));
+            format!("{{prefix}} [{{bar:{bar}}}] {{percent:>3}}%  {{msg}}  {{eta}}")
         } else {
-            "{prefix} {spinner}  {msg}"
+            "{prefix} {spinner}  {msg}".to_owned()
         };
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        if let Ok(style) = ProgressStyle::with_template(&template) {
             self.bar.set_style(style.progress_chars("=> "));
         }
         self.bar.set_prefix(self.name.clone());
@@ -80,16 +91,7 @@ impl Observer for Watch {
             return ControlFlow::Continue(());
         }
         let rate = progress.rows as f64 / elapsed.as_secs_f64();
-        let estimate = if progress.cross_entropy.is_finite() {
-            format!("  cross entropy {:.4} bits", progress.cross_entropy)
-        } else {
-            String::new()
-        };
-        self.bar.set_message(format!(
-            "{} rows, {:.1} million a second{estimate}",
-            xent_report::number::count(progress.rows),
-            rate / 1e6
-        ));
+        self.bar.set_message(message(progress.rows, rate, progress.cross_entropy));
         let at = if self.known_rows.is_some() { progress.rows } else { progress.bytes };
         self.bar.set_position(at);
         ControlFlow::Continue(())
@@ -110,4 +112,15 @@ impl Observer for Watch {
             None => Ok(()),
         }
     }
+}
+
+/// `12,345,678 rows  10.4 M/s  1.1744 bits`, without the rate where that is too long.
+fn message(rows: u64, rate: f64, cross_entropy: f64) -> String {
+    let rows = format!("{} rows", xent_report::number::count(rows));
+    let bits = match cross_entropy {
+        x if x.is_finite() => format!("  {x:.4} bits"),
+        _ => String::new(),
+    };
+    let full = format!("{rows}  {:.1} M/s{bits}", rate / 1e6);
+    if full.len() <= MESSAGE { full } else { format!("{rows}{bits}") }
 }

@@ -343,7 +343,9 @@ fn man_pages() {
         assert!(text.contains(".TH") && text.contains(".SH NAME"), "{page}");
     }
     assert!(dir.read("xent-score.1").contains("fail\\-if"));
-    let ran = dir.xent("man none");
+    assert_eq!(dir.xent("man made").code, Some(0));
+    assert!(dir.read("made/xent.1").contains(".TH"));
+    let ran = dir.xent("man xent.1");
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("\nhint: "), "{}", ran.stderr);
 }

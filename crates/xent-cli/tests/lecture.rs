@@ -180,7 +180,7 @@ fn columns_line_up_by_display_width() {
     let after = |start: &str| lines.iter().position(|l| l.starts_with(start)).unwrap();
 
     // The confusion matrix: every line is as wide as the header.
-    let top = after("true \\ predicted");
+    let top = after("true / predicted");
     for line in &lines[top..=top + 3] {
         assert_eq!(line.width(), lines[top].width(), "{text}");
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use xent::rows::{Input, Matrix, Problem, RowProblem, RowScores, Rules, Target};
+use xent::rows::{Input, Matrix, Oddity, Problem, RowProblem, RowScores, Rules, Target};
 use xent_io::{Batch, Column, ReadAs, Request, RowError, Table, TextColumn};
 
 use crate::error::Error;
@@ -38,6 +38,8 @@ pub struct Block {
     pub absent: Option<Vec<bool>>,
     /// The losses under each model.
     pub scores: Vec<RowScores>,
+    /// For each model the rows' numbers in its own file, from 1, where they are not consecutive.
+    pub numbers: Vec<Vec<u64>>,
 }
 
 /// A target that owns its numbers.
@@ -173,14 +175,11 @@ impl Block {
                 .map(|(of, keys)| (indices.iter().map(|&i| of[i]).collect(), keys.clone())),
             models: self.models.as_ref().map(pick),
             absent: self.absent.as_ref().map(|a| indices.iter().map(|&i| a[i]).collect()),
-            scores: self
-                .scores
+            scores: self.scores.iter().map(|s| s.take(indices)).collect(),
+            numbers: self
+                .numbers
                 .iter()
-                .map(|s| {
-                    let mut taken = s.take(indices);
-                    taken.notes = s.notes;
-                    taken
-                })
+                .map(|numbers| indices.iter().map(|&i| numbers[i]).collect())
                 .collect(),
         }
     }
@@ -201,6 +200,9 @@ impl Block {
         append(&mut self.weights, other.weights);
         append(&mut self.ids, other.ids);
         append(&mut self.models, other.models);
+        for (mine, theirs) in self.numbers.iter_mut().zip(other.numbers) {
+            mine.extend(theirs);
+        }
         if let (Some((of, keys)), Some((their_of, their_keys))) = (&mut self.slices, other.slices) {
             let mut places: HashMap<Vec<String>, u32> = keys.iter().cloned().zip(0..).collect();
             let renumbered: Vec<u32> = their_keys
@@ -331,7 +333,7 @@ impl Scorer {
 
     /// A column may have two roles; read in two ways it is requested twice.
     fn request(&mut self, column: usize, read_as: ReadAs) {
-        if !self.requests.iter().any(|r| r.column == column && r.read_as == read_as) {
+        if !self.place.contains_key(&key(column, read_as)) {
             self.place.insert(key(column, read_as), self.requests.len());
             self.requests.push(Request { column, read_as });
         }
@@ -605,7 +607,10 @@ impl Scorer {
         absent: Option<&[bool]>,
     ) -> Result<RowScores, RowError> {
         let bound = &self.binding.models[model];
-        let own_target = own_target(target, &bound.to_own);
+        // Only a single column keeps an order of its own: the negative class, then the positive.
+        let is_positive = matches!(bound.columns, PredictionColumns::Positive(_));
+        let own_target = is_positive.then(|| own_target(target, &bound.to_own)).flatten();
+        let results_target = target;
         let target = own_target.as_ref().unwrap_or(target).target();
         // A row that is left out is scored as a certain success and never used.
         let filled = |values: &[f64], width: usize, own: usize, logit: bool| -> Option<Vec<f64>> {
@@ -655,7 +660,13 @@ impl Scorer {
                         hint: Some("name the classes with --classes".to_owned()),
                     });
                 }
-                let owned = filled(values, width, first, logit);
+                // In the order of the results, as columns are.
+                let in_order: Option<Vec<f64>> = (!is_identity(&bound.to_own)).then(|| {
+                    let rows = values.chunks_exact(width);
+                    rows.flat_map(|row| bound.to_own.iter().map(|&own| row[own as usize])).collect()
+                });
+                let values = in_order.as_deref().unwrap_or(values);
+                let owned = filled(values, width, 0, logit);
                 let values = owned.as_deref().unwrap_or(values);
                 rows.score(Matrix::Rows { values, width }, target, &self.rules)
             }
@@ -676,11 +687,8 @@ impl Scorer {
             }
         };
         result.map_err(|problem| self.explain(&problem, &bound.columns))?;
-        let from_own = bound.from_own();
-        if from_own.iter().zip(0..).any(|(&class, own)| class != own) {
-            for predicted in &mut rows.predicted {
-                *predicted = from_own[*predicted as usize];
-            }
+        if is_positive && !is_identity(&bound.to_own) {
+            reverse(&mut rows, results_target, &self.rules);
         }
         Ok(rows)
     }
@@ -720,9 +728,30 @@ impl Scorer {
     }
 }
 
+fn is_identity(order: &[u32]) -> bool {
+    order.iter().zip(0..).all(|(&own, class)| own == class)
+}
+
+/// Two classes whose own order is the reverse of the results': predictions are renamed, and a tie
+/// goes to the first class of the results, as under every other model.
+fn reverse(rows: &mut RowScores, target: &OwnedTarget, rules: &Rules) {
+    for predicted in &mut rows.predicted {
+        *predicted = 1 - *predicted;
+    }
+    let tied: Vec<usize> =
+        rows.odd.iter().filter(|o| o.what == Oddity::Tied).map(|o| o.row).collect();
+    for row in tied {
+        rows.predicted[row] = 0;
+        rows.error[row] = 1.0 - target.at(row, 0);
+        for (errors, &k) in rows.top_k.iter_mut().zip(&rules.top_k) {
+            errors[row] = if k > 1 { 0.0 } else { rows.error[row] };
+        }
+    }
+}
+
 /// The target in a model's own class order, where that differs.
 fn own_target(target: &OwnedTarget, to_own: &[u32]) -> Option<OwnedTarget> {
-    if to_own.iter().zip(0..).all(|(&own, class)| own == class) {
+    if is_identity(to_own) {
         return None;
     }
     Some(match target {

@@ -96,13 +96,15 @@ impl State {
         self.dropped += rows - block.rows as u64;
         let place = |i: usize| present.as_ref().map_or(i, |p| p[i]) as u64;
         let weights = block.weights.as_deref();
-        for (list, scores) in self.infinite.iter_mut().zip(&block.scores) {
+        for (m, (list, scores)) in self.infinite.iter_mut().zip(&block.scores).enumerate() {
+            let numbers = block.numbers.get(m);
             if list.len() < INFINITE_LISTED {
                 let found =
                     scores.log_loss.iter().enumerate().filter(|(i, loss)| {
                         loss.is_infinite() && weights.is_none_or(|w| w[*i] > 0.0)
                     });
-                list.extend(found.map(|(i, _)| self.rows + place(i) + 1));
+                let number = |i: usize| numbers.map_or_else(|| self.rows + place(i) + 1, |n| n[i]);
+                list.extend(found.map(|(i, _)| number(i)));
                 list.truncate(INFINITE_LISTED);
             }
         }
@@ -164,8 +166,18 @@ pub fn compare(
 ) -> Result<ModelComparison, Error> {
     let tables: Vec<&Table> = sources.iter().map(|s| &s.table).collect();
     let Some(first) = tables.first() else { return Err(Error::new("there is no table")) };
-    let bindings: Vec<Binding> =
-        tables.iter().map(|t| options.roles.bind(t)).collect::<Result<_, _>>()?;
+    let mut bindings: Vec<Binding> = Vec::new();
+    for (i, table) in tables.iter().enumerate() {
+        let mut roles = options.roles.clone();
+        if i > 0 {
+            // The slices are those of the first table; where others have the columns, they must agree.
+            roles.by.retain(|by| table.column(by).is_some());
+            if roles.by.len() < options.roles.by.len() {
+                roles.by.clear();
+            }
+        }
+        bindings.push(roles.bind(table)?);
+    }
     let classes = bindings[0].classes.clone();
     let scorers: Vec<Scorer> = tables
         .iter()
@@ -185,9 +197,11 @@ pub fn compare(
     }
     let stacked = options.roles.model_col.is_some();
     let by_id = options.roles.id.is_some();
-    let mut matching = Matching { id: options.roles.id.clone(), ..Matching::default() };
+    let by_id = by_id && (stacked || tables.len() > 1);
+    let id = options.roles.id.clone().filter(|_| by_id);
+    let mut matching = Matching { id, ..Matching::default() };
 
-    let state = if stacked || (by_id && entries.len() > 1 && tables.len() > 1) {
+    let mut state = if stacked || by_id {
         // Rows that are not in one order under all models are held and matched.
         let mut parts: Vec<(Entry<'_>, Block)> = Vec::new();
         for (i, (table, scorer)) in tables.iter().zip(&scorers).enumerate() {
@@ -241,7 +255,7 @@ pub fn compare(
     };
     matching.matched = state.rows;
     matching.dropped = state.dropped;
-    finish(entries, &state, classes, matching, options)
+    finish(entries, &mut state, classes, matching, options)
 }
 
 /// The order of the models with the baseline first.
@@ -292,6 +306,7 @@ fn load(
             go_on(observer.progress(&progress))
         },
     )?;
+    all.numbers = vec![(1..=all.rows as u64).collect()];
     Ok(all)
 }
 
@@ -346,7 +361,7 @@ fn by_position(
                     let _ = send.send(Err(error));
                 }
             });
-            streams.push(Stream { receive, waiting: VecDeque::new(), rows: 0, bytes: 0 });
+            streams.push(Stream { receive, waiting: VecDeque::new(), at: 0, rows: 0, bytes: 0 });
         }
         loop {
             for stream in &mut streams {
@@ -370,6 +385,7 @@ fn by_position(
                 }
                 let place = |r: usize| format!("row {}", row + r as u64 + 1);
                 check_weights(a, b, [tables[0].spec(), tables[i].spec()], place)?;
+                check_slices(a, b, [tables[0].spec(), tables[i].spec()], place)?;
             }
             let bytes = streams.iter().map(|s| s.bytes).sum();
             let mut joined = std::mem::take(&mut blocks[0]);
@@ -401,6 +417,8 @@ impl From<xent_io::Error> for Stop {
 struct Stream {
     receive: Receiver<Result<(Block, u64), Error>>,
     waiting: VecDeque<Block>,
+    /// Rows of the first waiting block that are taken already.
+    at: usize,
     rows: u64,
     bytes: u64,
 }
@@ -419,25 +437,25 @@ impl Stream {
     }
 
     fn front(&self) -> usize {
-        self.waiting.front().map_or(0, |b| b.rows)
+        self.waiting.front().map_or(0, |b| b.rows - self.at)
     }
 
     /// The first `n` rows.
     fn take(&mut self, n: usize) -> Block {
         self.rows += n as u64;
-        let Some(block) = self.waiting.pop_front() else { return Block::default() };
-        if block.rows == n {
-            return block;
+        let Some(block) = self.waiting.front() else { return Block::default() };
+        let whole = self.at == 0 && block.rows == n;
+        if whole {
+            return self.waiting.pop_front().unwrap_or_default();
         }
-        let head: Vec<usize> = (0..n).collect();
-        let tail: Vec<usize> = (n..block.rows).collect();
-        let mut rest = block.take(&tail);
-        for scores in &mut rest.scores {
-            scores.notes = xent::rows::RowNotes::default();
+        let some: Vec<usize> = (self.at..self.at + n).collect();
+        let taken = block.take(&some);
+        self.at += n;
+        if self.at == block.rows {
+            self.waiting.pop_front();
+            self.at = 0;
         }
-        let head = block.take(&head);
-        self.waiting.push_front(rest);
-        head
+        taken
     }
 }
 
@@ -501,7 +519,7 @@ fn check_weights(
     a: &Block,
     b: &Block,
     of: [&str; 2],
-    place: impl Fn(usize) -> String,
+    place: impl Fn(usize) -> String + Copy,
 ) -> Result<(), Error> {
     let (Some(x), Some(y)) = (&a.weights, &b.weights) else { return Ok(()) };
     // A row that is left out under one model has no weight there.
@@ -516,6 +534,28 @@ fn check_weights(
             of[1]
         ))
         .with_hint("models are compared on the same rows with the same weights")),
+    }
+}
+
+fn check_slices(
+    a: &Block,
+    b: &Block,
+    of: [&str; 2],
+    place: impl Fn(usize) -> String + Copy,
+) -> Result<(), Error> {
+    let (Some((x, x_keys)), Some((y, y_keys))) = (&a.slices, &b.slices) else { return Ok(()) };
+    let key = |of: &[u32], keys: &'_ [Vec<String>], i: usize| keys[of[i] as usize].join(", ");
+    match (0..x.len()).find(|&i| x_keys[x[i] as usize] != y_keys[y[i] as usize]) {
+        None => Ok(()),
+        Some(i) => Err(Error::new(format!(
+            "the slices differ in {}: {} in {}, {} in {}",
+            place(i),
+            xent_io::show(key(x, x_keys, i)),
+            of[0],
+            xent_io::show(key(y, y_keys, i)),
+            of[1]
+        ))
+        .with_hint("models are compared on the same rows; match rows by a column with --id")),
     }
 }
 
@@ -569,12 +609,14 @@ fn join(
             return Err(labels_differ(of, &place(r), labels, hint));
         }
         check_weights(&blocks[0], block, of, place)?;
+        check_slices(&blocks[0], block, of, place)?;
     }
     let mut blocks = blocks.into_iter();
     let Some(mut joined) = blocks.next() else { return Ok(Block::default()) };
     for mut block in blocks {
         joined.absent = either(joined.absent.take(), block.absent.take());
         joined.scores.append(&mut block.scores);
+        joined.numbers.append(&mut block.numbers);
     }
     Ok(joined)
 }
@@ -593,6 +635,9 @@ fn match_ids(
         let mut duplicates = 0;
         let mut first: Option<(usize, usize)> = None;
         for (row, id) in ids.iter().enumerate() {
+            if id.is_empty() && block.absent.as_ref().is_some_and(|absent| absent[row]) {
+                continue; // left out for its missing id
+            }
             if let Some(before) = map.insert(id, row) {
                 duplicates += 1;
                 first.get_or_insert((before, row));
@@ -653,7 +698,7 @@ fn match_ids(
 
 fn finish(
     entries: Vec<Entry<'_>>,
-    state: &State,
+    state: &mut State,
     classes: Vec<String>,
     matching: Matching,
     options: &Options,
@@ -663,7 +708,7 @@ fn finish(
     for (i, entry) in entries.into_iter().enumerate() {
         let model = &state.total.models()[i];
         check_rows(entry.table, model, state.dropped)?;
-        let Some(baseline) = model.baseline(level) else { continue };
+        let Some(baseline) = model.baseline(options.rules.label_smoothing, level) else { continue };
         models.push(ModelScore {
             name: entry.name,
             source: entry.table.spec().to_owned(),
@@ -685,7 +730,8 @@ fn finish(
 }
 
 /// The slices, the largest loss against the baseline first, p adjusted over all of them.
-fn finish_slices(state: &State, top_k: &[u32], level: f64) -> Vec<SliceComparison> {
+fn finish_slices(state: &mut State, top_k: &[u32], level: f64) -> Vec<SliceComparison> {
+    state.slices.values_mut().for_each(|slice| slice.adopt(&state.total));
     let mut slices: Vec<SliceComparison> = state
         .slices
         .iter()
@@ -695,7 +741,7 @@ fn finish_slices(state: &State, top_k: &[u32], level: f64) -> Vec<SliceCompariso
             SliceComparison {
                 key: key.clone(),
                 rows: slice.models()[0].rows(),
-                log_loss: slice.models().iter().map(|m| m.finish(level).log_loss.value).collect(),
+                log_loss: slice.models().iter().map(|m| m.log_loss(level).value).collect(),
                 p_bh: differences.iter().map(|d| d.p).collect(),
                 differences,
             }

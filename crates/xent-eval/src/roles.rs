@@ -232,8 +232,10 @@ impl Finder<'_> {
     /// Columns by a glob or a comma-separated list, and what the pattern's star stands for in each.
     fn select(&self, spec: &str) -> Result<Vec<(usize, String)>, Error> {
         let mut chosen: Vec<(usize, String)> = Vec::new();
+        let mut seen: HashSet<usize> = HashSet::new();
         for part in spec.split(',').map(str::trim).filter(|p| !p.is_empty()) {
             if let Some(column) = self.table.columns().iter().position(|c| c.name == part) {
+                seen.insert(column);
                 chosen.push((column, part.to_owned()));
                 continue;
             }
@@ -243,7 +245,7 @@ impl Finder<'_> {
             })?;
             let before = chosen.len();
             for (column, info) in self.table.columns().iter().enumerate() {
-                if pattern.matches(&info.name) && !chosen.iter().any(|(c, _)| *c == column) {
+                if pattern.matches(&info.name) && seen.insert(column) {
                     chosen.push((column, strip(part, &info.name).to_owned()));
                 }
             }
@@ -515,7 +517,10 @@ impl Finder<'_> {
                     ))
                     .with_hint("--classes needs a name for every prediction column"));
             }
-            classes.clone()
+            // Columns that carry these very names are bound by them, in whatever order they are said.
+            let own: Vec<String> = chosen.iter().map(|(_, name)| canonical(name)).collect();
+            let said: HashSet<String> = classes.iter().map(|c| canonical(c)).collect();
+            if own.iter().all(|c| said.contains(c)) { own } else { classes.clone() }
         } else {
             chosen.iter().map(|(_, name)| canonical(name)).collect()
         };

@@ -305,11 +305,19 @@ pub fn score(
         return Err(too_many_slices(table));
     }
     let mut models = Vec::new();
-    for (i, (state, infinite)) in states.into_iter().zip(infinite).enumerate() {
+    for (i, (mut state, infinite)) in states.into_iter().zip(infinite).enumerate() {
+        let parts = state.slices.values_mut().chain(state.per_class.values_mut());
+        parts.for_each(|part| part.adopt(&state.total));
+        if state.total.is_soft() {
+            state.per_class.clear();
+        }
         check_rows(table, &state.total, dropped)?;
         let bound = &scorer.binding().models[i];
         // The totals of the classes are always kept.
-        let Some(baseline) = state.total.baseline(options.level) else { continue };
+        let Some(baseline) = state.total.baseline(options.rules.label_smoothing, options.level)
+        else {
+            continue;
+        };
         models.push(ModelScore {
             name: bound.name.clone().unwrap_or_else(|| source.name.clone()),
             source: table.spec().to_owned(),

@@ -146,12 +146,8 @@ fn directory(path: &Path) -> Result<Found, Error> {
     }
     let mut paths = if tables.is_empty() { plain } else { tables };
     if paths.is_empty() {
-        return Err(Error::io_named(
-            &path.display().to_string(),
-            "cannot read",
-            &std::io::ErrorKind::IsADirectory.into(),
-        )
-        .with_hint("it holds no table files: .csv, .tsv, .jsonl, .parquet, .arrow, .npy or .npz"));
+        return Err(Error::new(path.display().to_string(), "holds no table files")
+            .with_hint("table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy or .npz"));
     }
     paths.sort();
     let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());

@@ -9,6 +9,7 @@ use xent_eval::{ModelScore, Options};
 
 use crate::json::number;
 use crate::number::{counted, decimals_for, fixed, percent, significant};
+use crate::text::{escape_terminal, truncate_middle};
 use crate::{Block, Cell};
 
 /// The name of the model that knows only the class frequencies, in tables.
@@ -17,6 +18,8 @@ pub(crate) const BASE_RATE: &str = "base rate";
 const ROUNDING: f64 = 1e-12;
 /// Classes named in the first line.
 const CLASSES_NAMED: usize = 8;
+/// Columns of a name in the first two lines.
+const NAME: usize = 40;
 /// Rows of a long table shown to a person; CSV and JSON have all.
 pub const SHOWN: usize = 40;
 
@@ -124,7 +127,7 @@ pub(crate) fn explained_cell(model: &ModelScore) -> Cell {
 /// `944 rows, 3 classes: democrat, independent, republican`
 pub(crate) fn first_line(model: &ModelScore) -> String {
     let k = model.classes.len();
-    let named: Vec<&str> = model.classes.iter().take(CLASSES_NAMED).map(String::as_str).collect();
+    let named: Vec<String> = model.classes.iter().take(CLASSES_NAMED).map(|c| short(c)).collect();
     let more = if k > CLASSES_NAMED { ", …" } else { "" };
     format!(
         "{}, {}: {}{more}",
@@ -139,19 +142,20 @@ pub(crate) fn second_line(models: &[ModelScore], options: &Options) -> String {
     let model = &models[0];
     let shape = &model.shape;
     let predictions = if models.iter().all(|m| m.shape.predictions == shape.predictions) {
-        shape.predictions.clone()
+        short_each(&shape.predictions)
     } else {
-        let each = |m: &ModelScore| format!("{} ({})", m.shape.predictions, m.name);
+        let each =
+            |m: &ModelScore| format!("{} ({})", short_each(&m.shape.predictions), short(&m.name));
         models.iter().map(each).collect::<Vec<_>>().join(", ")
     };
     let mut parts = vec![
-        format!("label: {}", shape.label),
+        format!("label: {}", short_each(&shape.label)),
         format!("predictions: {predictions}"),
         format!("input: {}", options.rules.input.name()),
     ];
     if let Some(weight) = &shape.weight {
         let kind = if model.scores.weights_are_importances { "importances" } else { "counts" };
-        parts.push(format!("weights: {weight} ({kind})"));
+        parts.push(format!("weights: {} ({kind})", short(weight)));
     }
     if options.rules.clip > 0.0 {
         parts.push(format!("clip: {}", options.rules.clip));
@@ -165,6 +169,17 @@ pub(crate) fn second_line(models: &[ModelScore], options: &Options) -> String {
         Sums::AsIs => parts.push("sums: as-is".to_owned()),
     }
     parts.join("     ")
+}
+
+/// A name cut to [`NAME`] columns, safe to print.
+fn short(name: &str) -> String {
+    truncate_middle(&escape_terminal(name), NAME).into_owned()
+}
+
+/// The names of a list such as `a, b` or `a … z`, each cut.
+fn short_each(names: &str) -> String {
+    let range = |part: &str| part.split(" … ").map(short).collect::<Vec<_>>().join(" … ");
+    names.split(", ").map(range).collect::<Vec<_>>().join(", ")
 }
 
 /// What a reader must know about the rows: nothing was done silently.

@@ -26,6 +26,9 @@ pub struct Verdict {
 /// `z_0.975 + z_0.8`: a difference of so many standard errors is seen four times in five.
 const SEEN: f64 = 2.801_585_218_113_042;
 
+/// Differences and standard errors below this part of the losses are rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// What a person reads about a comparison, and the contract `xent.compare/1`.
 ///
 /// `all` keeps every row of long tables, for output that is read by programs.
@@ -87,9 +90,14 @@ fn find(differences: &[ScoreDifference], model: usize, score: Score) -> Option<&
     differences.iter().find(|d| d.model == model && d.score == score)
 }
 
-/// Decimals for a difference: two digits of its standard error, three where there is none.
+/// Decimals for a difference: two digits of its standard error, three where there is none or only
+/// rounding.
 fn difference_decimals(e: &Estimate) -> usize {
-    if e.se.is_finite() && e.se > 1e-12 * e.value.abs() { decimals_for(e.se).max(3) } else { 3 }
+    if e.se.is_finite() && e.se > ROUNDING * e.value.abs().max(0.1) {
+        decimals_for(e.se).max(3)
+    } else {
+        3
+    }
 }
 
 /// A signed difference and what to add and take away for its interval, with `~` where none is shown
@@ -236,41 +244,60 @@ fn differences_table(comparison: &ModelComparison, options: &Options) -> Table {
 /// Which model is better by cross entropy, in one sentence.
 pub fn verdict(comparison: &ModelComparison, options: &Options) -> Verdict {
     let models = &comparison.models;
-    let first = &models[0];
-    let rows = counted(first.scores.rows, "row", "rows");
     let infinite: Vec<&ModelScore> = models.iter().filter(|m| m.scores.infinite_rows > 0).collect();
-    if !infinite.is_empty() {
-        return infinite_verdict(comparison, &infinite, options);
+    if infinite.is_empty() {
+        return finite_verdict(comparison, options);
     }
-    // Lowest cross entropy; the first of equals.
-    let mut best = 0;
-    for (i, model) in models.iter().enumerate() {
-        if model.scores.log_loss.value < models[best].scores.log_loss.value {
-            best = i;
+    let lost: Vec<String> = infinite
+        .iter()
+        .map(|m| format!("{} in {}", m.name, counted(m.scores.infinite_rows, "row", "rows")))
+        .collect();
+    let lost = format!("probability 0 was given to what happened by {}", lost.join(", "));
+    let finite: Vec<&ModelScore> = models.iter().filter(|m| m.scores.infinite_rows == 0).collect();
+    match finite[..] {
+        // The only model of finite cross entropy is better than the others, whatever the p-values.
+        [one] => Verdict {
+            better: Some(one.name.clone()),
+            text: format!("{} is better: {lost}{}", one.name, on_other_rows(comparison, options)),
+        },
+        // The others are compared with the baseline if that is finite.
+        [first, _, ..] if first.name == models[0].name => {
+            let rest = finite_verdict(comparison, options);
+            Verdict { better: rest.better, text: format!("{}; {lost}", rest.text) }
+        }
+        _ => {
+            Verdict { better: None, text: format!("{lost}{}", on_other_rows(comparison, options)) }
         }
     }
-    let bits = |m: usize| find(&comparison.differences, m, Score::CrossEntropy);
-    let other = if best == 0 {
-        // The baseline leads: the sentence is about the runner-up.
-        let mut runner_up = 1;
-        for i in 2..models.len() {
-            if models[i].scores.log_loss.value < models[runner_up].scores.log_loss.value {
-                runner_up = i;
-            }
-        }
-        runner_up
+}
+
+/// Rows, with their weights where these count rows.
+fn rows_text(model: &ModelScore) -> String {
+    let scores = &model.scores;
+    if scores.weights_are_importances || scores.weight == scores.rows as f64 {
+        counted(scores.rows, "row", "rows")
     } else {
-        best
-    };
-    let Some(d) = bits(other) else {
+        format!("{} weighted rows", crate::number::total(scores.weight, 0))
+    }
+}
+
+/// The verdict over the models whose cross entropy is finite, the baseline among them.
+fn finite_verdict(comparison: &ModelComparison, options: &Options) -> Verdict {
+    let models = &comparison.models;
+    let first = &models[0];
+    let loss = |m: usize| models[m].scores.log_loss.value;
+    // The lowest cross entropy of the others, the first of equals.
+    let others = (1..models.len()).filter(|&m| loss(m).is_finite());
+    let Some(other) = others.min_by(|&a, &b| loss(a).total_cmp(&loss(b))) else {
         return Verdict { better: None, text: "there is nothing to compare".to_owned() };
     };
-    let (ahead, behind) = if best == 0 { (0, other) } else { (best, 0) };
-    let (ahead, behind) = (&models[ahead].name, &models[behind].name);
+    let Some(d) = find(&comparison.differences, other, Score::CrossEntropy) else {
+        return Verdict { better: None, text: "there is nothing to compare".to_owned() };
+    };
     let e = &d.estimate;
-    let places = difference_decimals(e);
-    let gap = fixed(e.value.abs(), places);
-    if e.value == 0.0 && e.se == 0.0 {
+    // Equal losses may still differ by rounding.
+    let rounding = ROUNDING * loss(0).abs();
+    if e.value.abs() <= rounding && (e.se.is_nan() || e.se <= rounding) {
         let text = if models.len() == 2 {
             format!("{} and {} lose the same bits on every row", first.name, models[other].name)
         } else {
@@ -278,88 +305,62 @@ pub fn verdict(comparison: &ModelComparison, options: &Options) -> Verdict {
         };
         return Verdict { better: None, text };
     }
-    if d.test == Test::SignExact {
-        let better = d.is_shown(options.level).then(|| ahead.clone());
-        let text = format!(
-            "{ahead} is ahead of {behind} by the same {gap} bits on every row ({}, {rows})",
-            p_phrase(d.p_adjusted)
-        );
-        return Verdict { better, text };
-    }
-    if d.is_shown(options.level) {
-        let (low, high) = if e.value < 0.0 { (-e.ci[1], -e.ci[0]) } else { (e.ci[0], e.ci[1]) };
-        let text = format!(
-            "{ahead} is better than {behind} by {gap} bits per row ({} interval {}, {}, {rows})",
-            level(options),
-            interval(low, high, places),
-            p_phrase(d.p_adjusted)
-        );
-        return Verdict { better: Some(ahead.clone()), text };
-    }
+    let (ahead, behind) = if e.value < 0.0 { (other, 0) } else { (0, other) };
+    let (ahead, behind) = (&models[ahead].name, &models[behind].name);
+    let rows = rows_text(first);
+    let places = difference_decimals(e);
+    let gap = fixed(e.value.abs(), places);
     if e.se.is_nan() {
         let text = format!("{ahead} is ahead by {gap} bits on one row, which shows nothing");
         return Verdict { better: None, text };
     }
-    let seen = if d.estimate.se > 0.0 && first.scores.rows >= 30 {
-        let seen = SEEN * e.se;
+    let shown = d.is_shown(options.level);
+    let better = shown.then(|| ahead.clone());
+    let p = p_phrase(d.p_adjusted);
+    let text = if d.test == Test::SignExact {
+        format!("{ahead} is ahead of {behind} by the same {gap} bits on every row ({p}, {rows})")
+    } else if shown {
+        let (low, high) = if e.value < 0.0 { (-e.ci[1], -e.ci[0]) } else { (e.ci[0], e.ci[1]) };
         format!(
-            "; a gap of {} bits would usually have been seen",
-            fixed(seen, decimals_for(seen).max(2))
+            "{ahead} is better than {behind} by {gap} bits per row ({} interval {}, {p}, {rows})",
+            level(options),
+            interval(low, high, places)
         )
     } else {
-        String::new()
+        let seen = SEEN * e.se;
+        let seen = if first.scores.effective_rows >= 30.0 {
+            let seen = fixed(seen, decimals_for(seen).max(2));
+            format!("; a gap of {seen} bits would usually have been seen")
+        } else {
+            String::new()
+        };
+        format!(
+            "{ahead} is ahead by {gap} bits per row, but {rows} cannot rule out luck ({p}){seen}"
+        )
     };
-    let text = format!(
-        "{ahead} is ahead by {gap} bits per row, but {rows} cannot rule out luck ({}){seen}",
-        p_phrase(d.p_adjusted)
-    );
-    Verdict { better: None, text }
-}
-
-fn infinite_verdict(
-    comparison: &ModelComparison,
-    infinite: &[&ModelScore],
-    options: &Options,
-) -> Verdict {
-    let models = &comparison.models;
-    let finite: Vec<&ModelScore> = models.iter().filter(|m| m.scores.infinite_rows == 0).collect();
-    let lost: Vec<String> = infinite
-        .iter()
-        .map(|m| format!("{} in {}", m.name, counted(m.scores.infinite_rows, "row", "rows")))
-        .collect();
-    let lost = lost.join(", ");
-    let mut text = format!("probability 0 was given to what happened by {lost}");
-    // On the rows that both can be scored on, what would the verdict be?
-    if models.len() == 2
-        && let Some(d) = find(&comparison.differences, 1, Score::CrossEntropy)
-        && let Some(f) = &d.finite
-        && f.estimate.value.is_finite()
-    {
-        if f.estimate.value == 0.0 {
-            text.push_str("; on the other rows they are equal");
-            return Verdict { better: only_finite(&finite), text };
-        }
-        let ahead = if f.estimate.value < 0.0 { &models[1].name } else { &models[0].name };
-        let luck = if f.p <= 1.0 - options.level { "" } else { ", which could be luck" };
-        text.push_str(&format!(
-            "; on the other rows {ahead} is ahead by {} bits per row ({}{luck})",
-            fixed(f.estimate.value.abs(), difference_decimals(&f.estimate)),
-            p_phrase(f.p)
-        ));
-    }
-    let better = only_finite(&finite);
-    if let Some(name) = &better {
-        text = format!("{name} is better: {text}");
-    }
     Verdict { better, text }
 }
 
-/// The only model of finite cross entropy is better than the others, whatever the p-values.
-fn only_finite(finite: &[&ModelScore]) -> Option<String> {
-    match finite {
-        [one] => Some(one.name.clone()),
-        _ => None,
+/// Two models, one of them infinite: who is ahead on the rows that both can be scored on.
+fn on_other_rows(comparison: &ModelComparison, options: &Options) -> String {
+    let models = &comparison.models;
+    let finite = find(&comparison.differences, 1, Score::CrossEntropy).and_then(|d| d.finite);
+    let Some(f) = finite.filter(|f| models.len() == 2 && f.estimate.value.is_finite()) else {
+        return String::new();
+    };
+    if f.estimate.value == 0.0 {
+        return "; on the other rows they are equal".to_owned();
     }
+    let ahead = if f.estimate.value < 0.0 { &models[1].name } else { &models[0].name };
+    let luck = match f.p {
+        p if p.is_nan() => String::new(),
+        p if p <= 1.0 - options.level => format!(" ({})", p_phrase(p)),
+        p => format!(" ({}, which could be luck)", p_phrase(p)),
+    };
+    format!(
+        "; on the other rows {ahead} is ahead by {} bits per row{luck}",
+        fixed(f.estimate.value.abs(), difference_decimals(&f.estimate))
+    )
 }
 
 /// Where the p-values cannot be taken at their word.
@@ -370,7 +371,7 @@ fn cautions(comparison: &ModelComparison) -> Vec<Block> {
     if n < 30.0 {
         blocks.push(Block::Warning(format!(
             "{} for a t-test: intervals and p-values are rough",
-            counted(models[0].scores.rows, "row is little", "rows are few")
+            counted(models[0].scores.effective_rows as u64, "row is little", "rows are few")
         )));
     } else {
         for (m, model) in models.iter().enumerate().skip(1) {

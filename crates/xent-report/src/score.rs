@@ -18,7 +18,7 @@ const SQUARE: usize = 20;
 /// Fewer rows have no worst 1%.
 const WORST_ROWS: u64 = 100;
 /// Fewer rows get a warning about their intervals.
-const FEW: u64 = 30;
+const FEW: f64 = 30.0;
 
 /// What a person reads about the scores of one or more models, and the contract `xent.score/1`.
 ///
@@ -48,7 +48,7 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
         [one] => single(one, options),
         several => side_by_side(several, options),
     }));
-    for model in models.iter().filter(|m| (2..FEW).contains(&m.scores.rows)) {
+    for model in models.iter().filter(|m| m.scores.rows > 1 && m.scores.effective_rows < FEW) {
         let of = if models.len() > 1 { format!("{}: ", model.name) } else { String::new() };
         report.push(Block::Warning(format!(
             "{of}{} are few: standard errors and intervals are rough",
@@ -207,7 +207,7 @@ fn weight_cell(weight: f64) -> Cell {
 fn confusion(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report: &mut Report) {
     let k = model.classes.len();
     if k <= SQUARE && !all {
-        let mut headers = vec![Header::left("true \\ predicted")];
+        let mut headers = vec![Header::left("true / predicted")];
         headers.extend(model.classes.iter().map(Header::right));
         let mut table = Table::new(headers).with_title(of("confusion matrix"));
         for (t, class) in model.classes.iter().enumerate() {

@@ -23,7 +23,7 @@ fn main() -> Result<(), RowProblem> {
     println!("mean squared error   {:.3}", scores.mse.value);
     let bits = scores.cross_entropy();
     println!("cross entropy, bits  {:.3} +- {:.3}", bits.value, bits.se);
-    if let Some(baseline) = state.baseline(0.95) {
+    if let Some(baseline) = state.baseline(0.0, 0.95) {
         println!("class frequencies    {:.3} bits", baseline.cross_entropy().value);
     }
     Ok(())

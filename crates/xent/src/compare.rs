@@ -104,12 +104,42 @@ struct Pair {
     /// Rows on which both losses are finite.
     log_loss: PairMoments,
     top_k: Vec<PairMoments>,
-    /// Weight of the rows on which only the model, only the baseline is wrong.
-    only_model_wrong: ExactSum,
-    only_baseline_wrong: ExactSum,
+    /// Where only one of the two is wrong: at the top class, then for each of `top_k`.
+    discordant: Vec<Discordant>,
     /// Rows on which only the model, only the baseline, both have infinite loss.
     infinite: [u64; 3],
     soft: bool,
+}
+
+/// Weight of the rows on which only one of the two is wrong.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Discordant {
+    model: ExactSum,
+    baseline: ExactSum,
+}
+
+impl Discordant {
+    fn add(&mut self, model: &[f64], baseline: &[f64], weights: Option<&[f64]>) {
+        for (i, (&a, &b)) in model.iter().zip(baseline).enumerate() {
+            let w = weights.map_or(1.0, |w| w[i]);
+            if a > b {
+                self.model.add(w);
+            } else if b > a {
+                self.baseline.add(w);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.model.merge(&other.model);
+        self.baseline.merge(&other.baseline);
+    }
+
+    /// The exact McNemar test of zero-one errors, which must be counts.
+    fn p(&self) -> f64 {
+        let (b, c) = (self.model.value(), self.baseline.value());
+        special::binomial_two_sided_half(b.min(c) as u64, (b + c) as u64)
+    }
 }
 
 /// One score of one model against the baseline.
@@ -165,13 +195,7 @@ impl Comparison {
             let some = Rows::new(target).take(&present);
             let w: Vec<f64> = present.iter().map(|&i| w[i]).collect();
             let taken: Vec<RowScores> = rows.iter().map(|r| r.take(&present)).collect();
-            for (model, rows) in self.models.iter_mut().zip(rows) {
-                model.add_notes(&rows.notes);
-            }
             return self.add(&taken.iter().collect::<Vec<_>>(), some.target(), Some(&w));
-        }
-        for (model, rows) in self.models.iter_mut().zip(rows) {
-            model.add_notes(&rows.notes);
         }
         self.add(rows, target, weights);
     }
@@ -194,6 +218,19 @@ impl Comparison {
         }
         for (mine, theirs) in self.pairs.iter_mut().zip(&other.pairs) {
             mine.merge(theirs);
+        }
+    }
+
+    /// Takes over what is decided for a whole table of which these rows are a part.
+    pub fn adopt(&mut self, table: &Self) {
+        for (mine, theirs) in self.models.iter_mut().zip(&table.models) {
+            mine.adopt(theirs);
+        }
+        for (mine, theirs) in self.pairs.iter_mut().zip(&table.pairs) {
+            mine.soft |= theirs.soft;
+            if theirs.error.weights().is_fractional() {
+                mine.mark_importances();
+            }
         }
     }
 
@@ -230,13 +267,14 @@ impl Pair {
         for (i, moments) in self.top_k.iter_mut().enumerate() {
             moments.add(&model.top_k[i], &baseline.top_k[i], weights);
         }
-        for (i, (&a, &b)) in model.error.iter().zip(&baseline.error).enumerate() {
-            let w = weights.map_or(1.0, |w| w[i]);
-            if a > b {
-                self.only_model_wrong.add(w);
-            } else if b > a {
-                self.only_baseline_wrong.add(w);
-            }
+        self.discordant.resize(1 + model.top_k.len(), Discordant::default());
+        let errors = std::iter::once((&model.error, &baseline.error));
+        let errors = errors.chain(model.top_k.iter().zip(&baseline.top_k));
+        for (discordant, (a, b)) in self.discordant.iter_mut().zip(errors) {
+            discordant.add(a, b, weights);
+        }
+        if self.error.weights().is_fractional() {
+            self.mark_importances();
         }
         let (a, b) = (&model.log_loss, &baseline.log_loss);
         if a.iter().chain(b).all(|x| x.is_finite()) {
@@ -266,12 +304,23 @@ impl Pair {
         for (mine, theirs) in self.top_k.iter_mut().zip(&other.top_k) {
             mine.merge(theirs);
         }
-        self.only_model_wrong.merge(&other.only_model_wrong);
-        self.only_baseline_wrong.merge(&other.only_baseline_wrong);
+        let n = self.discordant.len().max(other.discordant.len());
+        self.discordant.resize(n, Discordant::default());
+        for (mine, theirs) in self.discordant.iter_mut().zip(&other.discordant) {
+            mine.merge(theirs);
+        }
         for (mine, theirs) in self.infinite.iter_mut().zip(other.infinite) {
             *mine += theirs;
         }
         self.soft |= other.soft;
+        if self.error.weights().is_fractional() {
+            self.mark_importances();
+        }
+    }
+
+    fn mark_importances(&mut self) {
+        let three = [&mut self.error, &mut self.squared_error, &mut self.log_loss];
+        three.into_iter().chain(&mut self.top_k).for_each(PairMoments::mark_importances);
     }
 
     fn finish(
@@ -298,12 +347,19 @@ impl Pair {
                 finite: None,
             }
         };
-        let mut error = plain(Score::ErrorRate, self.error.difference(level), Test::PairedT);
-        if !self.soft && !self.error.weights().is_fractional() {
-            let (b, c) = (self.only_model_wrong.value(), self.only_baseline_wrong.value());
-            error.p = special::binomial_two_sided_half(b.min(c) as u64, (b + c) as u64);
-            error.test = Test::McNemarExact;
-        }
+        let zero_one = |score: Score, moments: &PairMoments, discordant: Option<&Discordant>| {
+            let mut result = plain(score, moments.difference(level), Test::PairedT);
+            if let Some(discordant) = discordant
+                && !self.soft
+                && !moments.weights().is_fractional()
+            {
+                result.p = discordant.p();
+                result.p_adjusted = result.p;
+                result.test = Test::McNemarExact;
+            }
+            result
+        };
+        let error = zero_one(Score::ErrorRate, &self.error, self.discordant.first());
         let mse = plain(Score::Mse, self.squared_error.difference(level), Test::PairedT);
         let mut brier = mse.clone();
         brier.score = Score::BrierHalf;
@@ -317,8 +373,8 @@ impl Pair {
         }
         let perplexity = self.finish_perplexity(&log_loss, scores, level);
         let mut all = vec![error, mse, brier, bits, log_loss, perplexity];
-        for (moments, &k) in self.top_k.iter().zip(top_k) {
-            all.push(plain(Score::TopK(k), moments.difference(level), Test::PairedT));
+        for (i, (moments, &k)) in self.top_k.iter().zip(top_k).enumerate() {
+            all.push(zero_one(Score::TopK(k), moments, self.discordant.get(i + 1)));
         }
         all
     }
@@ -358,6 +414,10 @@ impl Pair {
         result.estimate = if log_loss.finite.is_some() {
             // An infinite perplexity is one of an infinite loss.
             Estimate::without_error(log_loss.estimate.value)
+        } else if !(a - b).is_finite() {
+            // The exponential of a large loss: there is a log loss to compare, but no perplexity.
+            (result.p, result.p_adjusted, result.test) = (f64::NAN, f64::NAN, Test::None);
+            Estimate::without_error(a - b)
         } else {
             let spread = self.log_loss.contrast(a, b, level).estimate;
             let df = self.log_loss.weights().effective() - 1.0;

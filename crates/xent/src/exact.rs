@@ -282,28 +282,6 @@ impl ExactSum {
         }
     }
 
-    /// Adds `count` times the value `x`, exactly.
-    pub fn add_times(&mut self, x: f64, count: u64) {
-        if x.is_finite() {
-            let (mantissa, exponent) = decompose(x);
-            let wide = i128::from(mantissa) * i128::from(count >> 32);
-            let low = i128::from(mantissa) * i128::from(count & 0xffff_ffff);
-            let rest = self.rest.get_or_insert_default();
-            rest.put(wide, exponent + 32);
-            rest.put(low, exponent);
-            self.tidy();
-        } else if count > 0 {
-            let rest = self.rest.get_or_insert_default();
-            if x.is_nan() {
-                rest.nans += count;
-            } else if x > 0.0 {
-                rest.positive_infinities += count;
-            } else {
-                rest.negative_infinities += count;
-            }
-        }
-    }
-
     /// Adds the product `a * b`, exactly: not rounded before it is added.
     #[inline]
     pub fn add_product(&mut self, a: f64, b: f64) {

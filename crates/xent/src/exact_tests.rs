@@ -72,14 +72,6 @@ proptest! {
         prop_assert_eq!(ExactSum::of(x).value(), x);
         prop_assert_eq!(Exact::of(x).to_f64(), x);
     }
-
-    #[test]
-    fn times_is_repetition(x in any_magnitude(), n in 0u64..40) {
-        let mut times = ExactSum::new();
-        times.add_times(x, n);
-        let repeated: ExactSum = (0..n).map(|_| x).collect();
-        prop_assert_eq!(times.value(), repeated.value());
-    }
 }
 
 /// The published crate `xsum` 0.1.6 returns -4096.000000000001 here.

@@ -5,7 +5,7 @@
 
 use crate::elementary::ln;
 use crate::rows::{
-    Matrix, Problem, RowProblem, RowScores, Rules, SUM_ERROR, SUM_NOTE, Sums, is_far,
+    Matrix, Odd, Oddity, Problem, RowProblem, RowScores, Rules, SUM_ERROR, SUM_NOTE, Sums, is_far,
 };
 use crate::simd::leveled;
 
@@ -47,7 +47,7 @@ fn inspect(out: &mut RowScores, matrix: Matrix<'_>, rules: &Rules) -> Result<(),
             if rules.sums == Sums::Strict && is_far(sum, SUM_ERROR) {
                 return Err(RowProblem { row, problem: Problem::Sum { sum } });
             }
-            out.notes.sum(sum);
+            out.note_sum(row, sum);
         }
     }
     Ok(())
@@ -160,20 +160,9 @@ fn score_any(
         let mut scores = RowScores::default();
         scores.resize(LANES, top_k.len());
         clean &= score_columns(&mut scores, 0, &last, &eight, top_k);
-        // The rows that fill up must not be counted as tied.
-        scores.notes.ties -= if scores.notes.ties > 0 { tied_beyond(&last, rest) } else { 0 };
         put_rest(out, at + whole, &scores, rest);
     }
     clean
-}
-
-/// Ties among the rows of a group from `from` on.
-fn tied_beyond(columns: &[&[f64]], from: usize) -> u64 {
-    let is_tied = |l: &usize| {
-        let max = columns.iter().map(|c| c[*l]).fold(f64::NEG_INFINITY, f64::max);
-        columns.iter().filter(|c| c[*l] == max).count() > 1
-    };
-    (from..LANES).filter(is_tied).count() as u64
 }
 
 fn put_rest(out: &mut RowScores, at: usize, scores: &RowScores, n: usize) {
@@ -184,7 +173,9 @@ fn put_rest(out: &mut RowScores, at: usize, scores: &RowScores, n: usize) {
     for (mine, theirs) in out.top_k.iter_mut().zip(&scores.top_k) {
         mine[at..at + n].copy_from_slice(&theirs[..n]);
     }
-    out.notes.ties += scores.notes.ties;
+    // Not the rows that fill up.
+    let odd = scores.odd.iter().filter(|o| o.row < n);
+    out.odd.extend(odd.map(|o| Odd { row: at + o.row, what: o.what }));
 }
 
 /// Eight numbers, and eight masks or integers beside them. Each operation is a loop of its own over
@@ -238,7 +229,7 @@ fn columns_body(
 ) -> bool {
     let n = labels.len();
     let mut odd = [0_u64; LANES];
-    let mut tied = 0;
+    let tied = &mut out.odd;
     let losses = &mut out.log_loss[at..at + n];
     let squares = &mut out.squared_error[at..at + n];
     let errors = &mut out.error[at..at + n];
@@ -291,7 +282,8 @@ fn columns_body(
             *predicted = class as u32;
         }
         if ties != [0; LANES] {
-            tied += ties.iter().filter(|&&t| t != 0).count() as u64;
+            let rows = (0..LANES).filter(|&l| ties[l] != 0).map(|l| at + r + l);
+            tied.extend(rows.map(|row| Odd { row, what: Oddity::Tied }));
         }
     }
     if !top_k.is_empty() {
@@ -309,7 +301,6 @@ fn columns_body(
         // 0.0 - keeps a certain event's loss at +0.
         *loss = 0.0 - ln(*loss);
     }
-    out.notes.ties += tied;
     odd == [0; LANES]
 }
 
@@ -346,7 +337,10 @@ fn positive_body(out: &mut RowScores, p: &[f64], labels: &[u32], top_k: &[u32]) 
             put_top_k(&mut out.top_k, top_k, i, ahead);
         }
     }
-    out.notes.ties = tied;
+    if tied > 0 {
+        let rows = (0..n).filter(|&i| p[i] == 0.5);
+        out.odd.extend(rows.map(|row| Odd { row, what: Oddity::Tied }));
+    }
     odd == 0
 }
 

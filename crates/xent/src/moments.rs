@@ -118,6 +118,11 @@ impl Weights {
         if self.given { self.sum.to_exact().ok() } else { Some(Exact::integer(self.rows)) }
     }
 
+    /// Takes the weights as importances, because some weight of the table is not whole, here or not.
+    fn mark_importances(&mut self) {
+        self.fractional = true;
+    }
+
     fn add(&mut self, n: usize, weights: Option<&[f64]>) {
         self.rows += n as u64;
         if let Some(weights) = weights {
@@ -258,6 +263,12 @@ impl Moments {
         &self.weights
     }
 
+    /// Takes the weights as importances although those added here are whole: whether weights count
+    /// rows is a matter of the whole table, also for a part of its rows.
+    pub fn mark_importances(&mut self) {
+        self.weights.mark_importances();
+    }
+
     /// The sum of weight times value, correctly rounded.
     pub fn sum(&self) -> f64 {
         self.sum.value()
@@ -313,7 +324,7 @@ fn add_all<A: AsRef<[f64]>, B: AsRef<[f64]>>(sum: &mut ExactSum, a: &[A], b: &[B
     }
 }
 
-/// A standard error below this part of the difference is that of rounding.
+/// A standard error, or a difference, below this part of the losses is that of rounding.
 const NO_SPREAD: f64 = 1e-12;
 
 /// Exact sums of two losses over the same rows: the difference of their means, paired.
@@ -404,6 +415,11 @@ impl PairMoments {
         &self.weights
     }
 
+    /// As [`Moments::mark_importances`].
+    pub fn mark_importances(&mut self) {
+        self.weights.mark_importances();
+    }
+
     /// The two means.
     pub fn means(&self) -> Option<[f64; 2]> {
         let w = self.weights.exact()?;
@@ -437,10 +453,12 @@ impl PairMoments {
         let value = spread.first.ratio(&w);
         let se = self.weights.se(&spread);
         let df = self.weights.effective() - 1.0;
-        let has_spread = se > NO_SPREAD * value.abs();
+        // Against the losses as well: equal losses that differ by rounding are equal.
+        let size = self.means().map_or(0.0, |[a, b]| (ca * a).abs().max((cb * b).abs()));
+        let has_spread = se > NO_SPREAD * value.abs().max(size);
         let p = if se.is_nan() {
             f64::NAN
-        } else if value == 0.0 && se == 0.0 {
+        } else if !has_spread && value.abs() <= NO_SPREAD * size {
             1.0
         } else if !has_spread {
             special::binomial_two_sided_half(0, self.weights.effective() as u64)

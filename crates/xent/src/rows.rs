@@ -6,6 +6,8 @@
 //! (module `kernel`); everything that changes a row first (clipping, normalising, smoothing) or
 //! comes as logits goes through the general path here, one row at a time.
 
+use std::collections::HashMap;
+
 use thiserror::Error;
 
 use crate::elementary::ln;
@@ -244,6 +246,9 @@ impl Problem {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "leave such rows out with --missing drop",
+            Self::NotProbability { value, .. } if *value > 1.0 && *value < 1.0001 => {
+                "just above 1, perhaps the rounding of 32-bit numbers: use --sums normalize"
+            }
             Self::NotProbability { value, .. } if *value > 1.0 && *value <= 100.0 => {
                 "for scores before a softmax use --input logits; percentages must be divided by 100"
             }
@@ -298,12 +303,37 @@ impl RowNotes {
         self.clipped += other.clipped;
     }
 
-    pub(crate) fn sum(&mut self, sum: f64) {
-        if is_far(sum, SUM_NOTE) {
-            self.rounded_sums += 1;
-            self.worst_sum = self.worst_sum.max((sum - 1.0).abs());
+    /// Counts one thing out of the ordinary.
+    pub(crate) fn add(&mut self, odd: &Odd) {
+        match odd.what {
+            Oddity::Tied => self.ties += 1,
+            Oddity::Clipped => self.clipped += 1,
+            Oddity::Sum(distance) => {
+                self.rounded_sums += 1;
+                self.worst_sum = self.worst_sum.max(distance);
+            }
         }
     }
+}
+
+/// Something out of the ordinary in a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Odd {
+    /// The row in its batch.
+    pub row: usize,
+    /// What it is.
+    pub what: Oddity,
+}
+
+/// What is out of the ordinary in a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Oddity {
+    /// Several classes share the highest prediction; the first of them counts.
+    Tied,
+    /// The row's sum is this far from 1, more than [`SUM_NOTE`].
+    Sum(f64),
+    /// A probability was raised to the clip.
+    Clipped,
 }
 
 /// The losses of a batch of rows, a vector each, in row order.
@@ -337,8 +367,8 @@ pub struct RowScores {
     pub predicted: Vec<u32>,
     /// For each `k` of [`Rules::top_k`]: 0 where the true class is among the first k, else 1.
     pub top_k: Vec<Vec<f64>>,
-    /// What was out of the ordinary in these rows.
-    pub notes: RowNotes,
+    /// What is out of the ordinary, usually nothing.
+    pub odd: Vec<Odd>,
 }
 
 impl RowScores {
@@ -395,25 +425,44 @@ impl RowScores {
         for errors in &mut self.top_k {
             errors.resize(n, 0.0);
         }
-        self.notes = RowNotes::default();
+        self.odd.clear();
+    }
+
+    /// Notes a row sum that is not 1.
+    pub(crate) fn note_sum(&mut self, row: usize, sum: f64) {
+        if is_far(sum, SUM_NOTE) {
+            self.odd.push(Odd { row, what: Oddity::Sum((sum - 1.0).abs()) });
+        }
     }
 
     /// The rows at `indices`, in that order.
     #[must_use]
     pub fn take(&self, indices: &[usize]) -> Self {
         let pick = |values: &Vec<f64>| indices.iter().map(|&i| values[i]).collect();
+        let mut odd = Vec::new();
+        if !self.odd.is_empty() {
+            let mut places: HashMap<usize, usize> = HashMap::with_capacity(indices.len());
+            places.extend(indices.iter().enumerate().map(|(place, &row)| (row, place)));
+            odd.extend(
+                self.odd
+                    .iter()
+                    .filter_map(|o| places.get(&o.row).map(|&row| Odd { row, what: o.what })),
+            );
+        }
         Self {
             log_loss: pick(&self.log_loss),
             squared_error: pick(&self.squared_error),
             error: pick(&self.error),
             predicted: indices.iter().map(|&i| self.predicted[i]).collect(),
             top_k: self.top_k.iter().map(pick).collect(),
-            notes: RowNotes::default(),
+            odd,
         }
     }
 
     /// Appends the rows of another batch.
     pub fn append(&mut self, other: &Self) {
+        let before = self.len();
+        self.odd.extend(other.odd.iter().map(|o| Odd { row: before + o.row, what: o.what }));
         self.log_loss.extend_from_slice(&other.log_loss);
         self.squared_error.extend_from_slice(&other.squared_error);
         self.error.extend_from_slice(&other.error);
@@ -421,18 +470,6 @@ impl RowScores {
         self.top_k.resize(other.top_k.len(), Vec::new());
         for (mine, theirs) in self.top_k.iter_mut().zip(&other.top_k) {
             mine.extend_from_slice(theirs);
-        }
-        self.notes.merge(&other.notes);
-    }
-
-    /// Removes the first `n` rows.
-    pub fn drop_front(&mut self, n: usize) {
-        self.log_loss.drain(..n);
-        self.squared_error.drain(..n);
-        self.error.drain(..n);
-        self.predicted.drain(..n);
-        for errors in &mut self.top_k {
-            errors.drain(..n);
         }
     }
 
@@ -446,7 +483,7 @@ impl RowScores {
         let mut row = General::new(k);
         for r in 0..matrix.n_samples() {
             let at = |problem| RowProblem { row: r, problem };
-            row.predict(&matrix, r, rules, &mut self.notes).map_err(at)?;
+            row.predict(&matrix, r, rules, self).map_err(at)?;
             row.aim(&target, r, rules).map_err(at)?;
             let (mut loss, mut squared) = (0.0, 0.0);
             for c in 0..k {
@@ -471,7 +508,9 @@ impl RowScores {
                     ties += 1;
                 }
             }
-            self.notes.ties += u64::from(ties > 0);
+            if ties > 0 {
+                self.odd.push(Odd { row: r, what: Oddity::Tied });
+            }
             // -0.0 would print as a negative loss.
             self.log_loss[r] = loss + 0.0;
             self.squared_error[r] = squared;
@@ -526,7 +565,7 @@ impl General {
         matrix: &Matrix<'_>,
         r: usize,
         rules: &Rules,
-        notes: &mut RowNotes,
+        scores: &mut RowScores,
     ) -> Result<(), Problem> {
         if let Matrix::Positive(p) = matrix {
             self.predict_positive(p[r], rules.input)?;
@@ -538,7 +577,9 @@ impl General {
             match rules.input {
                 Input::Probabilities => {
                     for (class, &value) in self.order.iter().enumerate() {
-                        if !(0.0..=1.0).contains(&value) {
+                        // Rows that are divided by their sum may hold any scores.
+                        let is_score = rules.sums == Sums::Normalize && value.is_finite();
+                        if value < 0.0 || (value > 1.0 && !is_score) {
                             return Err(Problem::NotProbability { class, value });
                         }
                         self.probability[class] = value;
@@ -559,7 +600,7 @@ impl General {
         }
         if rules.input != Input::Logits && !matches!(matrix, Matrix::Positive(_)) {
             let sum: f64 = self.probability.iter().sum();
-            notes.sum(sum);
+            scores.note_sum(r, sum);
             match rules.sums {
                 Sums::Strict if is_far(sum, SUM_ERROR) => return Err(Problem::Sum { sum }),
                 Sums::Normalize => {
@@ -574,7 +615,7 @@ impl General {
             }
         }
         if rules.clip > 0.0 && self.probability.iter().any(|&p| p < rules.clip) {
-            notes.clipped += 1;
+            scores.odd.push(Odd { row: r, what: Oddity::Clipped });
             for (p, s) in self.probability.iter_mut().zip(&mut self.surprisal) {
                 if *p < rules.clip {
                     *p = rules.clip;
@@ -590,6 +631,7 @@ impl General {
         let shift = libm::log(sum);
         for (p, s) in self.probability.iter_mut().zip(&mut self.surprisal) {
             *p /= sum;
+            // No larger than the rounding of the two terms below 0.
             *s = (*s + shift).max(0.0);
         }
     }

@@ -41,7 +41,7 @@ fn a_margin_of_forty_is_not_zero() {
     assert_eq!(rows.log_loss, [4.248354255291589e-18]);
     let rows = score(by_rows(&[1e8, 1e8], 2), &[0], &rules).unwrap();
     assert_eq!(rows.log_loss, [std::f64::consts::LN_2]);
-    assert_eq!(rows.notes.ties, 1);
+    assert_eq!(rows.odd, [Odd { row: 0, what: Oddity::Tied }]);
 }
 
 #[test]
@@ -85,8 +85,7 @@ fn bad_rows_are_named() {
     let bad = score(by_rows(&[0.5, 0.5], 2), &[2], &rules).unwrap_err();
     assert_eq!(bad.problem, Problem::Label { label: 2, n_classes: 2 });
     let rounded = score(by_rows(&[0.333, 0.333, 0.333], 3), &[2], &rules).unwrap();
-    assert_eq!(rounded.notes.rounded_sums, 1);
-    assert_eq!(rounded.notes.ties, 1);
+    assert_eq!(rounded.odd.len(), 2);
     let as_is = Rules { sums: Sums::AsIs, ..Rules::default() };
     assert_eq!(score(by_rows(&[0.2, 0.2], 2), &[1], &as_is).unwrap().log_loss, [-0.2_f64.ln()]);
     let normalize = Rules { sums: Sums::Normalize, ..Rules::default() };
@@ -98,7 +97,7 @@ fn bad_rows_are_named() {
 fn clipping_is_asked_for_and_counted() {
     let rules = Rules { clip: 0.01, ..Rules::default() };
     let rows = score(by_rows(&[1.0, 0.0, 0.6, 0.4], 2), &[1, 1], &rules).unwrap();
-    assert_eq!(rows.notes.clipped, 1);
+    assert_eq!(rows.odd, [Odd { row: 0, what: Oddity::Clipped }]);
     assert!((rows.log_loss[0] - -(0.01_f64 / 1.01).ln()).abs() < 1e-15);
     assert_eq!(rows.log_loss[1], -ln(0.4));
 }
@@ -152,13 +151,16 @@ proptest! {
         let flat: Vec<f64> = rows.concat();
         let columns: Vec<Vec<f64>> = (0..k).map(|c| rows.iter().map(|r| r[c]).collect()).collect();
         let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
-        let a = score(by_rows(&flat, k), &labels, &rules).unwrap();
+        let mut a = score(by_rows(&flat, k), &labels, &rules).unwrap();
         let b = score(Matrix::Columns(&columns), &labels, &rules).unwrap();
         prop_assert_eq!(&a, &b);
         prop_assert_eq!(&a.top_k[0], &a.error);
         let mut general = RowScores::default();
         general.resize(labels.len(), 2);
         general.score_general(by_rows(&flat, k), Target::Classes(&labels), &rules).unwrap();
+        let by_row = |o: &Odd| o.row;
+        a.odd.sort_by_key(by_row);
+        general.odd.sort_by_key(by_row);
         prop_assert_eq!(&a, &general);
     }
 

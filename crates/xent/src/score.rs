@@ -9,6 +9,7 @@ use crate::tail::Tail;
 
 /// What a [`ScoreState`] keeps beside the three losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // four independent choices
 pub struct Keep {
     /// Class totals, for the baseline and the share of entropy explained.
     pub classes: bool,
@@ -85,7 +86,6 @@ impl ScoreState {
     ///
     /// `weights` are not negative and finite, one a row; a row of weight 0 is absent.
     pub fn update(&mut self, rows: &RowScores, target: Target<'_>, weights: Option<&[f64]>) {
-        self.add_notes(&rows.notes);
         if let Some(w) = weights
             && w.contains(&0.0)
         {
@@ -97,14 +97,11 @@ impl ScoreState {
         self.add(rows, target, weights);
     }
 
-    pub(crate) fn add_notes(&mut self, notes: &RowNotes) {
-        self.notes.merge(notes);
-    }
-
-    /// [`update`](Self::update) without the notes and the weights of 0.
+    /// [`update`](Self::update) without weights of 0.
     pub(crate) fn add(&mut self, rows: &RowScores, target: Target<'_>, weights: Option<&[f64]>) {
         let hard = matches!(target, Target::Classes(_));
         self.soft |= !hard;
+        rows.odd.iter().for_each(|odd| self.notes.add(odd));
         if hard && weights.is_none() {
             let wrong = rows.error.iter().filter(|&&e| e == 1.0).count();
             self.error.add_indicators(rows.len(), wrong as u64);
@@ -123,6 +120,10 @@ impl ScoreState {
         self.add_log_loss(&rows.log_loss, weights);
         if let Some(tail) = &mut self.tail {
             tail.add(&rows.log_loss, weights);
+        }
+        if self.error.weights().is_fractional() {
+            // The rows of finite loss alone might have whole weights.
+            self.log_loss.mark_importances();
         }
         if self.keep.classes {
             self.classes.add(self.n_classes, target, weights);
@@ -191,6 +192,37 @@ impl ScoreState {
             mine.merge(theirs);
         }
         self.notes.merge(&other.notes);
+        if self.error.weights().is_fractional() {
+            self.mark_importances();
+        }
+    }
+
+    /// Takes over what is decided for a whole table of which these rows are a part: whether weights
+    /// are importances, and whether targets are soft.
+    pub fn adopt(&mut self, table: &Self) {
+        self.soft |= table.soft;
+        if table.error.weights().is_fractional() {
+            self.mark_importances();
+        }
+    }
+
+    fn mark_importances(&mut self) {
+        let three = [&mut self.error, &mut self.squared_error, &mut self.log_loss];
+        three.into_iter().chain(&mut self.top_k).for_each(Moments::mark_importances);
+    }
+
+    /// Whether some target is a distribution and not a class.
+    pub fn is_soft(&self) -> bool {
+        self.soft
+    }
+
+    /// Mean log loss so far, nats, without the other scores.
+    pub fn log_loss(&self, level: f64) -> Estimate {
+        if self.infinite_rows > 0 {
+            Estimate::without_error(f64::INFINITY)
+        } else {
+            self.log_loss.mean(level)
+        }
     }
 
     /// Rows so far, rows of weight 0 not counted.
@@ -201,14 +233,14 @@ impl ScoreState {
     /// The scores so far, with intervals at `level` (0.95 for 95%).
     pub fn finish(&self, level: f64) -> Scores {
         let finite = self.log_loss.mean(level);
-        let log_loss =
-            if self.infinite_rows > 0 { Estimate::without_error(f64::INFINITY) } else { finite };
+        let log_loss = self.log_loss(level);
+        let weights = self.error.weights();
         let share = |m: &Moments| if self.soft { m.mean(level) } else { m.proportion(level) };
         Scores {
             rows: self.rows(),
-            weight: self.error.weights().total(),
-            weights_are_importances: self.error.weights().is_fractional(),
-            effective_rows: self.error.weights().kish(),
+            weight: weights.total(),
+            weights_are_importances: weights.is_fractional(),
+            effective_rows: if weights.is_fractional() { weights.kish() } else { weights.total() },
             error_rate: share(&self.error),
             mse: self.squared_error.mean(level),
             log_loss,
@@ -223,9 +255,10 @@ impl ScoreState {
     /// The scores of the model that knows only the class frequencies of these very rows; needs
     /// [`Keep::classes`].
     ///
-    /// Its log loss is the entropy of the labels.
-    pub fn baseline(&self, level: f64) -> Option<Baseline> {
-        self.keep.classes.then(|| self.classes.baseline(self.n_classes, level))
+    /// Its log loss is the entropy of the labels. Targets are those after `label_smoothing`, which the
+    /// rows were scored against; 0 for none.
+    pub fn baseline(&self, label_smoothing: f64, level: f64) -> Option<Baseline> {
+        self.keep.classes.then(|| self.classes.baseline(self.n_classes, label_smoothing, level))
     }
 
     /// True class, predicted class and their weight (rows, if there are no weights), where it is not
@@ -251,7 +284,8 @@ pub struct Scores {
     pub weight: f64,
     /// Whether some weight is not a whole number: see [`crate::moments`].
     pub weights_are_importances: bool,
-    /// Kish's effective number of rows, `(sum w)^2 / sum w^2`.
+    /// Rows that the uncertainty is worth: the sum of the weights where they count rows, Kish's
+    /// `(sum w)^2 / sum w^2` where they are importances.
     pub effective_rows: f64,
     /// Share of rows whose top class is not the true one.
     pub error_rate: Estimate,
@@ -323,7 +357,10 @@ impl Baseline {
 struct ClassTotals {
     counts: Vec<u64>,
     sums: Vec<ExactSum>,
-    /// Whether the totals came from soft targets or importances: no standard errors then.
+    /// Weighted sum of `sum_c t_c^2` over the rows of soft targets; of classes it is their weight.
+    squares: ExactSum,
+    /// Whether targets were soft, and whether weights are importances: no standard errors then.
+    soft: bool,
     inexact: bool,
 }
 
@@ -340,16 +377,19 @@ impl ClassTotals {
                 self.sums.resize(k, ExactSum::new());
                 for (&label, &w) in labels.iter().zip(weights) {
                     self.sums[label as usize].add(w);
+                    self.squares.add(w);
                     self.inexact |= w.trunc() != w;
                 }
             }
             (Target::Distributions(matrix), weights) => {
-                self.inexact = true;
+                self.soft = true;
                 self.sums.resize(k, ExactSum::new());
                 for row in 0..matrix.n_samples() {
                     let w = weights.map_or(1.0, |w| w[row]);
                     for (class, sum) in self.sums.iter_mut().enumerate() {
-                        sum.add_product(w, matrix.get(row, class));
+                        let t = matrix.get(row, class);
+                        sum.add_product(w, t);
+                        self.squares.add_product(w * t, t);
                     }
                 }
             }
@@ -366,9 +406,11 @@ impl ClassTotals {
             mine.merge(theirs);
         }
         self.inexact |= other.inexact;
+        self.soft |= other.soft;
+        self.squares.merge(&other.squares);
     }
 
-    fn baseline(&self, k: usize, level: f64) -> Baseline {
+    fn baseline(&self, k: usize, label_smoothing: f64, level: f64) -> Baseline {
         let total = |c: usize| {
             let mut sum = self.sums.get(c).cloned().unwrap_or_default();
             sum.add(self.counts.get(c).map_or(0.0, |&n| n as f64));
@@ -392,6 +434,9 @@ impl ClassTotals {
                 top = c;
             }
         }
+        if self.soft || label_smoothing > 0.0 {
+            return self.soft_baseline(frequencies, &all, label_smoothing);
+        }
         // The model's loss on each class, weighted by the class: three means over k rows.
         let squares: f64 = frequencies.iter().map(|f| f * f).collect::<ExactSum>().value();
         let present: Vec<usize> = (0..k).filter(|&c| frequencies[c] > 0.0).collect();
@@ -414,6 +459,30 @@ impl ClassTotals {
             ),
             log_loss: mean(&|c| 0.0 - crate::elementary::ln(frequencies[c]), false),
             frequencies,
+        }
+    }
+}
+
+impl ClassTotals {
+    /// The baseline over distributions: with f their mean, H(f) and mean sum t^2 - sum f^2.
+    fn soft_baseline(&self, frequencies: Vec<f64>, all: &ExactSum, e: f64) -> Baseline {
+        let k = frequencies.len() as f64;
+        let top = frequencies.iter().copied().fold(0.0, f64::max);
+        let mut squares = self.squares.clone();
+        let counted: u64 = self.counts.iter().sum();
+        squares.add(counted as f64);
+        let mean_square = squares.value() / all.value();
+        // Smoothing: t' = (1 - e) t + e / k, and t sums to 1.
+        let mean_square = (1.0 - e) * ((1.0 - e) * mean_square + 2.0 * e / k) + e * e / k;
+        let smooth: Vec<f64> = frequencies.iter().map(|f| (1.0 - e) * f + e / k).collect();
+        let own_square = smooth.iter().map(|f| f * f).collect::<ExactSum>().value();
+        let present = smooth.iter().filter(|f| **f > 0.0);
+        let entropy: f64 = present.map(|&f| f * (0.0 - crate::elementary::ln(f))).sum();
+        Baseline {
+            error_rate: Estimate::without_error(1.0 - top),
+            mse: Estimate::without_error(mean_square - own_square),
+            log_loss: Estimate::without_error(entropy),
+            frequencies: smooth,
         }
     }
 }

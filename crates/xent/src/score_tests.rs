@@ -47,7 +47,7 @@ fn lecture_animals() {
 #[test]
 fn the_baseline_knows_the_frequencies() {
     let p = [0.5, 0.5].repeat(4);
-    let baseline = state(&p, 2, &[0, 0, 0, 1], None).baseline(0.95).unwrap();
+    let baseline = state(&p, 2, &[0, 0, 0, 1], None).baseline(0.0, 0.95).unwrap();
     assert_eq!(baseline.frequencies, [0.75, 0.25]);
     assert_eq!(baseline.error_rate.value, 0.25);
     assert_eq!(baseline.mse.value, 0.375);
@@ -121,7 +121,7 @@ proptest! {
         merged.merge(&head);
         prop_assert_eq!(format!("{:?}", whole.finish(0.95)), format!("{:?}", merged.finish(0.95)));
         prop_assert_eq!(
-            format!("{:?}", whole.baseline(0.95)), format!("{:?}", merged.baseline(0.95)));
+            format!("{:?}", whole.baseline(0.0, 0.95)), format!("{:?}", merged.baseline(0.0, 0.95)));
         prop_assert_eq!(whole.confusion(), merged.confusion());
         prop_assert_eq!(
             whole.worst_share(0.01).map(f64::to_bits), merged.worst_share(0.01).map(f64::to_bits));
@@ -145,6 +145,6 @@ proptest! {
         prop_assert_eq!(format!("{:?}", x.log_loss), format!("{:?}", y.log_loss));
         prop_assert_eq!(format!("{:?}", x.mse), format!("{:?}", y.mse));
         prop_assert_eq!(format!("{:?}", x.error_rate), format!("{:?}", y.error_rate));
-        prop_assert_eq!(format!("{:?}", a.baseline(0.95)), format!("{:?}", b.baseline(0.95)));
+        prop_assert_eq!(format!("{:?}", a.baseline(0.0, 0.95)), format!("{:?}", b.baseline(0.0, 0.95)));
     }
 }

@@ -1,5 +1,7 @@
 //! Where the loss lives: the share of the total that the worst rows carry.
 
+use crate::exact::ExactSum;
+
 /// Lowest exponent with bins of its own: losses below 2^-40 share the first bin.
 const LOW: u64 = 1023 - 40;
 /// Highest: losses of 2^31 and above share the last bin.
@@ -7,57 +9,66 @@ const HIGH: u64 = 1023 + 31;
 /// Bins an octave, as a power of two.
 const FINE: u64 = 6;
 const BINS: usize = ((HIGH - LOW) << FINE) as usize + 1;
-/// Losses are counted in units of 2^-52, weights in units of 2^-40.
+/// Losses are counted in units of 2^-52 where rows have no weights.
 const LOSS_UNIT: f64 = 4_503_599_627_370_496.0;
-const WEIGHT_UNIT: f64 = 1_099_511_627_776.0;
 
 /// A histogram of losses, 64 bins an octave, with weight and loss of each bin.
 ///
-/// Mergeable and order-free: weights and losses are integers here, each row rounded by itself.
+/// Mergeable and order-free: sums of integers, or exact sums where rows have weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tail {
     bins: Vec<Bin>,
-    infinite: i128,
+    /// Weight and loss of each bin, once there are weights.
+    weighted: Vec<[ExactSum; 2]>,
+    infinite: ExactSum,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Bin {
-    weight: i128,
+    rows: u64,
     loss: i128,
 }
 
 impl Default for Tail {
     fn default() -> Self {
-        Self { bins: vec![Bin::default(); BINS], infinite: 0 }
+        Self { bins: vec![Bin::default(); BINS], weighted: Vec::new(), infinite: ExactSum::new() }
     }
+}
+
+fn place(loss: f64) -> usize {
+    let place = (loss.to_bits() >> (52 - FINE)).saturating_sub(LOW << FINE) as usize;
+    place.min(BINS - 1)
 }
 
 impl Tail {
     /// Adds the losses of some rows.
     pub fn add(&mut self, losses: &[f64], weights: Option<&[f64]>) {
-        const ONE: i128 = WEIGHT_UNIT as i128;
-        for (i, &loss) in losses.iter().enumerate() {
-            let weight = weights.map_or(ONE, |w| (w[i] * WEIGHT_UNIT) as i128);
-            if loss.is_finite() {
-                let place = (loss.to_bits() >> (52 - FINE)).saturating_sub(LOW << FINE) as usize;
-                let bin = &mut self.bins[place.min(BINS - 1)];
-                if weights.is_none() && loss < 2048.0 {
-                    // Cannot overflow: below 2^63 a row, a loss of probabilities is at most 745.
-                    bin.weight += ONE;
-                    bin.loss += i128::from((loss * LOSS_UNIT) as i64);
+        let Some(weights) = weights else {
+            for &loss in losses {
+                if !loss.is_finite() {
+                    self.infinite.add(1.0);
                     continue;
                 }
-                bin.weight = bin.weight.saturating_add(weight);
-                // The cheap conversion has room for every loss of probabilities (at most 745).
+                let bin = &mut self.bins[place(loss)];
+                bin.rows += 1;
+                // The cheap conversion has room for every loss of probabilities, at most 745.
                 let loss = if loss < 2048.0 {
                     i128::from((loss * LOSS_UNIT) as i64)
                 } else {
                     (loss * LOSS_UNIT) as i128
                 };
-                let product = if weight == ONE { loss } else { loss.saturating_mul(weight) / ONE };
-                bin.loss = bin.loss.saturating_add(product);
+                bin.loss = bin.loss.saturating_add(loss);
+            }
+            return;
+        };
+        self.weighted.resize_with(BINS, Default::default);
+        for (&loss, &w) in losses.iter().zip(weights) {
+            if loss.is_finite() {
+                let [weight, sum] = &mut self.weighted[place(loss)];
+                weight.add(w);
+                sum.add_product(w, loss);
             } else {
-                self.infinite = self.infinite.saturating_add(weight);
+                self.infinite.add(w);
             }
         }
     }
@@ -65,10 +76,15 @@ impl Tail {
     /// Adds the rows of another histogram.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.bins.iter_mut().zip(&other.bins) {
-            mine.weight = mine.weight.saturating_add(theirs.weight);
+            mine.rows += theirs.rows;
             mine.loss = mine.loss.saturating_add(theirs.loss);
         }
-        self.infinite = self.infinite.saturating_add(other.infinite);
+        self.weighted.resize_with(self.weighted.len().max(other.weighted.len()), Default::default);
+        for (mine, theirs) in self.weighted.iter_mut().zip(&other.weighted) {
+            mine[0].merge(&theirs[0]);
+            mine[1].merge(&theirs[1]);
+        }
+        self.infinite.merge(&other.infinite);
     }
 
     /// Share of the total loss in the worst `fraction` of the weight; 1 if there are infinite
@@ -77,25 +93,31 @@ impl Tail {
     /// Exact but for the bin that the boundary cuts, which gives its mean loss for the part that is
     /// inside: an error of at most 1.6% of that part, in practice far less.
     pub fn share(&self, fraction: f64) -> f64 {
-        if self.infinite > 0 {
+        if !self.infinite.is_zero() {
             return 1.0;
         }
-        let total: i128 = self.bins.iter().map(|b| b.loss).sum();
-        let weight: i128 = self.bins.iter().map(|b| b.weight).sum();
-        if total <= 0 {
+        let bins: Vec<[f64; 2]> = (0..BINS)
+            .map(|i| {
+                let bin = &self.bins[i];
+                let [w, l] =
+                    self.weighted.get(i).map_or([0.0; 2], |b| [b[0].value(), b[1].value()]);
+                [bin.rows as f64 + w, bin.loss as f64 / LOSS_UNIT + l]
+            })
+            .collect();
+        let [weight, total] = bins.iter().fold([0.0, 0.0], |s, b| [s[0] + b[0], s[1] + b[1]]);
+        if total <= 0.0 {
             return f64::NAN;
         }
-        let mut wanted = weight as f64 * fraction;
+        let mut wanted = weight * fraction;
         let mut share = 0.0;
-        for bin in self.bins.iter().rev().filter(|b| b.weight > 0) {
-            let taken = (wanted / bin.weight as f64).clamp(0.0, 1.0);
-            share += bin.loss as f64 * taken;
-            wanted -= bin.weight as f64;
+        for [weight, loss] in bins.into_iter().rev().filter(|b| b[0] > 0.0) {
+            share += loss * (wanted / weight).clamp(0.0, 1.0);
+            wanted -= weight;
             if wanted <= 0.0 {
                 break;
             }
         }
-        share / total as f64
+        share / total
     }
 }
 

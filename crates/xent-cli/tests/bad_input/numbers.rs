@@ -40,7 +40,7 @@ pub fn cases() -> Vec<Case> {
         third("a list", "\"[0.5]\"", "p.csv:3: column p_cat is \"[0.5]\", not a number", "this is a list; lists of numbers are read as one column of lists"),
         third("a very long word", &"z".repeat(5000), "p.csv:3: column p_cat is \"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz...\", not a number", "leave a missing value empty, or write NaN"),
         third("a float of another language", "0.5f", "p.csv:3: column p_cat is \"0.5f\", not a number", "write numbers as in 0.25 or 2.5e-1"),
-        third("slightly above 1", "1.0000001", "p.csv:3: column p_cat is 1.0000001, not a probability", "for scores before a softmax use --input logits; percentages must be divided by 100"),
+        third("slightly above 1", "1.0000001", "p.csv:3: column p_cat is 1.0000001, not a probability", "just above 1, perhaps the rounding of 32-bit numbers: use --sums normalize"),
         rows("a word in the first row", "half,0.5,cat\n0.5,0.5,cat\n", "p.csv:2: column p_cat is \"half\", not a number", "leave a missing value empty, or write NaN"),
         rows("all blank", ",,\n,,\n", "p.csv:2: column p_cat is empty", "leave such rows out with --missing drop"),
         rows("every row dropped", "nan,0.5,cat\n0.5,nan,cat\n", "p.csv: every row has weight 0 or is left out", "2 rows have missing values").with("--missing drop"),
