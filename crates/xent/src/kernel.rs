@@ -74,8 +74,9 @@ leveled! {
         => positive_body
 }
 
-/// Probabilities a tile holds at most, unless eight rows alone are more: half a first-level cache.
-const TILE: usize = 2048;
+/// Probabilities a tile holds at most, unless eight rows alone are more: a small part of the first-level
+/// cache, through which the rows stream.
+const TILE: usize = 256;
 
 /// Rows one after another: turned into columns tile by tile, so that there is one arithmetic.
 fn score_rows(
