@@ -334,10 +334,18 @@ impl ExactSum {
     fn add_digits<const FROM: usize, const TO: usize>(&mut self, rest: &mut [f64]) {
         for d in FROM..TO {
             let mut sum = 0_i64;
-            for r in rest.iter_mut() {
-                let t = *r * SCALE[d] + MAGIC;
-                sum = sum.wrapping_add((t.to_bits() as i64).wrapping_sub(MAGIC_BITS));
-                *r -= (t - MAGIC) * UNIT[d];
+            if d + 1 < TO {
+                for r in rest.iter_mut() {
+                    let t = *r * SCALE[d] + MAGIC;
+                    sum = sum.wrapping_add((t.to_bits() as i64).wrapping_sub(MAGIC_BITS));
+                    *r -= (t - MAGIC) * UNIT[d];
+                }
+            } else {
+                // The last digit leaves nothing to keep.
+                for r in rest.iter() {
+                    let t = r * SCALE[d] + MAGIC;
+                    sum = sum.wrapping_add((t.to_bits() as i64).wrapping_sub(MAGIC_BITS));
+                }
             }
             self.digits[d] += i128::from(sum);
         }

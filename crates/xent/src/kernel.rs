@@ -7,7 +7,7 @@ use crate::elementary::ln;
 use crate::rows::{
     Matrix, Odd, Oddity, Problem, RowProblem, RowScores, Rules, SUM_ERROR, SUM_NOTE, Sums, is_far,
 };
-use crate::simd::leveled;
+use crate::simd::{self, leveled};
 
 const LANES: usize = 8;
 
@@ -120,11 +120,17 @@ fn transpose(rows: &[f64], width: usize, tile: &mut [f64], height: usize) {
     }
 }
 
+/// Numbers ahead that memory is asked for: the hardware stops at every page.
+const AHEAD: usize = 512;
+
 /// The same for a width known to the compiler: the places in a group of rows become constants.
 fn transpose_some<const W: usize>(rows: &[f64], tile: &mut [f64], height: usize) {
     let rows = rows.as_chunks::<W>().0;
     for (g, group) in rows.chunks(LANES).enumerate() {
         let at = g * LANES;
+        for line in 0..W {
+            simd::prefetch(group.as_flattened(), AHEAD + line * LANES);
+        }
         if let Ok(group) = <&[[f64; W]; LANES]>::try_from(group) {
             for c in 0..W {
                 let column: [f64; LANES] = std::array::from_fn(|l| group[l][c]);

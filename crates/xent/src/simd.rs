@@ -53,6 +53,21 @@ fn detect() -> Level {
     Level::Baseline
 }
 
+/// Asks for the memory `ahead` numbers after the start of a slice, which need not be in it: only a
+/// wish, without effect on any result.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch(values: &[f64], ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(ahead).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, ahead);
+}
+
 /// Defines `$name`, which runs `$body` compiled for the machine's level. `$body::<FMA>` is told
 /// whether a fused multiply-add is one instruction there.
 macro_rules! leveled {
