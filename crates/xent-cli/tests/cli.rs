@@ -7,7 +7,6 @@ mod common;
 use std::fs;
 use std::io::Read;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use common::tables::{Random, csv, gz};
 use common::{Dir, number, root, run, words, xent};
@@ -433,16 +432,6 @@ fn options_of_info_may_stand_anywhere() {
     assert_eq!(behind["unit"], "nats");
     let softmax = of("info softmax -1,2 -0.5 --format json");
     assert_eq!(softmax["results"].as_object().unwrap().len(), 3);
-}
-
-#[test]
-fn three_rows_are_answered_at_once() {
-    let dir = dir();
-    dir.xent("score p.csv");
-    let start = Instant::now();
-    (0..5).for_each(|_| drop(dir.xent("score p.csv")));
-    // The promise is 20 ms for an optimised build on an idle machine.
-    assert!(start.elapsed() < Duration::from_secs(5 * 2), "{:?}", start.elapsed());
 }
 
 /// A long scan shows progress on a terminal only: here stderr is a pipe.

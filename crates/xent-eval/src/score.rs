@@ -17,7 +17,7 @@ use crate::source::Source;
 /// Infinite rows listed at most; all are counted.
 pub const INFINITE_LISTED: usize = 100;
 /// Slices kept at most.
-pub const SLICES: usize = 100_000;
+pub const SLICES: usize = 20_000;
 /// The share of rows whose part of the loss is reported.
 pub const WORST: f64 = 0.01;
 

@@ -21,8 +21,6 @@ mod options;
 mod rows;
 mod text;
 
-use std::time::{Duration, Instant};
-
 use common::{Dir, is_like, run, run_with, words};
 
 /// A command that must be refused.
@@ -122,13 +120,11 @@ impl Case {
             args.extend(["--per-row", "rows.csv"].map(str::to_owned));
         }
         let before = dir.listing();
-        let start = Instant::now();
         let mut command = dir.command(&args);
         let ran = match &self.stdin {
             Some(bytes) => run_with(&mut command, bytes),
             None => run(&mut command),
         };
-        let took = start.elapsed();
         let mut problems = Vec::new();
         let mut check = |good: bool, problem: String| {
             if !good {
@@ -138,7 +134,6 @@ impl Case {
         check(ran.code == Some(2), format!("exit code {:?}", ran.code));
         check(ran.stdout.is_empty(), format!("stdout: {}", ran.stdout));
         check(dir.listing() == before, "a file was changed, made or removed".to_owned());
-        check(took < Duration::from_secs(20), format!("took {took:?}"));
         for word in ["panicked", "bug in xent", "os error", "Error(", "Some("] {
             check(!ran.stderr.contains(word), format!("says {word:?}"));
         }

@@ -50,7 +50,7 @@ pub fn xent<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
 }
 
 /// A command that takes longer hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Runs to the end.
 pub fn run(command: &mut Command) -> Ran {
