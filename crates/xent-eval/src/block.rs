@@ -629,7 +629,6 @@ impl Scorer {
             Some(values)
         };
         let logit = self.rules.input != Input::Probabilities;
-        let first = bound.to_own.first().map_or(0, |&c| c as usize);
         let mut rows = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
         let result = match &bound.columns {
             PredictionColumns::PerClass(columns) => {
@@ -637,7 +636,7 @@ impl Scorer {
                 let owned: Vec<Option<Vec<f64>>> = slices
                     .iter()
                     .enumerate()
-                    .map(|(c, s)| filled(s, 1, usize::from(c != first), logit))
+                    .map(|(c, s)| filled(s, 1, usize::from(c != 0), logit))
                     .collect();
                 let slices: Vec<&[f64]> =
                     slices.iter().zip(&owned).map(|(s, o)| o.as_deref().unwrap_or(s)).collect();
@@ -673,6 +672,7 @@ impl Scorer {
             PredictionColumns::Positive(column) => {
                 let p = self.numbers(batch, *column);
                 // The dummy's class is the first of the results: 1.0 or 0.0 by its place.
+                let first = bound.to_own.first().map_or(0, |&c| c as usize);
                 let certain = match (self.rules.input, first) {
                     (Input::Probabilities, own) => own as f64,
                     (_, 1) => 0.0,
@@ -687,7 +687,7 @@ impl Scorer {
             }
         };
         result.map_err(|problem| self.explain(&problem, &bound.columns))?;
-        if is_positive && !is_identity(&bound.to_own) {
+        if own_target.is_some() {
             reverse(&mut rows, results_target, &self.rules);
         }
         Ok(rows)

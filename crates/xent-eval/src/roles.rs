@@ -68,17 +68,6 @@ pub struct ModelColumns {
     pub to_own: Vec<u32>,
 }
 
-impl ModelColumns {
-    /// For each class in this model's own order, its place in the binding's classes.
-    pub fn from_own(&self) -> Vec<u32> {
-        let mut from = vec![0; self.to_own.len()];
-        for (class, &own) in self.to_own.iter().enumerate() {
-            from[own as usize] = class as u32;
-        }
-        from
-    }
-}
-
 /// The layout of predictions in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PredictionColumns {

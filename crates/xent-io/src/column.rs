@@ -96,6 +96,13 @@ impl Batch {
         }
     }
 
+    /// Drops what the columns hold of a row that was not finished.
+    pub(crate) fn drop_unfinished(&mut self) {
+        let rows = self.rows;
+        self.rows += 1;
+        self.truncate(rows);
+    }
+
     /// Keeps the first `rows` rows.
     pub(crate) fn truncate(&mut self, rows: usize) {
         if rows < self.rows {

@@ -14,8 +14,9 @@ use crate::{Block, Cell};
 
 /// The name of the model that knows only the class frequencies, in tables.
 pub(crate) const BASE_RATE: &str = "base rate";
-/// A standard error below this part of the value is rounding and says nothing about digits.
-const ROUNDING: f64 = 1e-12;
+/// A difference or standard error below this part of the losses is rounding and says nothing about
+/// digits.
+pub(crate) const ROUNDING: f64 = 1e-12;
 /// Classes named in the first line.
 const CLASSES_NAMED: usize = 8;
 /// Columns of a name in the first two lines.
@@ -26,52 +27,67 @@ pub const SHOWN: usize = 40;
 /// A score as a row of a table.
 #[derive(Clone, Copy)]
 pub(crate) struct Line {
-    pub name: &'static str,
-    pub k: Option<u32>,
-    pub of: fn(&Scores, usize) -> Estimate,
-    pub base: fn(&Baseline) -> Option<Estimate>,
+    pub score: Score,
+    /// Place of a top-k error among the top-k errors; 0 for the others.
+    place: usize,
 }
 
 impl Line {
-    /// The score of this row.
-    pub(crate) fn score(&self) -> Score {
-        match (self.name, self.k) {
-            (_, Some(k)) => Score::TopK(k),
-            ("error rate", _) => Score::ErrorRate,
-            ("mean squared error", _) => Score::Mse,
-            ("cross entropy, bits", _) => Score::CrossEntropy,
-            ("log loss, nats", _) => Score::LogLoss,
-            _ => Score::Perplexity,
+    pub(crate) fn title(&self) -> String {
+        match self.score {
+            Score::ErrorRate => "error rate".to_owned(),
+            Score::Mse => "mean squared error".to_owned(),
+            Score::BrierHalf => "half the squared error".to_owned(),
+            Score::CrossEntropy => "cross entropy, bits".to_owned(),
+            Score::LogLoss => "log loss, nats".to_owned(),
+            Score::Perplexity => "perplexity".to_owned(),
+            Score::TopK(k) => format!("top-{k} error"),
         }
     }
 
-    pub(crate) fn title(&self) -> String {
-        match self.k {
-            Some(k) => format!("top-{k} error"),
-            None => self.name.to_owned(),
+    /// This score of a model.
+    pub(crate) fn of(&self, scores: &Scores) -> Estimate {
+        match self.score {
+            Score::ErrorRate => scores.error_rate,
+            Score::Mse => scores.mse,
+            Score::BrierHalf => scores.brier_half(),
+            Score::CrossEntropy => scores.cross_entropy(),
+            Score::LogLoss => scores.log_loss,
+            Score::Perplexity => scores.perplexity(),
+            Score::TopK(_) => {
+                let errors = scores.top_k_error.get(self.place).copied();
+                errors.unwrap_or(Estimate::without_error(f64::NAN))
+            }
+        }
+    }
+
+    /// This score of the class frequencies; there is none for top-k errors.
+    pub(crate) fn base(&self, baseline: &Baseline) -> Option<Estimate> {
+        match self.score {
+            Score::ErrorRate => Some(baseline.error_rate),
+            Score::Mse => Some(baseline.mse),
+            Score::BrierHalf => Some(baseline.brier_half()),
+            Score::CrossEntropy => Some(baseline.cross_entropy()),
+            Score::LogLoss => Some(baseline.log_loss),
+            Score::Perplexity => Some(baseline.perplexity()),
+            Score::TopK(_) => None,
         }
     }
 }
 
 /// The score rows, in the order people read them.
 pub(crate) fn lines(top_k: &[u32]) -> Vec<Line> {
-    let line = |name, of, base| Line { name, k: None, of, base };
-    let mut lines: Vec<Line> = vec![
-        line("error rate", |s, _| s.error_rate, |b| Some(b.error_rate)),
-        line("mean squared error", |s, _| s.mse, |b| Some(b.mse)),
-        line("cross entropy, bits", |s, _| s.cross_entropy(), |b| Some(b.cross_entropy())),
-        line("log loss, nats", |s, _| s.log_loss, |b| Some(b.log_loss)),
-        line("perplexity", |s, _| s.perplexity(), |b| Some(b.perplexity())),
-    ];
-    for &k in top_k {
-        lines.push(Line {
-            name: "",
-            k: Some(k),
-            of: |s, i| s.top_k_error.get(i).copied().unwrap_or(Estimate::without_error(f64::NAN)),
-            base: |_| None,
-        });
-    }
-    lines
+    let always =
+        [Score::ErrorRate, Score::Mse, Score::CrossEntropy, Score::LogLoss, Score::Perplexity];
+    let line = |score, place| Line { score, place };
+    let top_k = top_k.iter().enumerate().map(|(place, &k)| line(Score::TopK(k), place));
+    always.into_iter().map(|score| line(score, 0)).chain(top_k).collect()
+}
+
+/// `95%`
+pub(crate) fn level(options: &Options) -> String {
+    let level = fixed(options.level * 100.0, 6);
+    format!("{}%", level.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Decimals that make sense for all the models' estimates of one score.

@@ -6,8 +6,8 @@ use xent::moments::Estimate;
 use xent_eval::{ModelComparison, ModelScore, Options};
 
 use crate::common::{
-    BASE_RATE, SHOWN, decimals, estimate_json, exact_cell, explained_cell, first_line, head_json,
-    lines, notes, second_line, slice_json, value_cell,
+    BASE_RATE, ROUNDING, SHOWN, decimals, estimate_json, exact_cell, explained_cell, first_line,
+    head_json, level, lines, notes, second_line, slice_json, value_cell,
 };
 use crate::json::number;
 use crate::number::{counted, decimals_for, fixed, interval, p_phrase, p_value, signed};
@@ -25,9 +25,6 @@ pub struct Verdict {
 
 /// `z_0.975 + z_0.8`: a difference of so many standard errors is seen four times in five.
 const SEEN: f64 = 2.801_585_218_113_042;
-
-/// Differences and standard errors below this part of the losses are rounding.
-const ROUNDING: f64 = 1e-12;
 
 /// What a person reads about a comparison, and the contract `xent.compare/1`.
 ///
@@ -126,12 +123,6 @@ fn p_cell(p: f64) -> Cell {
     if p.is_nan() { Cell::missing() } else { Cell::number(p_value(p), p) }
 }
 
-/// `95%`
-fn level(options: &Options) -> String {
-    let level = fixed(options.level * 100.0, 6);
-    format!("{}%", level.trim_end_matches('0').trim_end_matches('.'))
-}
-
 /// Two models: both, the difference, its interval and p, and the base rate.
 fn pair_table(comparison: &ModelComparison, options: &Options) -> Table {
     let [a, b] = [&comparison.models[0], &comparison.models[1]];
@@ -143,12 +134,11 @@ fn pair_table(comparison: &ModelComparison, options: &Options) -> Table {
         Header::right("p"),
         Header::right(BASE_RATE),
     ]);
-    for (n, line) in lines(&options.rules.top_k).iter().enumerate() {
-        let i = n.saturating_sub(5);
-        let (x, y) = ((line.of)(&a.scores, i), (line.of)(&b.scores, i));
+    for line in lines(&options.rules.top_k) {
+        let (x, y) = (line.of(&a.scores), line.of(&b.scores));
         let d = decimals([&x, &y]);
-        let base = (line.base)(&a.baseline);
-        let difference = find(&comparison.differences, 1, line.score());
+        let base = line.base(&a.baseline);
+        let difference = find(&comparison.differences, 1, line.score);
         table.push([
             Cell::text(line.title()),
             value_cell(x.value, d),
@@ -194,13 +184,12 @@ fn models_table(models: &[ModelScore], options: &Options) -> Table {
     headers.extend(models.iter().map(|m| Header::right(&m.name)));
     headers.push(Header::right(BASE_RATE));
     let mut table = Table::new(headers);
-    for (n, line) in lines(&options.rules.top_k).iter().enumerate() {
-        let i = n.saturating_sub(5);
-        let estimates: Vec<Estimate> = models.iter().map(|m| (line.of)(&m.scores, i)).collect();
+    for line in lines(&options.rules.top_k) {
+        let estimates: Vec<Estimate> = models.iter().map(|m| line.of(&m.scores)).collect();
         let d = decimals(&estimates);
         let mut cells = vec![Cell::text(line.title())];
         cells.extend(estimates.iter().map(|e| value_cell(e.value, d)));
-        let base = (line.base)(&models[0].baseline);
+        let base = line.base(&models[0].baseline);
         cells.push(base.map_or_else(Cell::empty, |b| value_cell(b.value, d)));
         table.push(cells);
     }
@@ -226,7 +215,7 @@ fn differences_table(comparison: &ModelComparison, options: &Options) -> Table {
     ));
     for (m, model) in comparison.models.iter().enumerate().skip(1) {
         for (n, line) in lines(&options.rules.top_k).iter().enumerate() {
-            let score = line.score();
+            let score = line.score;
             let Some(d) = find(&comparison.differences, m, score) else { continue };
             let name = if n == 0 { Cell::text(&model.name) } else { Cell::empty() };
             table.push([

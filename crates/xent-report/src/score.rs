@@ -7,9 +7,9 @@ use xent_eval::{ModelScore, Options};
 
 use crate::common::{
     BASE_RATE, SHOWN, decimals, error_cell, exact_cell, explained_cell, first_line, head_json,
-    lines, notes, second_line, value_cell,
+    level, lines, notes, second_line, value_cell,
 };
-use crate::number::{counted, fixed, interval, percent, total};
+use crate::number::{counted, interval, percent, total};
 use crate::{Block, Cell, Header, Report, Table};
 
 /// Classes of a confusion matrix shown as a square; more are listed by their largest cells.
@@ -75,26 +75,19 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
     report
 }
 
-fn level_name(options: &Options) -> String {
-    format!(
-        "{}% interval",
-        fixed(options.level * 100.0, 6).trim_end_matches('0').trim_end_matches('.')
-    )
-}
-
 /// One model: value, standard error, interval, base rate.
 fn single(model: &ModelScore, options: &Options) -> Table {
     let mut table = Table::new([
         Header::left(""),
         Header::right(&model.name),
         Header::right("std error"),
-        Header::right(level_name(options)),
+        Header::right(format!("{} interval", level(options))),
         Header::right(BASE_RATE),
     ]);
-    for (line, i) in lines(&options.rules.top_k).iter().zip(top_k_places()) {
-        let e = (line.of)(&model.scores, i);
+    for line in lines(&options.rules.top_k) {
+        let e = line.of(&model.scores);
         let d = decimals([&e]);
-        let base = (line.base)(&model.baseline);
+        let base = line.base(&model.baseline);
         table.push([
             Cell::text(line.title()),
             value_cell(e.value, d),
@@ -128,23 +121,18 @@ pub(crate) fn tidy(models: &[ModelScore], options: &Options) -> Table {
     headers.extend(["rows", "value", "se", "ci_low", "ci_high", "base_rate"].map(Header::right));
     let mut table = Table::new(headers);
     for model in models {
-        for (line, i) in lines(&options.rules.top_k).iter().zip(top_k_places()) {
-            let e = (line.of)(&model.scores, i);
-            let mut cells = vec![Cell::text(&model.name), Cell::text(line.score().key())];
+        for line in lines(&options.rules.top_k) {
+            let e = line.of(&model.scores);
+            let mut cells = vec![Cell::text(&model.name), Cell::text(line.score.key())];
             cells.push(exact_cell(model.scores.rows as f64));
             cells.extend([e.value, e.se, e.ci[0], e.ci[1]].map(exact_cell));
             cells.push(
-                (line.base)(&model.baseline).map_or_else(Cell::missing, |b| exact_cell(b.value)),
+                line.base(&model.baseline).map_or_else(Cell::missing, |b| exact_cell(b.value)),
             );
             table.push(cells);
         }
     }
     table
-}
-
-/// The place of a top-k line among the top-k errors; the others ignore it.
-fn top_k_places() -> impl Iterator<Item = usize> {
-    [0; 5].into_iter().chain(0..)
 }
 
 fn interval_cell(e: &Estimate, decimals: usize) -> Cell {
@@ -174,17 +162,19 @@ fn side_by_side(models: &[ModelScore], options: &Options) -> Table {
     }
     let mut table = Table::new(headers);
     let bases = if one_base { &models[..1] } else { models };
-    for (line, i) in lines(&options.rules.top_k).iter().zip(top_k_places()) {
-        let estimates: Vec<Estimate> = models.iter().map(|m| (line.of)(&m.scores, i)).collect();
+    for line in lines(&options.rules.top_k) {
+        let estimates: Vec<Estimate> = models.iter().map(|m| line.of(&m.scores)).collect();
         let d = decimals(&estimates);
         let mut cells = vec![Cell::text(line.title())];
         for e in &estimates {
             cells.push(value_cell(e.value, d));
             cells.push(error_cell(e, d));
         }
-        cells.extend(bases.iter().map(|m| {
-            (line.base)(&m.baseline).map_or_else(Cell::empty, |b| value_cell(b.value, d))
-        }));
+        cells.extend(
+            bases.iter().map(|m| {
+                line.base(&m.baseline).map_or_else(Cell::empty, |b| value_cell(b.value, d))
+            }),
+        );
         table.push(cells);
     }
     let mut row = vec![Cell::text("entropy explained")];

@@ -232,9 +232,7 @@ impl Unit for CsvUnit {
                 Err(fault) if batch.rows == 0 => return Err(fault),
                 Err(fault) => {
                     self.fault = Some(fault);
-                    let rows = batch.rows;
-                    batch.rows += 1;
-                    batch.truncate(rows);
+                    batch.drop_unfinished();
                     break;
                 }
             }

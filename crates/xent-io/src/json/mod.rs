@@ -299,9 +299,7 @@ impl Unit for JsonUnit {
                         return Err(fault);
                     }
                     self.fault = Some(fault);
-                    let rows = batch.rows;
-                    batch.rows += 1;
-                    batch.truncate(rows);
+                    batch.drop_unfinished();
                     break;
                 }
             }
