@@ -1,6 +1,6 @@
 """Writes the golden values of tests/golden/ by 50-digit arithmetic (mpmath) and exact rationals.
 
-    python tools/golden.py            # writes ln.json, special.json, information.json
+    python tools/golden.py            # writes ln.json, elementary.json, special.json, information.json
     python tools/golden.py --check    # recomputes them and compares; writes nothing
 
 Floats are hexadecimal strings (`float.hex`), or "inf", "-inf". Every argument is an f64 taken at its exact value, and
@@ -8,6 +8,7 @@ every result is rounded once to the nearest f64, ties to even, subnormals includ
 again at 80 digits and must round to the same f64.
 
 ln.json           points: [x, ln x]
+elementary.json   exp: [x, e^x]; ln_1p: [x, ln(1 + x)]
 special.json      student_t_p          [t, df, P(|T| >= |t|)]
                   student_t_quantile   [probability, df, quantile]
                   binomial_p           [k, n, two-sided p of k successes in n at probability 1/2]
@@ -95,6 +96,36 @@ def ln_file():
     points = ln_points()
     assert len(points) == 2000 and all(v > 0 for v in points)
     return {"points": [[text(v), text(twice(lambda v=v: mpmath.log(mpf(v))))] for v in points]}
+
+
+# exp and ln(1 + x)
+
+
+def exp_points():
+    rng = random.Random(SEED + 1)
+    x = [0.0, 1.0, -1.0, 0.5, -0.5, math.log(2), -math.log(2), 709.78, -708.39, -745.13, 1e-300, -1e-17]
+    x += [k * math.log(2) + d for k in range(-1070, 1020, 19) for d in (0.0, 1e-9, 0.3465, -0.3465)]
+    x += [(k + 0.5) * math.log(2) for k in range(-1000, 1000, 17)]
+    x += [rng.uniform(-1, 1) * 2.0 ** -rng.randint(0, 60) for _ in range(400)]
+    x += [rng.uniform(-40, 40) for _ in range(700)] + [rng.uniform(-745, 709) for _ in range(400)]
+    return list(dict.fromkeys(x))
+
+
+def ln_1p_points():
+    rng = random.Random(SEED + 2)
+    x = [5e-324, 1e-300, 1e-17, 2.0**-54, 2.0**-53, 2.0**-52, 1.0, 0.5, sys.float_info.max, 2.0**53, 2.0**52 + 1]
+    x += [rng.uniform(0.5, 1) * 2.0 ** -rng.randint(0, 70) for _ in range(600)]
+    x += [-rng.uniform(0.5, 1) * 2.0 ** -rng.randint(0, 70) for _ in range(300)]
+    x += [rng.uniform(0, 3) for _ in range(500)] + [rng.uniform(1, 2) * 2.0 ** rng.randint(0, 1022) for _ in range(200)]
+    x += [v for k in range(1, 54) for v in (math.sqrt(2) - 1 + 2.0**-k, 1 - 2.0**-k, 2.0**-k - 1)]
+    return list(dict.fromkeys(x))
+
+
+def elementary_file():
+    return {
+        "exp": [[text(v), text(twice(lambda v=v: mpmath.exp(mpf(v))))] for v in exp_points()],
+        "ln_1p": [[text(v), text(twice(lambda v=v: mpmath.log1p(mpf(v))))] for v in ln_1p_points()],
+    }
 
 
 # special functions
@@ -325,7 +356,12 @@ def main():
     arguments = parser.parse_args()
     failed = False
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, build in (("ln.json", ln_file), ("information.json", information_file), ("special.json", special_file)):
+    for name, build in (
+        ("ln.json", ln_file),
+        ("elementary.json", elementary_file),
+        ("information.json", information_file),
+        ("special.json", special_file),
+    ):
         content = build()
         result = render(content)
         json.loads(result)

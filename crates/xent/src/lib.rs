@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod compare;
+pub mod element;
 pub mod elementary;
 pub mod exact;
 pub mod information;
@@ -17,3 +18,4 @@ pub mod score;
 pub mod simd;
 pub mod special;
 pub mod tail;
+pub mod view;

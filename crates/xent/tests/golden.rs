@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
-use xent::elementary::ln;
+use xent::elementary::{exp, ln, ln_1p};
 use xent::exact::ExactSum;
 use xent::moments::Moments;
 
@@ -132,4 +132,26 @@ fn logarithm_at_fifty_digits() {
         }
     }
     println!("worst distance: {worst} ulp");
+}
+
+#[test]
+fn exponential_and_ln_1p_at_fifty_digits() {
+    let golden = golden("elementary.json");
+    let functions: [(&str, fn(f64) -> f64); 2] = [("exp", exp), ("ln_1p", ln_1p)];
+    for (name, f) in functions {
+        let points = golden[name].as_array().unwrap();
+        assert!(points.len() >= 1600);
+        let mut inexact = 0;
+        for point in points {
+            let [x, expected] = [0, 1].map(|i| hex(point[i].as_str().unwrap()));
+            let distance = ulps(f(x), expected);
+            inexact += u32::from(distance > 0);
+            assert!(distance <= 1, "{name}({x:e}) is {:e}, not {expected:e}", f(x));
+        }
+        // At most 1 ulp from the true value, so the nearest f64 most of the time.
+        assert!(
+            f64::from(inexact) < 0.25 * points.len() as f64,
+            "{name}: {inexact} not the nearest"
+        );
+    }
 }
