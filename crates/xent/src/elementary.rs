@@ -44,7 +44,7 @@ const E32: [f32; 5] = [0.5, 0.16666566, 0.04166654, 0.008364993, 0.0013928451];
 /// ln 2 as the nearest f32, and what is left of it.
 const LN2_F32: [f32; 2] = [f32::from_bits(0x3f31_7218), f32::from_bits(0xb102_e308)];
 /// 1.5 * 2^52: added to a number below 2^51 it leaves the nearest whole number in the low bits.
-const WHOLE: f64 = 6_755_399_441_055_744.0;
+pub(crate) const WHOLE: f64 = 6_755_399_441_055_744.0;
 /// 1.5 * 2^23, the same for f32.
 pub(crate) const WHOLE32: f32 = 12_582_912.0;
 
@@ -127,6 +127,12 @@ pub(crate) fn exp_f32_body<const FMA: bool>(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn exp_parts64(x: f64) -> (f64, f64) {
     let n = (x * std::f64::consts::LOG2_E + WHOLE) - WHOLE;
+    (exp_rest64(x, n), n)
+}
+
+/// m of e^x = 2^n (1 + m) for an n near x / ln 2.
+#[inline(always)]
+pub(crate) fn exp_rest64(x: f64, n: f64) -> f64 {
     let head = x - n * LN2_HEAD;
     let tail = n * LN2_TAIL;
     let r = head - tail;
@@ -137,7 +143,7 @@ pub(crate) fn exp_parts64(x: f64) -> (f64, f64) {
     let middle = (E[4] + r * E[5]) + z * (E[6] + r * E[7]);
     let high = (E[8] + r * E[9]) + z * E[10];
     let q = low + z2 * (middle + z2 * high);
-    (r + (z * q + lost), n)
+    r + (z * q + lost)
 }
 
 /// 2^n for a whole n from -1022 to 1023.
@@ -238,6 +244,56 @@ pub fn ln_1p(x: f64) -> f64 {
     let closed = if s == 0.0 { f64::NEG_INFINITY } else { open };
     // Below this 1 + x is 1 and the logarithm is x to the last bit; -0 stays -0.
     if x.abs() < 1e-17 || x.is_nan() { x } else { closed }
+}
+
+/// Chebyshev fit as `E`, to a relative 7e-11.
+const E_SHORT: [f64; 6] = [
+    0.5000000016071189,
+    0.1666666668451665,
+    0.04166643966920437,
+    0.008333308120769546,
+    0.0013936370780442122,
+    0.00019894012218352801,
+];
+
+/// e^x to a relative 7e-11, for |x| up to 700: enough beside terms of f32.
+#[inline(always)]
+pub(crate) fn exp_short(x: f64) -> f64 {
+    let t = x * std::f64::consts::LOG2_E + (WHOLE + 1023.0);
+    let n = t - (WHOLE + 1023.0);
+    let r = x - n * std::f64::consts::LN_2;
+    let z = r * r;
+    let low = (E_SHORT[0] + r * E_SHORT[1]) + z * (E_SHORT[2] + r * E_SHORT[3]);
+    let q = low + (z * z) * (E_SHORT[4] + r * E_SHORT[5]);
+    (1.0 + (r + z * q)) * f64::from_bits(t.to_bits() << 52)
+}
+
+/// Chebyshev fit as `Q`, over |s| <= 0.2016, to 33 bits.
+const Q_SHORT: [f64; 4] =
+    [0.6666666625109032, 0.4000032685261863, 0.285314516336051, 0.23773045848708615];
+
+/// ln(1 + rest / own) for positive normal numbers, to a relative 1e-10: with one division.
+///
+/// ```text
+/// 2^k near 1 + rest / own,  s = ((own + rest) / 2^k - own) / ((own + rest) / 2^k + own)
+/// ln = k ln 2 + 2 s + s^3 Q(s^2)
+/// ```
+#[inline(always)]
+pub(crate) fn ln_ratio(rest: f64, own: f64) -> f64 {
+    const MAGIC: u64 = 0x4330_0000_0000_0000; // 2^52
+    let sum = own + rest;
+    // The difference of the bits is the logarithm to base 2 within 0.09, in units of 2^-52.
+    let rounded = sum.to_bits().wrapping_sub(own.to_bits()).wrapping_add(1 << 51);
+    let whole = rounded & 0xfff0_0000_0000_0000;
+    let k = f64::from_bits((rounded >> 52) | MAGIC) - 4_503_599_627_370_496.0;
+    let scaled = f64::from_bits(sum.to_bits().wrapping_sub(whole));
+    let difference = scaled - own;
+    // Without a factor the difference is the rest, to its last bit.
+    let numerator = if whole == 0 { rest } else { difference };
+    let s = numerator / (scaled + own);
+    let z = s * s;
+    let q = (Q_SHORT[0] + z * Q_SHORT[1]) + (z * z) * (Q_SHORT[2] + z * Q_SHORT[3]);
+    k * std::f64::consts::LN_2 + (2.0 * s + (s * z) * q)
 }
 
 #[cfg(test)]

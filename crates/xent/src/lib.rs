@@ -7,9 +7,11 @@
 #![warn(missing_docs)]
 
 pub mod compare;
+pub mod cross_entropy;
 pub mod element;
 pub mod elementary;
 pub mod exact;
+mod exponentials;
 pub mod information;
 mod kernel;
 pub mod moments;

@@ -57,7 +57,7 @@ fn detect() -> Level {
 /// wish, without effect on any result.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(crate) fn prefetch(values: &[f64], ahead: usize) {
+pub(crate) fn prefetch<T>(values: &[T], ahead: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -69,33 +69,35 @@ pub(crate) fn prefetch(values: &[f64], ahead: usize) {
 }
 
 /// Defines `$name`, which runs `$body` compiled for the machine's level. `$body::<FMA>` is told
-/// whether a fused multiply-add is one instruction there.
+/// whether a fused multiply-add is one instruction there; type parameters stand in brackets, and are
+/// those of the body after `FMA`.
 macro_rules! leveled {
     ($(#[$doc:meta])* $vis:vis fn $name:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:ident) => {
         $crate::simd::leveled! {
-            @ $(#[$doc])* $vis fn $name ($($arg: $ty),*) $(-> $ret)? => ($body) ($body)
+            @ $(#[$doc])* $vis fn $name [] ($($arg: $ty),*) $(-> $ret)? => ($body) ($body)
         }
     };
-    ($(#[$doc:meta])* $vis:vis fn $name:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:ident::<FMA>) => {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident $([$($gen:ident : $bound:path),*])? ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:ident::<FMA>) => {
         $crate::simd::leveled! {
-            @ $(#[$doc])* $vis fn $name ($($arg: $ty),*) $(-> $ret)? => ($body::<true>) ($body::<false>)
+            @ $(#[$doc])* $vis fn $name [$($($gen: $bound),*)?] ($($arg: $ty),*) $(-> $ret)?
+                => ($body::<true $($(, $gen)*)?>) ($body::<{ $crate::elementary::NATIVE_FMA } $($(, $gen)*)?>)
         }
     };
-    (@ $(#[$doc:meta])* $vis:vis fn $name:ident ($($arg:ident : $ty:ty),*) $(-> $ret:ty)? => ($fused:expr) ($plain:expr)) => {
+    (@ $(#[$doc:meta])* $vis:vis fn $name:ident [$($gen:ident : $bound:path),*] ($($arg:ident : $ty:ty),*) $(-> $ret:ty)? => ($fused:expr) ($plain:expr)) => {
         $(#[$doc])*
-        #[allow(unsafe_code)]
-        $vis fn $name ($($arg: $ty),*) $(-> $ret)? {
+        #[allow(unsafe_code, clippy::too_many_arguments)]
+        $vis fn $name <$($gen: $bound),*> ($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-                fn avx512($($arg: $ty),*) $(-> $ret)? { $fused($($arg),*) }
+                fn avx512<$($gen: $bound),*>($($arg: $ty),*) $(-> $ret)? { $fused($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $ty),*) $(-> $ret)? { $fused($($arg),*) }
+                fn avx2<$($gen: $bound),*>($($arg: $ty),*) $(-> $ret)? { $fused($($arg),*) }
                 match $crate::simd::level() {
                     // SAFETY: `level` returned Avx512 only after detecting these features.
-                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::simd::Level::Avx512 => return unsafe { avx512::<$($gen),*>($($arg),*) },
                     // SAFETY: `level` returned Avx2 only after detecting these features.
-                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Level::Avx2 => return unsafe { avx2::<$($gen),*>($($arg),*) },
                     $crate::simd::Level::Baseline => {}
                 }
             }

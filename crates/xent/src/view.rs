@@ -272,6 +272,13 @@ impl<'a, T: Copy> ViewMut<'a, T> {
         }
     }
 
+    /// Rows as one slice, if they lie side by side without gaps.
+    pub fn rows_mut(&mut self, first: usize, n: usize) -> Option<&mut [T]> {
+        let Layout { cols, row_stride, col_stride, .. } = self.layout;
+        let dense = (col_stride == 1 || cols <= 1) && row_stride == cols;
+        if dense { Some(&mut self.data[first * cols..(first + n) * cols]) } else { None }
+    }
+
     /// Sets one number.
     ///
     /// # Panics

@@ -137,8 +137,8 @@ fn logarithm_at_fifty_digits() {
 #[test]
 fn exponential_and_ln_1p_at_fifty_digits() {
     let golden = golden("elementary.json");
-    let functions: [(&str, fn(f64) -> f64); 2] = [("exp", exp), ("ln_1p", ln_1p)];
-    for (name, f) in functions {
+    for name in ["exp", "ln_1p"] {
+        let f = |x| if name == "exp" { exp(x) } else { ln_1p(x) };
         let points = golden[name].as_array().unwrap();
         assert!(points.len() >= 1600);
         let mut inexact = 0;

@@ -1,0 +1,407 @@
+//! Any target and every option, and the rows that the fast paths leave: in f64, a row at a time.
+
+use super::hard::{Done, Wants, block, blocks};
+use super::{Io, Options, Target};
+use crate::element::Element;
+use crate::exponentials::{
+    self, Accumulator, Arithmetic, BLOCK, Reference, add_terms, fill_terms, loss_beside,
+    ratio_beside, term_of,
+};
+use crate::view::View;
+
+/// A row that holds infinities or NaN, or whose sum lies outside what the fast paths can hold: one class,
+/// nothing changed.
+#[cold]
+pub(super) fn odd_row<T: Element>(
+    io: &mut Io<'_, '_, T>,
+    row: usize,
+    y: usize,
+    wants: Wants,
+    scale: Option<f64>,
+) -> Done {
+    let x = io.x();
+    let v = x.n_cols();
+    let value = |c: usize| x.get(row, c).to_f64();
+    let target = value(y);
+    let (mut others, mut infinite, mut at, mut nan) = (f64::NEG_INFINITY, 0, 0, false);
+    let mut rank = 0;
+    for c in 0..v {
+        let x = value(c);
+        nan |= x.is_nan();
+        if x == f64::INFINITY {
+            infinite += 1;
+            at = c;
+        }
+        if c != y && x > others {
+            others = x;
+        }
+        rank += u32::from(x > target || (x == target && c < y));
+    }
+    if nan || infinite > 1 || (others == f64::NEG_INFINITY && target == f64::NEG_INFINITY) {
+        io.fill_row(row, T::from_f64(f64::NAN));
+        return Done { loss: f64::NAN, squared: f64::NAN, rank: u32::MAX };
+    }
+    let rank = if wants.ranks { rank } else { 0 };
+    if infinite == 1 || others == f64::NEG_INFINITY {
+        // All probability is with one class.
+        let (top, hit) = if infinite == 1 { (at, at == y) } else { (y, true) };
+        if let Some(scale) = scale {
+            io.fill_row(row, T::default());
+            if !hit {
+                io.put::<f64>(row, top..top + 1, &[scale]);
+                io.put::<f64>(row, y..y + 1, &[-scale]);
+            }
+        }
+        let loss = if hit { 0.0 } else { f64::INFINITY };
+        return Done { loss, squared: if hit { 0.0 } else { 2.0 }, rank };
+    }
+    // The largest of the others sets the scale, so that their sum is right however small it is beside the
+    // target.
+    let reference = f64::reference(others);
+    let term = |x: f64| f64::term::<false, true>(x, &reference);
+    let (mut rest, mut low) = (0.0_f64, 0.0);
+    for c in (0..v).filter(|&c| c != y) {
+        let term = term(value(c));
+        let sum = rest + term;
+        low += if rest >= term { (rest - sum) + term } else { (term - sum) + rest };
+        rest = sum;
+    }
+    rest += low;
+    let beside = target - reference.shift;
+    let (loss, ratio) = if target == f64::NEG_INFINITY {
+        (f64::INFINITY, f64::INFINITY)
+    } else {
+        let ratio = ratio_beside(beside, rest, reference.power);
+        (loss_beside(beside, rest, reference.power), ratio)
+    };
+    // 1 - p of the target.
+    let missed = if ratio < 1e300 { ratio / (1.0 + ratio) } else { 1.0 };
+    let share = missed / rest;
+    let mut squared = missed * missed;
+    if wants.squares {
+        for c in (0..v).filter(|&c| c != y) {
+            let p = term(value(c)) * share;
+            squared += p * p;
+        }
+    }
+    if let Some(scale) = scale {
+        for c in 0..v {
+            let x = io.x().get(row, c).to_f64();
+            let g = if c == y { -missed } else { term(x) * share };
+            io.put::<f64>(row, c..c + 1, &[scale * g]);
+        }
+    }
+    Done { loss, squared, rank }
+}
+
+/// Memory of the general path.
+pub(super) struct Scratch {
+    numbers: [f64; BLOCK],
+    terms: [f64; BLOCK],
+    values: [f64; BLOCK],
+    pairs: Vec<(usize, f64)>,
+    gradients: Vec<f64>,
+}
+
+impl Scratch {
+    pub fn new() -> Box<Self> {
+        Box::new(Self {
+            numbers: [0.0; BLOCK],
+            terms: [0.0; BLOCK],
+            values: [0.0; BLOCK],
+            pairs: Vec::new(),
+            gradients: Vec::new(),
+        })
+    }
+}
+
+/// The target of a row: some classes of their own, or a distribution, and the same for all.
+pub(super) struct Aim<'a, T> {
+    target: Target<'a, T>,
+    row: usize,
+    label: u32,
+    /// What remains of a target.
+    keep: f64,
+    /// What every class gets.
+    uniform: f64,
+    /// `sum_c w_c t_c`, before smoothing.
+    pub weight: f64,
+}
+
+pub(super) fn aim<'a, T: Element>(
+    target: &Target<'a, T>,
+    row: usize,
+    label: u32,
+    options: &Options<'_>,
+    v: usize,
+) -> Aim<'a, T> {
+    let keep = 1.0 - options.label_smoothing;
+    let uniform = options.label_smoothing / v as f64;
+    let mut aim = Aim { target: *target, row, label, keep, uniform, weight: 1.0 };
+    if let Some(weights) = options.class_weights {
+        let mut weight = 0.0;
+        aim.each(|c, t| weight += weights[c] * t, v);
+        aim.weight = weight;
+    }
+    aim
+}
+
+impl<T: Element> Aim<'_, T> {
+    /// Calls with each class of a target above 0, before smoothing.
+    fn each(&self, mut f: impl FnMut(usize, f64), v: usize) {
+        match self.target {
+            Target::Classes(_) => f(self.label as usize, 1.0),
+            Target::TwoClasses { first, second, share } => {
+                f(first[self.row] as usize, share[self.row]);
+                f(second[self.row] as usize, 1.0 - share[self.row]);
+            }
+            Target::Sparse { offsets, classes, probabilities } => {
+                for i in offsets[self.row]..offsets[self.row + 1] {
+                    f(classes[i] as usize, probabilities[i]);
+                }
+            }
+            Target::Distributions(t) => {
+                for c in 0..v {
+                    f(c, t.get(self.row, c).to_f64());
+                }
+            }
+        }
+    }
+}
+
+/// What a row comes to.
+pub(super) struct Outcome {
+    pub loss: f64,
+    pub log_probability: f64,
+    pub rank: u32,
+}
+
+/// The softmax of a row: its maximum, the others beside it, and how terms become probabilities.
+pub(crate) struct Softmax {
+    /// The largest logit, and the first class that has it.
+    pub max: f64,
+    pub top: usize,
+    /// -ln p of the top class.
+    pub log_rest: f64,
+    /// The sum of the other terms, over that of all: 1 - p of the top class.
+    missed: f64,
+    reference: Reference<f64>,
+    factor: f64,
+}
+
+impl Softmax {
+    /// Of a row; `None` if it has none. Logits are divided by the temperature.
+    pub fn of<T: Element>(
+        x: &View<'_, T>,
+        row: usize,
+        temperature: f64,
+        numbers: &mut [f64; BLOCK],
+        terms: &mut [f64; BLOCK],
+    ) -> Option<Self> {
+        let v = x.n_cols();
+        let mut max = f64::NEG_INFINITY;
+        let mut top = 0;
+        for cols in blocks(v) {
+            let start = cols.start;
+            let numbers = scaled_block(x, row, cols, temperature, numbers);
+            if numbers.iter().any(|x| x.is_nan()) {
+                return None;
+            }
+            let largest = exponentials::largest(numbers);
+            if largest > max {
+                max = largest;
+                top = start + numbers.iter().position(|&x| x == max).unwrap_or(0);
+            }
+        }
+        if max == f64::NEG_INFINITY {
+            return None;
+        }
+        if max == f64::INFINITY {
+            let several = (top + 1..v).any(|c| x.get(row, c).to_f64() == max);
+            let reference = f64::reference(0.0);
+            return (!several).then_some(Self {
+                max,
+                top,
+                log_rest: 0.0,
+                missed: 0.0,
+                reference,
+                factor: 0.0,
+            });
+        }
+        let reference = f64::reference(max);
+        let mut sum = Accumulator::new();
+        for cols in blocks(v) {
+            let whole = cols.len().next_multiple_of(128);
+            let (start, len) = (cols.start, cols.len());
+            let numbers = scaled_block(x, row, cols, temperature, numbers);
+            fill_terms(numbers, &mut terms[..len], &reference);
+            terms[len..whole].fill(0.0);
+            if (start..start + len).contains(&top) {
+                terms[top - start] = 0.0;
+            }
+            add_terms(&mut sum, &terms[..whole]);
+        }
+        let rest = sum.total::<f64>();
+        let beside = max - reference.shift;
+        let total = rest + term_of(beside, reference.power);
+        Some(Self {
+            max,
+            top,
+            log_rest: loss_beside(beside, rest, reference.power),
+            missed: rest / total,
+            reference,
+            factor: 1.0 / total,
+        })
+    }
+
+    /// -ln p of a class with this logit.
+    pub fn surprisal(&self, class: usize, x: f64) -> f64 {
+        if class == self.top { self.log_rest } else { (self.max - x) + self.log_rest }
+    }
+
+    /// The probabilities of a block of numbers.
+    pub fn probabilities(&self, start: usize, numbers: &[f64], out: &mut [f64]) {
+        if self.max == f64::INFINITY {
+            out.fill(0.0);
+            if (start..start + out.len()).contains(&self.top) {
+                out[self.top - start] = 1.0;
+            }
+        } else {
+            fill_terms(numbers, out, &self.reference);
+            exponentials::scale(out, self.factor);
+        }
+    }
+
+    /// 1 - p of a class.
+    pub fn complement(&self, class: usize, p: f64) -> f64 {
+        if class == self.top { self.missed } else { 1.0 - p }
+    }
+}
+
+/// Part of a row in f64, divided by the temperature.
+pub(crate) fn scaled_block<'s, T: Element>(
+    x: &'s View<'_, T>,
+    row: usize,
+    cols: std::ops::Range<usize>,
+    temperature: f64,
+    buffer: &'s mut [f64; BLOCK],
+) -> &'s [f64] {
+    if temperature == 1.0 {
+        return block(x, row, cols, buffer);
+    }
+    let n = cols.len();
+    let mut own = [0.0; BLOCK];
+    for (out, &x) in buffer.iter_mut().zip(block(x, row, cols, &mut own)) {
+        *out = x / temperature;
+    }
+    &buffer[..n]
+}
+
+/// Loss and gradient of a row under any target and options.
+pub(super) fn score<T: Element>(
+    io: &mut Io<'_, '_, T>,
+    row: usize,
+    aim: &Aim<'_, T>,
+    options: &Options<'_>,
+    scale: f64,
+    scratch: &mut Scratch,
+) -> Outcome {
+    let x = io.x();
+    let v = x.n_cols();
+    let temperature = options.temperature;
+    let weight_of = |c: usize| options.class_weights.map_or(1.0, |w| w[c]);
+    let Scratch { numbers, terms, values, pairs, gradients } = scratch;
+    let Some(softmax) = Softmax::of(&x, row, temperature, numbers, terms) else {
+        io.fill_row(row, T::from_f64(f64::NAN));
+        return Outcome { loss: f64::NAN, log_probability: f64::NAN, rank: u32::MAX };
+    };
+    let value = |c: usize| x.get(row, c).to_f64() / temperature;
+    // 0 times infinity is 0: what has no target or no weight has no loss.
+    let part = |w: f64, q: f64, c: usize, x: f64| {
+        if w * q == 0.0 { 0.0 } else { w * q * softmax.surprisal(c, x) }
+    };
+    let is_dense = matches!(aim.target, Target::Distributions(_));
+    pairs.clear();
+    if !is_dense {
+        aim.each(|c, t| pairs.push((c, aim.keep * t)), v);
+        pairs.sort_unstable_by_key(|&(c, _)| c);
+        pairs.dedup_by(|b, a| {
+            a.0 == b.0 && {
+                a.1 += b.1;
+                true
+            }
+        });
+    }
+    let mut loss = 0.0;
+    let mut weight = 0.0;
+    for &(c, q) in &*pairs {
+        loss += part(weight_of(c), q, c, value(c));
+        weight += weight_of(c) * q;
+    }
+    let spread = |c: usize| match aim.target {
+        Target::Distributions(t) => aim.keep * t.get(row, c).to_f64() + aim.uniform,
+        _ => aim.uniform,
+    };
+    if is_dense || aim.uniform > 0.0 {
+        let mut sum = Accumulator::new();
+        for cols in blocks(v) {
+            let whole = cols.len().next_multiple_of(128);
+            let start = cols.start;
+            let numbers = scaled_block(&x, row, cols, temperature, numbers);
+            values[numbers.len()..whole].fill(0.0);
+            for (i, (&x, out)) in numbers.iter().zip(values.iter_mut()).enumerate() {
+                let c = start + i;
+                let q = spread(c);
+                *out = part(weight_of(c), q, c, x);
+                weight += weight_of(c) * q;
+            }
+            add_terms(&mut sum, &values[..whole]);
+        }
+        loss += sum.total::<f64>();
+    }
+    let lse = softmax.max + softmax.log_rest;
+    if options.z_loss > 0.0 {
+        loss += options.z_loss * lse * lse;
+    }
+    let label = aim.label as usize;
+    let is_class = matches!(aim.target, Target::Classes(_));
+    let target = value(label);
+    let log_probability = if is_class { 0.0 - softmax.surprisal(label, target) } else { f64::NAN };
+    let rank = if is_class {
+        let ahead = |c: usize, x: f64| x > target || (x == target && c < label);
+        (0..v).map(|c| u32::from(ahead(c, value(c)))).sum()
+    } else {
+        0
+    };
+    if io.wants_gradient() {
+        let outer = scale / temperature;
+        let pull = if options.z_loss > 0.0 { 2.0 * options.z_loss * lse } else { 0.0 };
+        // (W + 2 z lse) p - w q, without the difference of two near numbers where w q is all of W.
+        let gradient = |c: usize, p: f64, wq: f64| {
+            let pull = if p == 0.0 { 0.0 } else { p * ((weight - wq) + pull) };
+            outer * (pull - wq * softmax.complement(c, p))
+        };
+        gradients.clear();
+        for &(c, q) in &*pairs {
+            let x = io.x().get(row, c).to_f64() / temperature;
+            let mut p = [0.0];
+            softmax.probabilities(c, &[x], &mut p);
+            gradients.push(gradient(c, p[0], weight_of(c) * (q + aim.uniform)));
+        }
+        for cols in blocks(v) {
+            let (start, len) = (cols.start, cols.len());
+            let x = io.x();
+            let numbers = scaled_block(&x, row, cols.clone(), temperature, numbers);
+            softmax.probabilities(start, numbers, &mut terms[..len]);
+            for (i, out) in values[..len].iter_mut().enumerate() {
+                let c = start + i;
+                *out = gradient(c, terms[i], weight_of(c) * spread(c));
+            }
+            io.put(row, cols, &values[..len]);
+        }
+        for (&(c, _), &g) in pairs.iter().zip(&*gradients) {
+            io.put(row, c..c + 1, &[g]);
+        }
+    }
+    Outcome { loss: loss + 0.0, log_probability, rank }
+}

@@ -1,0 +1,559 @@
+//! One class a row, nothing changed: the fast paths. Short rows many at a time, long rows block by
+//! block; the number of classes alone decides which.
+
+use std::ops::Range;
+
+use super::{Batch, Io, general};
+use crate::element::Element;
+use crate::elementary;
+use crate::exponentials::{
+    self, Accumulator, Arithmetic, BLOCK, Reference, add_squares, add_terms, fill_terms,
+    loss_beside, term_of,
+};
+use crate::simd::{self, leveled};
+use crate::view::View;
+
+/// Rows of at most this many classes are short.
+const SHORT: usize = 32;
+/// Short rows at a time, and the numbers in them at most.
+const GROUP: usize = 64;
+
+/// What is wanted of the rows beside losses.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wants {
+    pub ranks: bool,
+    pub squares: bool,
+}
+
+/// Fills the losses (and ranks, squared errors) of a batch and writes the gradients of its rows.
+pub(super) fn score<T: Element, A: Arithmetic>(
+    io: &mut Io<'_, '_, T>,
+    rows: Range<usize>,
+    batch: &mut Batch,
+    wants: Wants,
+) {
+    let v = io.x().n_cols();
+    if v <= SHORT {
+        short::<T, A>(io, rows, batch, wants);
+    } else {
+        for (i, row) in rows.enumerate() {
+            if !batch.ignored[i] {
+                let scale = io.wants_gradient().then_some(batch.scale[i]);
+                let done = long::<T, A>(io, row, batch.labels[i] as usize, wants, scale);
+                batch.put(i, &done);
+            }
+        }
+    }
+}
+
+/// What a row comes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Done {
+    pub loss: f64,
+    pub squared: f64,
+    pub rank: u32,
+}
+
+impl Batch {
+    fn put(&mut self, i: usize, done: &Done) {
+        self.loss[i] = done.loss;
+        self.squared[i] = done.squared;
+        self.rank[i] = done.rank;
+    }
+}
+
+/// Part of a row as A: itself if it is that, else a copy.
+pub(super) fn block<'s, T: Element, A: Arithmetic>(
+    x: &'s View<'_, T>,
+    row: usize,
+    cols: Range<usize>,
+    buffer: &'s mut [A],
+) -> &'s [A] {
+    let buffer = &mut buffer[..cols.len()];
+    match x.row(row) {
+        Some(row) => match A::slice(&row[cols.clone()]) {
+            Some(numbers) => return numbers,
+            None => exponentials::convert(&row[cols], buffer),
+        },
+        None => {
+            for (out, c) in buffer.iter_mut().zip(cols) {
+                *out = A::of(x.get(row, c));
+            }
+        }
+    }
+    buffer
+}
+
+/// Blocks of a row of v numbers.
+pub(super) fn blocks(v: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..v).step_by(BLOCK).map(move |start| start..v.min(start + BLOCK))
+}
+
+/// The reference of a row: from the maximum of its start, or of the whole row if that is -inf.
+fn reference<T: Element, A: Arithmetic>(
+    x: &View<'_, T>,
+    row: usize,
+    buffer: &mut [A],
+) -> Reference<A> {
+    let v = x.n_cols();
+    let mut max = exponentials::head_max(block(x, row, 0..v.min(BLOCK), buffer));
+    if max == A::NEGATIVE_INFINITY {
+        for cols in blocks(v) {
+            let largest = exponentials::largest(block(x, row, cols, buffer));
+            max = if largest > max { largest } else { max };
+        }
+    }
+    A::reference(max)
+}
+
+/// A row of many classes.
+fn long<T: Element, A: Arithmetic>(
+    io: &mut Io<'_, '_, T>,
+    row: usize,
+    y: usize,
+    wants: Wants,
+    scale: Option<f64>,
+) -> Done {
+    let mut buffer = [A::default(); BLOCK];
+    let mut terms = [A::default(); BLOCK];
+    let x = io.x();
+    let v = x.n_cols();
+    if let Some(slice) = x.row(row) {
+        // The start of the next row, before its maximum is asked for.
+        for line in 0..4 {
+            simd::prefetch(slice, v + line * 16);
+        }
+    }
+    let target = A::of(x.get(row, y));
+    let reference = reference(&x, row, &mut buffer);
+    let beside = target.to_f64() - reference.shift.to_f64();
+    if !(beside.is_finite() && reference.power.is_finite()) {
+        return general::odd_row(io, row, y, wants, scale);
+    }
+    // Terms go straight to the gradient where that is memory of its own and of this kind.
+    let direct = scale.is_some() && io.stores_terms::<A>(row);
+    let mut sum = Accumulator::new();
+    let mut squares = Accumulator::new();
+    let mut ahead = 0;
+    for cols in blocks(v) {
+        let whole = cols.len().next_multiple_of(128);
+        let in_block = cols.contains(&y).then(|| y - cols.start);
+        // Equal numbers are ahead if they stand before the target.
+        let before = y.saturating_sub(cols.start).min(cols.len());
+        if let Io::Apart { x, gradient: Some(gradient) } = io
+            && direct
+            && whole == cols.len()
+            && let Some(out) =
+                gradient.row_mut(row).and_then(|out| A::slice_mut(&mut out[cols.clone()]))
+        {
+            let numbers = block(x, row, cols, &mut buffer);
+            fill_terms(numbers, out, &reference);
+            if let Some(y) = in_block {
+                out[y] = A::default();
+            }
+            add_terms(&mut sum, out);
+            if wants.ranks {
+                ahead += count_ahead(numbers, target, before);
+            }
+            continue;
+        }
+        let x = io.x();
+        let numbers = block(&x, row, cols.clone(), &mut buffer);
+        fill_terms(numbers, &mut terms, &reference);
+        if let Some(y) = in_block {
+            terms[y] = A::default();
+        }
+        terms[cols.len()..whole].fill(A::default());
+        add_terms(&mut sum, &terms[..whole]);
+        if wants.squares {
+            add_squares(&mut squares, &terms[..whole]);
+        }
+        if wants.ranks {
+            ahead += count_ahead(numbers, target, before);
+        }
+        if direct
+            && let Io::Apart { gradient: Some(gradient), .. } = io
+            && let Some(out) =
+                gradient.row_mut(row).and_then(|out| A::slice_mut(&mut out[cols.clone()]))
+        {
+            out.copy_from_slice(&terms[..cols.len()]);
+        }
+    }
+    let rest = sum.total::<A>();
+    let total = rest + term_of(beside, reference.power);
+    let factor = scale.unwrap_or(0.0) / total;
+    if !A::ordinary(rest, total, v) || !A::is_factor(factor) {
+        return general::odd_row(io, row, y, wants, scale);
+    }
+    if let Some(scale) = scale {
+        write_gradient::<T, A>(io, row, y, &reference, factor, -scale * (rest / total), direct);
+    }
+    let miss = rest / total;
+    let squared =
+        if wants.squares { miss * miss + squares.total::<A>() / total / total } else { 0.0 };
+    Done { loss: loss_beside(beside, rest, reference.power), squared, rank: ahead }
+}
+
+/// Multiplies the terms that stand in the gradient, or computes them anew.
+fn write_gradient<T: Element, A: Arithmetic>(
+    io: &mut Io<'_, '_, T>,
+    row: usize,
+    y: usize,
+    reference: &Reference<A>,
+    factor: f64,
+    own: f64,
+    direct: bool,
+) {
+    let v = io.x().n_cols();
+    let factor = A::from_f64(factor);
+    let mut buffer = [A::default(); BLOCK];
+    let mut terms = [A::default(); BLOCK];
+    if !direct {
+        for cols in blocks(v) {
+            let x = io.x();
+            let numbers = block(&x, row, cols.clone(), &mut buffer);
+            fill_terms(numbers, &mut terms, reference);
+            let terms = &mut terms[..cols.len()];
+            exponentials::scale(terms, factor);
+            io.put(row, cols, terms);
+        }
+    } else if let Some(mut gradient) = io.gradient()
+        && let Some(out) = gradient.row_mut(row).and_then(|out| A::slice_mut(out))
+    {
+        exponentials::scale(out, factor);
+    }
+    if let Some(mut gradient) = io.gradient() {
+        gradient.set(row, y, T::from_f64(own));
+    }
+}
+
+impl<T: Element> Io<'_, '_, T> {
+    /// Whether a gradient's row can hold terms until they are multiplied: apart from the logits, side by
+    /// side, and of the arithmetic's own kind.
+    fn stores_terms<A: Arithmetic>(&mut self, row: usize) -> bool {
+        match self {
+            Self::Apart { gradient: Some(gradient), .. } => {
+                gradient.row_mut(row).is_some_and(|row| A::slice_mut(row).is_some())
+            }
+            _ => false,
+        }
+    }
+
+    /// Writes part of a row of the gradient.
+    pub(super) fn put<A: Arithmetic>(&mut self, row: usize, cols: Range<usize>, values: &[A]) {
+        let Some(mut gradient) = self.gradient() else { return };
+        if let Some(out) = gradient.row_mut(row) {
+            for (out, value) in out[cols].iter_mut().zip(values) {
+                *out = value.narrow::<T>();
+            }
+        } else {
+            for (c, value) in cols.zip(values) {
+                gradient.set(row, c, value.narrow::<T>());
+            }
+        }
+    }
+}
+
+leveled! {
+    /// Numbers larger than the target, and equal ones among the first `before`.
+    fn count_ahead[A: Arithmetic](x: &[A], target: A, before: usize) -> u32 => count_body::<FMA>
+}
+
+#[inline(always)]
+fn count_body<const FMA: bool, A: Arithmetic>(x: &[A], target: A, before: usize) -> u32 {
+    let larger: u32 = x.iter().map(|&x| u32::from(x > target)).sum();
+    let equal: u32 = x[..before].iter().map(|&x| u32::from(x == target)).sum();
+    larger + equal
+}
+
+/// Rows of few classes: the terms of many rows in one sweep, scaled by the same power for all rows, then a
+/// sum a row. Rows out of that range go the way of odd rows.
+fn short<T: Element, A: Arithmetic>(
+    io: &mut Io<'_, '_, T>,
+    rows: Range<usize>,
+    batch: &mut Batch,
+    wants: Wants,
+) {
+    let v = io.x().n_cols();
+    let mut numbers = [A::default(); GROUP * SHORT];
+    let mut terms = [A::default(); GROUP * SHORT];
+    let mut sums = Sums::default();
+    let reference = A::reference(A::default());
+    let at = rows.start;
+    for group in (0..rows.len()).step_by(GROUP) {
+        let n = (rows.len() - group).min(GROUP);
+        let x = io.x();
+        let dense = x.rows(at + group..at + group + n).as_rows().and_then(A::slice);
+        let flat = match dense {
+            Some(flat) => flat,
+            None => {
+                gather(&x, at + group, n, &mut numbers);
+                &numbers[..n * v]
+            }
+        };
+        let labels = &batch.labels[group..group + n];
+        let terms = &mut terms[..n * v];
+        fill_terms(flat, terms, &reference);
+        take_own(flat, terms, v, labels, &mut sums);
+        add_rows(terms, v, &mut sums, n, wants.squares);
+        if wants.ranks {
+            for (i, &label) in labels.iter().enumerate() {
+                let row = &flat[i * v..(i + 1) * v];
+                let y = label as usize;
+                let mut ahead = 0;
+                for (c, &x) in row.iter().enumerate() {
+                    ahead += u32::from((x > row[y]) | ((x == row[y]) & (c < y)));
+                }
+                batch.rank[group + i] = ahead;
+            }
+        }
+        let clean = finish::<A>(&mut sums, &mut batch.loss[group..group + n], v);
+        if wants.squares {
+            for (i, out) in batch.squared[group..group + n].iter_mut().enumerate() {
+                let (rest, total) = (sums.rest[i], sums.rest[i] + sums.own[i]);
+                let miss = rest / total;
+                *out = miss * miss + sums.squares[i] / total / total;
+            }
+        }
+        let wants_gradient = io.wants_gradient();
+        if wants_gradient {
+            for i in 0..n {
+                let (rest, scale) = (sums.rest[i], batch.scale[group + i]);
+                let total = rest + sums.own[i];
+                sums.factor[i] = scale / total;
+                sums.share[i] = -scale * (rest / total);
+            }
+        }
+        let clean = clean && sums.factor[..n].iter().all(|&factor| A::is_factor(factor));
+        if clean {
+            if let Io::Apart { gradient: Some(gradient), .. } = io
+                && let Some(out) = gradient.rows_mut(at + group, n).and_then(A::slice_mut)
+            {
+                spread(terms, out, v, labels, &sums);
+            } else if wants_gradient {
+                let mut gradient = [A::default(); GROUP * SHORT];
+                let gradient = &mut gradient[..n * v];
+                spread(terms, gradient, v, labels, &sums);
+                for (i, row) in gradient.chunks_exact(v).enumerate() {
+                    io.put(at + group + i, 0..v, row);
+                }
+            }
+            continue;
+        }
+        let mut gradient = [A::default(); GROUP * SHORT];
+        let gradient = &mut gradient[..n * v];
+        spread(terms, gradient, v, labels, &sums);
+        for (i, row) in gradient.chunks_exact(v).enumerate() {
+            let j = group + i;
+            if sums.ordinary::<A>(i, v) {
+                if wants_gradient {
+                    io.put(at + j, 0..v, row);
+                }
+            } else if !batch.ignored[j] {
+                let scale = wants_gradient.then_some(batch.scale[j]);
+                let done = general::odd_row(io, at + j, batch.labels[j] as usize, wants, scale);
+                batch.put(j, &done);
+            }
+        }
+    }
+}
+
+/// What a group of short rows comes to, all scaled by the same power of two.
+struct Sums {
+    /// The term of the target.
+    own: [f64; GROUP],
+    /// The sum of the others.
+    rest: [f64; GROUP],
+    /// The sum of the squares of the others.
+    squares: [f64; GROUP],
+    /// Factor of the terms in the gradient.
+    factor: [f64; GROUP],
+    /// The gradient of the target.
+    share: [f64; GROUP],
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        let zeros = [0.0; GROUP];
+        Self { own: zeros, rest: zeros, squares: zeros, factor: zeros, share: zeros }
+    }
+}
+
+impl Sums {
+    /// Whether the row's terms all lie in the range where nothing was lost.
+    fn ordinary<A: Arithmetic>(&self, i: usize, v: usize) -> bool {
+        A::ordinary(self.rest[i], self.rest[i] + self.own[i], v)
+            && A::ordinary(self.own[i], self.own[i], 1)
+            && A::is_factor(self.factor[i])
+    }
+}
+
+/// Copies rows that are not side by side, or not of this kind.
+fn gather<T: Element, A: Arithmetic>(x: &View<'_, T>, at: usize, n: usize, out: &mut [A]) {
+    let v = x.n_cols();
+    if let Some(numbers) = x.rows(at..at + n).as_rows() {
+        exponentials::convert(numbers, &mut out[..n * v]);
+        return;
+    }
+    for c in 0..v {
+        if let Some(column) = x.column(c) {
+            for (i, &x) in column[at..at + n].iter().enumerate() {
+                out[i * v + c] = A::of(x);
+            }
+        } else {
+            for i in 0..n {
+                out[i * v + c] = A::of(x.get(at + i, c));
+            }
+        }
+    }
+}
+
+/// Takes the terms of the targets out of the rows, and notes their logits.
+fn take_own<A: Arithmetic>(x: &[A], terms: &mut [A], v: usize, labels: &[u32], sums: &mut Sums) {
+    let rows = terms.chunks_exact_mut(v).zip(x.chunks_exact(v));
+    for (((row, x), &label), own) in rows.zip(labels).zip(&mut sums.own) {
+        *own = x[label as usize].to_f64();
+        row[label as usize] = A::default();
+    }
+}
+
+leveled! {
+    /// Sums the rows, and their squares if `squares`.
+    fn add_rows[A: Arithmetic](terms: &[A], v: usize, sums: &mut Sums, n: usize, squares: bool) => add_rows_body::<FMA>
+}
+
+#[inline(always)]
+fn add_rows_body<const FMA: bool, A: Arithmetic>(
+    terms: &[A],
+    v: usize,
+    sums: &mut Sums,
+    n: usize,
+    squares: bool,
+) {
+    match v {
+        2 => add_some::<A, 2>(terms, &mut sums.rest[..n]),
+        3 => add_some::<A, 3>(terms, &mut sums.rest[..n]),
+        4 => add_some::<A, 4>(terms, &mut sums.rest[..n]),
+        10 => add_some::<A, 10>(terms, &mut sums.rest[..n]),
+        _ => add_any(terms, v, &mut sums.rest[..n], |x| x),
+    }
+    if squares {
+        add_any(terms, v, &mut sums.squares[..n], |x| x * x);
+    }
+}
+
+/// A row's even places, and its odd ones, in f64.
+#[inline(always)]
+fn add_some<A: Arithmetic, const V: usize>(terms: &[A], out: &mut [f64]) {
+    for (row, out) in terms.as_chunks::<V>().0.iter().zip(out) {
+        let mut sums = [0.0; 2];
+        for (c, &x) in row.iter().enumerate() {
+            sums[c % 2] += x.to_f64();
+        }
+        *out = sums[0] + sums[1];
+    }
+}
+
+#[inline(always)]
+fn add_any<A: Arithmetic>(terms: &[A], v: usize, out: &mut [f64], of: impl Fn(f64) -> f64) {
+    for (row, out) in terms.chunks_exact(v).zip(out) {
+        let mut sums = [0.0; 8];
+        let (eights, rest) = row.as_chunks::<8>();
+        for eight in eights {
+            for l in 0..8 {
+                sums[l] += of(eight[l].to_f64());
+            }
+        }
+        for (sum, &x) in sums.iter_mut().zip(rest) {
+            *sum += of(x.to_f64());
+        }
+        let [a, b, c, d, e, f, g, h] = sums;
+        *out = ((a + e) + (b + f)) + ((c + g) + (d + h));
+    }
+}
+
+/// Writes the losses; whether all rows were in the range.
+fn finish<A: Arithmetic>(sums: &mut Sums, losses: &mut [f64], v: usize) -> bool {
+    let n = losses.len();
+    if A::WIDE {
+        finish_wide(&sums.rest[..n], &mut sums.own[..n], losses);
+    } else {
+        finish_narrow(&sums.rest[..n], &mut sums.own[..n], losses);
+    }
+    sums.factor[..n].fill(0.0);
+    (0..n).all(|i| sums.ordinary::<A>(i, v))
+}
+
+leveled! {
+    /// ln(1 + rest / own) to the last bits of f64; the logits in `own` become terms.
+    fn finish_wide(rest: &[f64], own: &mut [f64], losses: &mut [f64]) => wide_body
+}
+
+#[inline(always)]
+fn wide_body(rest: &[f64], own: &mut [f64], losses: &mut [f64]) {
+    let raise = <f64 as Arithmetic>::RAISE;
+    for ((loss, &rest), own) in losses.iter_mut().zip(rest).zip(own) {
+        *own = elementary::exp(*own) * raise;
+        *loss = elementary::ln_1p(rest / *own);
+    }
+}
+
+leveled! {
+    /// ln(1 + rest / own) to 33 bits, which is enough beside sums of f32; as above.
+    fn finish_narrow(rest: &[f64], own: &mut [f64], losses: &mut [f64]) => narrow_body
+}
+
+#[inline(always)]
+fn narrow_body(rest: &[f64], own: &mut [f64], losses: &mut [f64]) {
+    let raise = <f32 as Arithmetic>::RAISE;
+    for ((loss, &rest), own) in losses.iter_mut().zip(rest).zip(own) {
+        let x = *own;
+        // Out of this range the row is odd; NaN is too.
+        *own = if x.abs() < 600.0 { elementary::exp_short(x) * raise } else { f64::NAN };
+        *loss = elementary::ln_ratio(rest, *own);
+    }
+}
+
+leveled! {
+    /// The gradients of the rows: terms times the row's factor, and the target's own.
+    fn spread[A: Arithmetic](terms: &[A], out: &mut [A], v: usize, labels: &[u32], sums: &Sums) => spread_body::<FMA>
+}
+
+#[inline(always)]
+fn spread_body<const FMA: bool, A: Arithmetic>(
+    terms: &[A],
+    out: &mut [A],
+    v: usize,
+    labels: &[u32],
+    sums: &Sums,
+) {
+    match v {
+        2 => spread_some::<A, 2>(terms, out, sums),
+        3 => spread_some::<A, 3>(terms, out, sums),
+        4 => spread_some::<A, 4>(terms, out, sums),
+        10 => spread_some::<A, 10>(terms, out, sums),
+        _ => {
+            let rows = terms.chunks_exact(v).zip(out.chunks_exact_mut(v));
+            for ((row, out), &factor) in rows.zip(&sums.factor) {
+                let factor = A::from_f64(factor);
+                for (out, &x) in out.iter_mut().zip(row) {
+                    *out = x.times(factor);
+                }
+            }
+        }
+    }
+    for ((row, &label), &share) in out.chunks_exact_mut(v).zip(labels).zip(&sums.share) {
+        row[label as usize] = A::from_f64(share);
+    }
+}
+
+#[inline(always)]
+fn spread_some<A: Arithmetic, const V: usize>(terms: &[A], out: &mut [A], sums: &Sums) {
+    let rows = terms.as_chunks::<V>().0.iter().zip(out.as_chunks_mut::<V>().0);
+    for ((row, out), &factor) in rows.zip(&sums.factor) {
+        let factor = A::from_f64(factor);
+        for (out, &x) in out.iter_mut().zip(row) {
+            *out = x.times(factor);
+        }
+    }
+}
