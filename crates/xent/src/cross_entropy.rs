@@ -13,6 +13,8 @@
 //! A row's arithmetic depends on that row only, so losses and gradients have the same bits in any
 //! batch, on any number of threads and at every instruction level. Sums over rows are exact.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use crate::element::Element;
@@ -120,15 +122,6 @@ pub enum Scale<'a> {
     All(f64),
     /// One a row: the gradient that arrives from above.
     Rows(&'a [f64]),
-}
-
-impl Scale<'_> {
-    fn of(&self, row: usize) -> f64 {
-        match self {
-            Self::All(scale) => *scale,
-            Self::Rows(scales) => scales[row],
-        }
-    }
 }
 
 /// The sum over rows, mergeable with those of other rows.
@@ -436,25 +429,13 @@ fn run<T: Element>(
     let mut scratch = general::Scratch::new();
     for start in (0..n).step_by(BATCH) {
         let rows = start..n.min(start + BATCH);
-        batch.clear(rows.len());
-        for (i, row) in rows.clone().enumerate() {
-            let label = match target {
-                Target::Classes(labels) => labels[row],
-                _ => 0,
-            };
-            let ignored = matches!(target, Target::Classes(_)) && options.ignore == Some(label);
-            let row_weight = options.row_weights.map_or(1.0, |w| w[row]);
-            batch.ignored[i] = ignored;
-            batch.labels[i] = if ignored { 0 } else { label };
-            batch.row_weight[i] = row_weight;
-            batch.scale[i] = if ignored { 0.0 } else { outputs.scale.of(row) * row_weight };
-        }
+        batch.fill(rows.clone(), &target, options, &outputs.scale);
         if plain && let Target::Classes(_) = target {
-            let class_weight =
-                |label: u32| options.class_weights.map_or(1.0, |w| w[label as usize]);
-            for i in 0..rows.len() {
-                batch.class_weight[i] = class_weight(batch.labels[i]);
-                batch.scale[i] *= batch.class_weight[i];
+            if let Some(weights) = options.class_weights {
+                for i in 0..rows.len() {
+                    batch.class_weight[i] = weights[batch.labels[i] as usize];
+                    batch.scale[i] *= batch.class_weight[i];
+                }
             }
             let wants = hard::Wants { ranks: wants_ranks, squares: false };
             if T::WIDE {
@@ -467,14 +448,13 @@ fn run<T: Element>(
                     out[row] = if batch.ignored[i] { 0.0 } else { 0.0 - batch.loss[i] };
                 }
             }
-            for i in 0..rows.len() {
-                // 0 times infinity: a class of weight 0 has no loss.
-                let weight = batch.class_weight[i];
-                batch.loss[i] = if weight == 0.0 && !batch.loss[i].is_nan() {
-                    0.0
-                } else {
-                    weight * batch.loss[i]
-                };
+            if options.class_weights.is_some() {
+                for i in 0..rows.len() {
+                    // 0 times infinity: a class of weight 0 has no loss.
+                    let (weight, loss) = (batch.class_weight[i], batch.loss[i]);
+                    let absent = weight == 0.0 && !loss.is_nan();
+                    batch.loss[i] = if absent { 0.0 } else { weight * loss };
+                }
             }
         } else {
             for (i, row) in rows.clone().enumerate() {
@@ -501,13 +481,16 @@ fn run<T: Element>(
                 }
             }
         }
-        for i in 0..rows.len() {
-            if batch.ignored[i] {
-                io.fill_row(start + i, T::default());
-                batch.loss[i] = 0.0;
-                batch.rank[i] = u32::MAX;
-            } else if batch.scale[i] == 0.0 && !batch.loss[i].is_nan() {
-                io.fill_row(start + i, T::default());
+        let weighted = options.row_weights.is_some() || options.class_weights.is_some();
+        if weighted || options.ignore.is_some() || matches!(outputs.scale, Scale::Rows(_)) {
+            for i in 0..rows.len() {
+                if batch.ignored[i] {
+                    io.fill_row(start + i, T::default());
+                    batch.loss[i] = 0.0;
+                    batch.rank[i] = u32::MAX;
+                } else if batch.scale[i] == 0.0 && !batch.loss[i].is_nan() {
+                    io.fill_row(start + i, T::default());
+                }
             }
         }
         if let Some(out) = &mut outputs.losses {
@@ -516,7 +499,6 @@ fn run<T: Element>(
         if let Some(out) = &mut outputs.ranks {
             out[rows.clone()].copy_from_slice(&batch.rank[..rows.len()]);
         }
-        let weighted = options.row_weights.is_some() || options.class_weights.is_some();
         total.add(&batch, rows.len(), start, weighted, options.top_k);
     }
     Ok(total)
@@ -550,9 +532,38 @@ impl Batch {
         })
     }
 
-    fn clear(&mut self, n: usize) {
-        self.rank[..n].fill(0);
+    fn fill<T>(
+        &mut self,
+        rows: Range<usize>,
+        target: &Target<'_, T>,
+        options: &Options<'_>,
+        scale: &Scale<'_>,
+    ) {
+        let n = rows.len();
         self.loss[..n].fill(0.0);
+        self.rank[..n].fill(0);
+        match scale {
+            Scale::All(scale) => self.scale[..n].fill(*scale),
+            Scale::Rows(scales) => self.scale[..n].copy_from_slice(&scales[rows.clone()]),
+        }
+        if let Some(weights) = options.row_weights {
+            self.row_weight[..n].copy_from_slice(&weights[rows.clone()]);
+            for (scale, weight) in self.scale[..n].iter_mut().zip(&weights[rows.clone()]) {
+                *scale *= weight;
+            }
+        }
+        if let Target::Classes(labels) = target {
+            self.labels[..n].copy_from_slice(&labels[rows]);
+            if let Some(ignore) = options.ignore {
+                for i in 0..n {
+                    self.ignored[i] = self.labels[i] == ignore;
+                    if self.ignored[i] {
+                        self.labels[i] = 0;
+                        self.scale[i] = 0.0;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -562,11 +573,7 @@ impl Total {
         let ignored = batch.ignored[..n].iter().filter(|&&i| i).count();
         self.ignored += ignored as u64;
         self.used += (n - ignored) as u64;
-        let mut rest = 0.0;
-        for loss in losses {
-            rest += loss * 0.0;
-        }
-        if rest != 0.0 || rest.is_nan() {
+        if losses.iter().fold(false, |odd, loss| odd | !loss.is_finite()) {
             for (i, loss) in losses.iter().enumerate().filter(|(_, loss)| !loss.is_finite()) {
                 if loss.is_nan() {
                     self.undefined += 1;

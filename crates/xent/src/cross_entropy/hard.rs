@@ -36,10 +36,12 @@ pub(super) fn score<T: Element, A: Arithmetic>(
     if v <= SHORT {
         short::<T, A>(io, rows, batch, wants);
     } else {
+        let mut scratch = ([A::default(); BLOCK], [A::default(); BLOCK]);
         for (i, row) in rows.enumerate() {
             if !batch.ignored[i] {
                 let scale = io.wants_gradient().then_some(batch.scale[i]);
-                let done = long::<T, A>(io, row, batch.labels[i] as usize, wants, scale);
+                let y = batch.labels[i] as usize;
+                let done = long::<T, A>(io, row, y, wants, scale, &mut scratch);
                 batch.put(i, &done);
             }
         }
@@ -113,9 +115,8 @@ fn long<T: Element, A: Arithmetic>(
     y: usize,
     wants: Wants,
     scale: Option<f64>,
+    (buffer, terms): &mut ([A; BLOCK], [A; BLOCK]),
 ) -> Done {
-    let mut buffer = [A::default(); BLOCK];
-    let mut terms = [A::default(); BLOCK];
     let x = io.x();
     let v = x.n_cols();
     if let Some(slice) = x.row(row) {
@@ -125,7 +126,7 @@ fn long<T: Element, A: Arithmetic>(
         }
     }
     let target = A::of(x.get(row, y));
-    let reference = reference(&x, row, &mut buffer);
+    let reference = reference(&x, row, buffer);
     let beside = target.to_f64() - reference.shift.to_f64();
     if !(beside.is_finite() && reference.power.is_finite()) {
         return general::odd_row(io, row, y, wants, scale);
@@ -146,7 +147,7 @@ fn long<T: Element, A: Arithmetic>(
             && let Some(out) =
                 gradient.row_mut(row).and_then(|out| A::slice_mut(&mut out[cols.clone()]))
         {
-            let numbers = block(x, row, cols, &mut buffer);
+            let numbers = block(x, row, cols, buffer);
             fill_terms(numbers, out, &reference);
             if let Some(y) = in_block {
                 out[y] = A::default();
@@ -158,8 +159,8 @@ fn long<T: Element, A: Arithmetic>(
             continue;
         }
         let x = io.x();
-        let numbers = block(&x, row, cols.clone(), &mut buffer);
-        fill_terms(numbers, &mut terms, &reference);
+        let numbers = block(&x, row, cols.clone(), buffer);
+        fill_terms(numbers, terms, &reference);
         if let Some(y) = in_block {
             terms[y] = A::default();
         }
@@ -186,7 +187,8 @@ fn long<T: Element, A: Arithmetic>(
         return general::odd_row(io, row, y, wants, scale);
     }
     if let Some(scale) = scale {
-        write_gradient::<T, A>(io, row, y, &reference, factor, -scale * (rest / total), direct);
+        let own = -scale * (rest / total);
+        write_gradient::<T, A>(io, row, y, &reference, factor, own, direct, (buffer, terms));
     }
     let miss = rest / total;
     let squared =
@@ -194,6 +196,7 @@ fn long<T: Element, A: Arithmetic>(
     Done { loss: loss_beside(beside, rest, reference.power), squared, rank: ahead }
 }
 
+#[allow(clippy::too_many_arguments)]
 /// Multiplies the terms that stand in the gradient, or computes them anew.
 fn write_gradient<T: Element, A: Arithmetic>(
     io: &mut Io<'_, '_, T>,
@@ -203,16 +206,15 @@ fn write_gradient<T: Element, A: Arithmetic>(
     factor: f64,
     own: f64,
     direct: bool,
+    (buffer, terms): (&mut [A; BLOCK], &mut [A; BLOCK]),
 ) {
     let v = io.x().n_cols();
     let factor = A::from_f64(factor);
-    let mut buffer = [A::default(); BLOCK];
-    let mut terms = [A::default(); BLOCK];
     if !direct {
         for cols in blocks(v) {
             let x = io.x();
-            let numbers = block(&x, row, cols.clone(), &mut buffer);
-            fill_terms(numbers, &mut terms, reference);
+            let numbers = block(&x, row, cols.clone(), buffer);
+            fill_terms(numbers, terms, reference);
             let terms = &mut terms[..cols.len()];
             exponentials::scale(terms, factor);
             io.put(row, cols, terms);
@@ -324,7 +326,8 @@ fn short<T: Element, A: Arithmetic>(
                 sums.share[i] = -scale * (rest / total);
             }
         }
-        let clean = clean && sums.factor[..n].iter().all(|&factor| A::is_factor(factor));
+        let clean = clean
+            && sums.factor[..n].iter().fold(true, |clean, &factor| clean & A::is_factor(factor));
         if clean {
             if let Io::Apart { gradient: Some(gradient), .. } = io
                 && let Some(out) = gradient.rows_mut(at + group, n).and_then(A::slice_mut)
@@ -481,7 +484,21 @@ fn finish<A: Arithmetic>(sums: &mut Sums, losses: &mut [f64], v: usize) -> bool 
         finish_narrow(&sums.rest[..n], &mut sums.own[..n], losses);
     }
     sums.factor[..n].fill(0.0);
-    (0..n).all(|i| sums.ordinary::<A>(i, v))
+    all_ordinary::<A>(&sums.rest[..n], &sums.own[..n], v)
+}
+
+leveled! {
+    /// Whether every row is in the range.
+    fn all_ordinary[A: Arithmetic](rest: &[f64], own: &[f64], v: usize) -> bool => all_ordinary_body::<FMA>
+}
+
+#[inline(always)]
+fn all_ordinary_body<const FMA: bool, A: Arithmetic>(rest: &[f64], own: &[f64], v: usize) -> bool {
+    let mut clean = true;
+    for (&rest, &own) in rest.iter().zip(own) {
+        clean &= A::ordinary(rest, rest + own, v) & A::ordinary(own, own, 1);
+    }
+    clean
 }
 
 leveled! {
