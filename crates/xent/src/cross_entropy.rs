@@ -459,6 +459,7 @@ fn run<T: Element>(
         } else {
             for (i, row) in rows.clone().enumerate() {
                 if batch.ignored[i] {
+                    batch.loss[i] = 0.0;
                     continue;
                 }
                 let label = batch.labels[i];
@@ -540,8 +541,6 @@ impl Batch {
         scale: &Scale<'_>,
     ) {
         let n = rows.len();
-        self.loss[..n].fill(0.0);
-        self.rank[..n].fill(0);
         match scale {
             Scale::All(scale) => self.scale[..n].fill(*scale),
             Scale::Rows(scales) => self.scale[..n].copy_from_slice(&scales[rows.clone()]),

@@ -392,6 +392,9 @@ pub(crate) fn loss_beside(x: f64, rest: f64, power: f64) -> f64 {
 
 /// x 2^k for k up to 1000; rounded twice at most if the result is subnormal.
 pub(crate) fn times_power(x: f64, k: f64) -> f64 {
+    if k.abs() <= 1000.0 {
+        return x * elementary::power_of_two(k);
+    }
     let (mut x, mut k) = (x, k);
     for _ in 0..4 {
         let step = k.clamp(-1000.0, 1000.0);

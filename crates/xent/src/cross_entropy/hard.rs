@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Batch, Io, general};
+use super::{BATCH, Batch, Io, general};
 use crate::element::Element;
 use crate::elementary;
 use crate::exponentials::{
@@ -15,8 +15,8 @@ use crate::view::View;
 
 /// Rows of at most this many classes are short.
 const SHORT: usize = 32;
-/// Short rows at a time, and the numbers in them at most.
-const GROUP: usize = 64;
+/// Numbers of short rows at a time: two buffers of them stay in the first-level cache.
+const GROUP: usize = 2048;
 
 /// What is wanted of the rows beside losses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -181,7 +181,8 @@ fn long<T: Element, A: Arithmetic>(
         }
     }
     let rest = sum.total::<A>();
-    let total = rest + term_of(beside, reference.power);
+    let own = term_of(beside, reference.power);
+    let total = rest + own;
     let factor = scale.unwrap_or(0.0) / total;
     if !A::ordinary(rest, total, v) || !A::is_factor(factor) {
         return general::odd_row(io, row, y, wants, scale);
@@ -193,7 +194,13 @@ fn long<T: Element, A: Arithmetic>(
     let miss = rest / total;
     let squared =
         if wants.squares { miss * miss + squares.total::<A>() / total / total } else { 0.0 };
-    Done { loss: loss_beside(beside, rest, reference.power), squared, rank: ahead }
+    // The target may be lost in the sum.
+    let loss = if own > 1e-270 {
+        elementary::ln_1p(rest / own)
+    } else {
+        loss_beside(beside, rest, reference.power)
+    };
+    Done { loss, squared, rank: ahead }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -277,13 +284,14 @@ fn short<T: Element, A: Arithmetic>(
     wants: Wants,
 ) {
     let v = io.x().n_cols();
-    let mut numbers = [A::default(); GROUP * SHORT];
-    let mut terms = [A::default(); GROUP * SHORT];
-    let mut sums = Sums::default();
+    let mut numbers = [A::default(); GROUP];
+    let mut terms = [A::default(); GROUP];
+    let mut sums = Sums::new();
     let reference = A::reference(A::default());
     let at = rows.start;
-    for group in (0..rows.len()).step_by(GROUP) {
-        let n = (rows.len() - group).min(GROUP);
+    let step = (GROUP / v).min(BATCH);
+    for group in (0..rows.len()).step_by(step) {
+        let n = (rows.len() - group).min(step);
         let x = io.x();
         let dense = x.rows(at + group..at + group + n).as_rows().and_then(A::slice);
         let flat = match dense {
@@ -319,12 +327,7 @@ fn short<T: Element, A: Arithmetic>(
         }
         let wants_gradient = io.wants_gradient();
         if wants_gradient {
-            for i in 0..n {
-                let (rest, scale) = (sums.rest[i], batch.scale[group + i]);
-                let total = rest + sums.own[i];
-                sums.factor[i] = scale / total;
-                sums.share[i] = -scale * (rest / total);
-            }
+            sums.scale_by(&batch.scale[group..group + n]);
         }
         let clean = clean
             && sums.factor[..n].iter().fold(true, |clean, &factor| clean & A::is_factor(factor));
@@ -334,8 +337,8 @@ fn short<T: Element, A: Arithmetic>(
             {
                 spread(terms, out, v, labels, &sums);
             } else if wants_gradient {
-                let mut gradient = [A::default(); GROUP * SHORT];
-                let gradient = &mut gradient[..n * v];
+                // The numbers are no longer needed.
+                let gradient = &mut numbers[..n * v];
                 spread(terms, gradient, v, labels, &sums);
                 for (i, row) in gradient.chunks_exact(v).enumerate() {
                     io.put(at + group + i, 0..v, row);
@@ -343,8 +346,7 @@ fn short<T: Element, A: Arithmetic>(
             }
             continue;
         }
-        let mut gradient = [A::default(); GROUP * SHORT];
-        let gradient = &mut gradient[..n * v];
+        let gradient = &mut numbers[..n * v];
         spread(terms, gradient, v, labels, &sums);
         for (i, row) in gradient.chunks_exact(v).enumerate() {
             let j = group + i;
@@ -364,25 +366,30 @@ fn short<T: Element, A: Arithmetic>(
 /// What a group of short rows comes to, all scaled by the same power of two.
 struct Sums {
     /// The term of the target.
-    own: [f64; GROUP],
+    own: [f64; BATCH],
     /// The sum of the others.
-    rest: [f64; GROUP],
+    rest: [f64; BATCH],
     /// The sum of the squares of the others.
-    squares: [f64; GROUP],
+    squares: [f64; BATCH],
     /// Factor of the terms in the gradient.
-    factor: [f64; GROUP],
+    factor: [f64; BATCH],
     /// The gradient of the target.
-    share: [f64; GROUP],
-}
-
-impl Default for Sums {
-    fn default() -> Self {
-        let zeros = [0.0; GROUP];
-        Self { own: zeros, rest: zeros, squares: zeros, factor: zeros, share: zeros }
-    }
+    share: [f64; BATCH],
 }
 
 impl Sums {
+    fn new() -> Self {
+        let zeros = [0.0; BATCH];
+        Self { own: zeros, rest: zeros, squares: zeros, factor: zeros, share: zeros }
+    }
+
+    /// The factors of the gradient, for a scale a row.
+    fn scale_by(&mut self, scales: &[f64]) {
+        let n = scales.len();
+        let sums = (&self.rest[..n], &self.own[..n]);
+        scale_rows(sums.0, sums.1, scales, &mut self.factor[..n], &mut self.share[..n]);
+    }
+
     /// Whether the row's terms all lie in the range where nothing was lost.
     fn ordinary<A: Arithmetic>(&self, i: usize, v: usize) -> bool {
         A::ordinary(self.rest[i], self.rest[i] + self.own[i], v)
@@ -413,10 +420,13 @@ fn gather<T: Element, A: Arithmetic>(x: &View<'_, T>, at: usize, n: usize, out: 
 
 /// Takes the terms of the targets out of the rows, and notes their logits.
 fn take_own<A: Arithmetic>(x: &[A], terms: &mut [A], v: usize, labels: &[u32], sums: &mut Sums) {
-    let rows = terms.chunks_exact_mut(v).zip(x.chunks_exact(v));
-    for (((row, x), &label), own) in rows.zip(labels).zip(&mut sums.own) {
-        *own = x[label as usize].to_f64();
-        row[label as usize] = A::default();
+    let x = &x[..terms.len()];
+    let mut start = 0;
+    for (&label, own) in labels.iter().zip(&mut sums.own) {
+        let at = start + label as usize;
+        *own = x[at].to_f64();
+        terms[at] = A::default();
+        start += v;
     }
 }
 
@@ -485,6 +495,26 @@ fn finish<A: Arithmetic>(sums: &mut Sums, losses: &mut [f64], v: usize) -> bool 
     }
     sums.factor[..n].fill(0.0);
     all_ordinary::<A>(&sums.rest[..n], &sums.own[..n], v)
+}
+
+leveled! {
+    /// See [`Sums::scale_by`].
+    fn scale_rows(rest: &[f64], own: &[f64], scales: &[f64], factors: &mut [f64], shares: &mut [f64]) => scale_rows_body
+}
+
+#[inline(always)]
+fn scale_rows_body(
+    rest: &[f64],
+    own: &[f64],
+    scales: &[f64],
+    factors: &mut [f64],
+    shares: &mut [f64],
+) {
+    let outputs = factors.iter_mut().zip(shares);
+    for (((&rest, &own), &scale), (factor, share)) in rest.iter().zip(own).zip(scales).zip(outputs) {
+        *factor = scale / (rest + own);
+        *share = -*factor * rest;
+    }
 }
 
 leveled! {
