@@ -1,6 +1,6 @@
 """Writes the golden values of tests/golden/ by 50-digit arithmetic (mpmath) and exact rationals.
 
-    python tools/golden.py            # writes ln.json, elementary.json, special.json, information.json
+    python tools/golden.py            # writes ln.json, elementary.json, logits.json, special.json, information.json
     python tools/golden.py --check    # recomputes them and compares; writes nothing
 
 Floats are hexadecimal strings (`float.hex`), or "inf", "-inf". Every argument is an f64 taken at its exact value, and
@@ -8,6 +8,7 @@ every result is rounded once to the nearest f64, ties to even, subnormals includ
 again at 80 digits and must round to the same f64.
 
 ln.json           points: [x, ln x]
+logits.json       rows: [seed, n_classes, scale, offset, margin, kind, -ln softmax(x)_label], x as `logit_row` makes it
 elementary.json   exp: [x, e^x]; ln_1p: [x, ln(1 + x)]
 special.json      student_t_p          [t, df, P(|T| >= |t|)]
                   student_t_quantile   [probability, df, quantile]
@@ -31,6 +32,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import mpmath
+import numpy
 import scipy.special
 from mpmath import mp, mpf
 
@@ -126,6 +128,51 @@ def elementary_file():
         "exp": [[text(v), text(twice(lambda v=v: mpmath.exp(mpf(v))))] for v in exp_points()],
         "ln_1p": [[text(v), text(twice(lambda v=v: mpmath.log1p(mpf(v))))] for v in ln_1p_points()],
     }
+
+
+# cross entropy from logits
+
+
+class Random:
+    """The generator of the tests in Rust: the same logits without storing them."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def next(self):
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self.state >> 11) / 2**53
+
+
+def logit_row(seed, v, scale, offset, margin, kind):
+    """Returns v logits as floats, and the label. `margin` is added to the label's logit."""
+    rng = Random(seed)
+    single = (lambda x: float(numpy.float32(x))) if kind == "f32" else float
+    x = [single((rng.next() - 0.5) * scale + offset) for _ in range(v)]
+    label = int(rng.next() * v)
+    x[label] = single(x[label] + margin)
+    return x, label
+
+
+def logits_file():
+    cases = []
+    for kind in ("f32", "f64"):
+        for v in (2, 3, 4, 10, 32, 33, 64, 200, 700, 1500):
+            for scale in (1e-3, 4.0, 60.0):
+                for offset in (0.0, -35.5, 1e6):
+                    for margin in (0.0, 8.0, 37.0, 80.0):
+                        # 2^-126 is the least loss promised from f32.
+                        cases.append((len(cases) + 1, v, scale, offset, margin, kind))
+    rows = []
+    for seed, v, scale, offset, margin, kind in cases:
+        x, label = logit_row(seed, v, scale, offset, margin, kind)
+
+        def loss(x=x, label=label):
+            others = mpmath.fsum(mpmath.exp(mpf(value) - mpf(x[label])) for c, value in enumerate(x) if c != label)
+            return mpmath.log1p(others)
+
+        rows.append([seed, v, text(scale), text(offset), text(margin), kind, text(twice(loss))])
+    return {"rows": rows}
 
 
 # special functions
@@ -359,6 +406,7 @@ def main():
     for name, build in (
         ("ln.json", ln_file),
         ("elementary.json", elementary_file),
+        ("logits.json", logits_file),
         ("information.json", information_file),
         ("special.json", special_file),
     ):

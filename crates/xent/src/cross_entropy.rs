@@ -21,8 +21,8 @@ use crate::element::Element;
 use crate::exact::ExactSum;
 use crate::view::{View, ViewMut};
 
-mod general;
-mod hard;
+pub(crate) mod general;
+pub(crate) mod hard;
 
 /// What was true of each row.
 #[derive(Clone, Copy, Debug)]
@@ -287,13 +287,13 @@ pub enum Problem {
 }
 
 /// The logits, and the gradient if it is wanted.
-enum Io<'a, 'g, T> {
+pub(crate) enum Io<'a, 'g, T> {
     Apart { x: View<'a, T>, gradient: Option<ViewMut<'g, T>> },
     InPlace(ViewMut<'g, T>),
 }
 
 impl<T: Element> Io<'_, '_, T> {
-    fn x(&self) -> View<'_, T> {
+    pub fn x(&self) -> View<'_, T> {
         match self {
             Self::Apart { x, .. } => *x,
             Self::InPlace(x) => x.as_view(),
@@ -312,7 +312,7 @@ impl<T: Element> Io<'_, '_, T> {
     }
 
     /// The same value in the whole of a gradient's row.
-    fn fill_row(&mut self, row: usize, value: T) {
+    pub fn fill_row(&mut self, row: usize, value: T) {
         if let Some(mut gradient) = self.gradient() {
             if let Some(row) = gradient.row_mut(row) {
                 row.fill(value);

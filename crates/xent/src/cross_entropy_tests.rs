@@ -166,3 +166,398 @@ fn losses_and_gradients_of_f64_rows() {
         }
     }
 }
+
+/// A plain second implementation of the general loss, in f64.
+fn plain(x: &[f64], t: &[f64], o: &Options<'_>) -> (f64, Vec<f64>) {
+    let x: Vec<f64> = x.iter().map(|x| x / o.temperature).collect();
+    let v = x.len() as f64;
+    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let lse = max + libm::log(x.iter().map(|x| libm::exp(x - max)).sum::<f64>());
+    let w = |c: usize| o.class_weights.map_or(1.0, |w| w[c]);
+    let q: Vec<f64> =
+        t.iter().map(|t| (1.0 - o.label_smoothing) * t + o.label_smoothing / v).collect();
+    let loss: f64 = (0..x.len()).map(|c| w(c) * q[c] * (lse - x[c])).sum();
+    let total: f64 = (0..x.len()).map(|c| w(c) * q[c]).sum();
+    let gradient = (0..x.len()).map(|c| {
+        let p = libm::exp(x[c] - lse);
+        (p * total - w(c) * q[c] + 2.0 * o.z_loss * lse * p) / o.temperature
+    });
+    (loss + o.z_loss * lse * lse, gradient.collect())
+}
+
+fn close(a: f64, b: f64, tolerance: f64) -> bool {
+    (a - b).abs() <= tolerance * (1.0 + b.abs())
+}
+
+#[test]
+fn every_option_and_every_target() {
+    let mut random = Random(3);
+    for v in [2, 3, 7, 33, 600] {
+        let n = 5;
+        let x: Vec<f64> = random.rows(n * v, 3.0);
+        let weights: Vec<f64> = (0..v).map(|_| random.next() * 3.0).collect();
+        let labels = random.labels(n, v);
+        let second = random.labels(n, v);
+        let share: Vec<f64> = (0..n).map(|_| random.next()).collect();
+        let mut soft: Vec<f64> = (0..n * v).map(|_| random.next()).collect();
+        for row in soft.chunks_mut(v) {
+            let sum: f64 = row.iter().sum();
+            row.iter_mut().for_each(|t| *t /= sum);
+        }
+        // The same distributions, without some classes, the rest in reverse order.
+        let offsets: Vec<usize> = (0..=n).map(|i| i * v).collect();
+        let sparse: Vec<u32> = (0..n).flat_map(|_| (0..v as u32).rev()).collect();
+        let reversed: Vec<f64> = soft.chunks(v).flat_map(|r| r.iter().rev().copied()).collect();
+        let dense = |kind: usize, r: usize| -> Vec<f64> {
+            let mut t = vec![0.0; v];
+            match kind {
+                0 => t[labels[r] as usize] = 1.0,
+                1 => {
+                    t[labels[r] as usize] += share[r];
+                    t[second[r] as usize] += 1.0 - share[r];
+                }
+                _ => t.copy_from_slice(&soft[r * v..(r + 1) * v]),
+            }
+            t
+        };
+        for kind in 0..4 {
+            let target = match kind {
+                0 => Target::Classes(&labels),
+                1 => Target::TwoClasses { first: &labels, second: &second, share: &share },
+                2 => Target::Distributions(View::rows_of(&soft, v).unwrap()),
+                _ => {
+                    Target::Sparse { offsets: &offsets, classes: &sparse, probabilities: &reversed }
+                }
+            };
+            for (label_smoothing, z_loss, temperature, weighted) in [
+                (0.0, 0.0, 1.0, false),
+                (0.0, 0.0, 1.0, true),
+                (0.1, 0.0, 1.0, false),
+                (0.0, 1e-2, 1.0, false),
+                (0.0, 0.0, 2.5, false),
+                (0.2, 1e-3, 0.7, true),
+            ] {
+                let options = Options {
+                    label_smoothing,
+                    z_loss,
+                    temperature,
+                    class_weights: weighted.then_some(&weights[..]),
+                    ..Options::default()
+                };
+                let got = all(View::rows_of(&x, v).unwrap(), target, &options);
+                for r in 0..n {
+                    let t = dense(kind, r);
+                    let (loss, gradient) = plain(&x[r * v..(r + 1) * v], &t, &options);
+                    assert!(
+                        close(got.losses[r], loss, 1e-13),
+                        "{v} {kind}: {} {loss}",
+                        got.losses[r]
+                    );
+                    for (c, g) in gradient.iter().enumerate() {
+                        let mine = got.gradient[r * v + c];
+                        assert!(close(mine, *g, 1e-13), "{v} {kind} {options:?} {c}: {mine} {g}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_scales_and_ignored_rows() {
+    let mut random = Random(4);
+    for v in [3, 40] {
+        let n = 7;
+        let x: Vec<f32> = random.rows(n * v, 2.0);
+        let labels = [0, 2, 9999, 1, 2, 9999, 1];
+        let row_weights = [1.0, 0.5, 3.0, 0.0, 2.0, 1.0, 0.25];
+        let class_weights: Vec<f64> = (0..v).map(|c| 0.5 + c as f64).collect();
+        let scales = [1.0, 2.0, 3.0, 4.0, 0.0, 6.0, -7.0];
+        let options = Options {
+            row_weights: Some(&row_weights),
+            class_weights: Some(&class_weights),
+            ignore: Some(9999),
+            top_k: &[1, 2],
+            ..Options::default()
+        };
+        let view = View::rows_of(&x, v).unwrap();
+        let valid: Vec<u32> = labels.iter().map(|&y| if y == 9999 { 0 } else { y }).collect();
+        let bare = all(view, Target::Classes(&valid), &Options::default());
+        let mut losses = [0.0; 7];
+        let mut logs = [1.0; 7];
+        let mut ranks = [0; 7];
+        let mut gradient = vec![f32::NAN; n * v];
+        let total = cross_entropy(
+            view,
+            Target::Classes(&labels),
+            &options,
+            Wanted {
+                losses: Some(&mut losses),
+                log_probabilities: Some(&mut logs),
+                ranks: Some(&mut ranks),
+                gradient: Some(Gradient {
+                    into: ViewMut::rows_of(&mut gradient, v).unwrap(),
+                    scale: Scale::Rows(&scales),
+                }),
+            },
+        )
+        .unwrap();
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for r in 0..n {
+            if labels[r] == 9999 {
+                assert_eq!((losses[r], logs[r], ranks[r]), (0.0, 0.0, u32::MAX));
+                assert!(gradient[r * v..(r + 1) * v].iter().all(|&g| g == 0.0));
+                continue;
+            }
+            let w = class_weights[labels[r] as usize];
+            assert_eq!(logs[r], -bare.losses[r]);
+            assert_eq!(losses[r], w * bare.losses[r]);
+            assert_eq!(ranks[r], bare.ranks[r]);
+            sum += row_weights[r] * losses[r];
+            weight += row_weights[r] * w;
+            for c in 0..v {
+                let expected = scales[r] * row_weights[r] * w * bare.gradient[r * v + c];
+                let got = f64::from(gradient[r * v + c]);
+                assert!((got - expected).abs() <= 3e-7 * expected.abs(), "{got} {expected}");
+            }
+        }
+        assert_eq!((total.used, total.ignored, total.undefined), (5, 2, 0));
+        assert!(close(total.mean().unwrap(), sum / weight, 1e-15));
+        let hits = |k| (0..n).filter(|&r| ranks[r] < k).count() as u64;
+        assert_eq!(total.top_k_hits, [hits(1), hits(2)]);
+    }
+}
+
+/// Rows at the limits: what is right, of f32 and f64, of short and long rows.
+#[test]
+fn rows_at_the_limits() {
+    fn check<T: Element>(pad: usize) {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let ln2 = std::f64::consts::LN_2;
+        let big = 1e30;
+        // Logits, the label, the loss, the gradient.
+        let cases: Vec<([f64; 3], u32, f64, [f64; 3])> = vec![
+            ([0.0, -inf, 0.0], 0, ln2, [-0.5, 0.0, 0.5]),
+            ([-inf, 0.0, 0.0], 0, inf, [-1.0, 0.5, 0.5]),
+            ([0.0, -inf, -inf], 0, 0.0, [0.0; 3]),
+            ([-inf; 3], 1, nan, [nan; 3]),
+            ([0.0, inf, 1.0], 1, 0.0, [0.0; 3]),
+            ([0.0, inf, 1.0], 0, inf, [-1.0, 1.0, 0.0]),
+            ([inf, inf, 1.0], 0, nan, [nan; 3]),
+            ([0.0, nan, 1.0], 0, nan, [nan; 3]),
+            ([nan, 0.0, 1.0], 0, nan, [nan; 3]),
+            ([-inf, nan, -inf], 0, nan, [nan; 3]),
+            ([-inf, inf, nan], 1, nan, [nan; 3]),
+            ([1e8, 1e8, -inf], 0, ln2, [-0.5, 0.5, 0.0]),
+            ([-1e8, -1e8, -inf], 1, ln2, [0.5, -0.5, 0.0]),
+            ([big, -big, -inf], 0, 0.0, [0.0; 3]),
+            ([big, -big, -inf], 1, 2.0 * big, [1.0, -1.0, 0.0]),
+            ([-big, -big, -inf], 1, ln2, [0.5, -0.5, 0.0]),
+            ([0.0, -0.0, -inf], 1, ln2, [0.5, -0.5, 0.0]),
+            ([1000.0, -1000.0, -inf], 1, 2000.0, [1.0, -1.0, 0.0]),
+            ([0.0, -1000.0, -inf], 0, 0.0, [0.0; 3]),
+            ([5e-324, -5e-324, -inf], 0, ln2, [-0.5, 0.5, 0.0]),
+        ];
+        let v = 3 + pad;
+        for (x, y, loss, gradient) in cases {
+            let mut row: Vec<T> = x.iter().map(|&x| T::from_f64(x)).collect();
+            row.resize(v, T::from_f64(-inf));
+            let view = View::rows_of(&row, v).unwrap();
+            let got = all(view, Target::Classes(&[y]), &Options::default());
+            let same = |a: f64, b: f64| {
+                a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 3e-7 * b.abs()
+            };
+            assert!(same(got.losses[0], loss), "{x:?} {y}: {}", got.losses[0]);
+            assert!(!got.losses[0].is_sign_negative() || loss.is_nan(), "{x:?}: -0");
+            for (c, &g) in gradient.iter().enumerate() {
+                let mine = got.gradient[c];
+                assert!(same(mine, g), "{x:?} {y} {c}: {mine} {g}");
+            }
+            assert!(got.gradient[3..].iter().all(|&g| g == 0.0 || loss.is_nan() && g.is_nan()));
+            // The general path agrees, the target given as a distribution.
+            let mut t = vec![T::default(); v];
+            t[y as usize] = T::from_f64(1.0);
+            let target = Target::Distributions(View::rows_of(&t, v).unwrap());
+            let general = all(view, target, &Options::default());
+            assert!(same(general.losses[0], loss), "{x:?} {y}: {}", general.losses[0]);
+            for (c, &g) in gradient.iter().enumerate() {
+                assert!(same(general.gradient[c], g), "{x:?} {y} {c}: {}", general.gradient[c]);
+            }
+            // And over the logits themselves.
+            let mut own = row.clone();
+            cross_entropy_in_place(
+                ViewMut::rows_of(&mut own, v).unwrap(),
+                Target::Classes(&[y]),
+                &Options::default(),
+                Scale::All(1.0),
+                Wanted::default(),
+            )
+            .unwrap();
+            for (own, g) in own.iter().zip(&got.gradient) {
+                assert!(own.to_f64() == *g || own.to_f64().is_nan() && g.is_nan());
+            }
+        }
+    }
+    for pad in [0, 30, 900] {
+        check::<f32>(pad);
+        check::<f64>(pad);
+    }
+}
+
+#[test]
+fn one_class_costs_nothing() {
+    let got = all(
+        View::rows_of(&[5.0_f32, -7.0], 1).unwrap(),
+        Target::Classes(&[0, 0]),
+        &Options::default(),
+    );
+    assert_eq!((got.losses, got.gradient), (vec![0.0, 0.0], vec![0.0, 0.0]));
+}
+
+#[test]
+fn smoothing_meets_minus_infinity() {
+    let x = [0.0, f64::NEG_INFINITY];
+    let view = View::rows_of(&x, 2).unwrap();
+    let smooth = Options { label_smoothing: 0.1, ..Options::default() };
+    assert_eq!(all(view, Target::Classes(&[0]), &smooth).losses, [f64::INFINITY]);
+    let zero = [0.0, 1.0];
+    let weights = Options { class_weights: Some(&zero), ..Options::default() };
+    // The class of weight 0 has no loss, whatever it would cost.
+    let swapped = [f64::NEG_INFINITY, 0.0];
+    let view = View::rows_of(&swapped, 2).unwrap();
+    let got = all(view, Target::Classes(&[0]), &weights);
+    assert_eq!(got.losses, [0.0]);
+    assert_eq!(got.gradient, [0.0, 0.0]);
+}
+
+/// The same numbers in any layout and kind, with the gradient anywhere: the same bits.
+#[test]
+fn layouts_and_kinds_do_not_change_bits() {
+    fn check<T: Element>(v: usize) {
+        let n = 37;
+        let mut random = Random(5 + v as u64);
+        let x: Vec<T> = random.rows(n * v, 4.0);
+        let labels = random.labels(n, v);
+        let target = Target::Classes(&labels);
+        let expected = all(View::rows_of(&x, v).unwrap(), target, &Options::default());
+        let columns: Vec<T> = (0..n * v).map(|i| x[i % n * v + i / n]).collect();
+        let got = all(View::columns_of(&columns, n).unwrap(), target, &Options::default());
+        assert_eq!((&got.losses, &got.gradient), (&expected.losses, &expected.gradient));
+        assert_eq!(got.ranks, expected.ranks);
+        let mut gaps = vec![T::from_f64(7.0); n * (2 * v + 3)];
+        for i in 0..n * v {
+            gaps[i / v * (2 * v + 3) + 2 * (i % v)] = x[i];
+        }
+        let view = View::strided(&gaps, n, v, 2 * v + 3, 2).unwrap();
+        let got = all(view, target, &Options::default());
+        assert_eq!((&got.losses, &got.gradient), (&expected.losses, &expected.gradient));
+        // In place, row by row, over columns.
+        let mut own = columns.clone();
+        let mut losses = vec![0.0; n];
+        cross_entropy_in_place(
+            ViewMut::columns_of(&mut own, n).unwrap(),
+            target,
+            &Options::default(),
+            Scale::All(1.0),
+            Wanted { losses: Some(&mut losses), ..Wanted::default() },
+        )
+        .unwrap();
+        assert_eq!(losses, expected.losses);
+        for i in 0..n * v {
+            assert_eq!(own[i % v * n + i / v].to_f64(), expected.gradient[i], "{v} {i}");
+        }
+        for r in 0..n {
+            let one = all(
+                View::rows_of(&x[r * v..(r + 1) * v], v).unwrap(),
+                Target::Classes(&labels[r..=r]),
+                &Options::default(),
+            );
+            assert_eq!(one.losses[0], expected.losses[r]);
+            assert_eq!(one.gradient, expected.gradient[r * v..(r + 1) * v]);
+        }
+        if !T::WIDE {
+            let single: Vec<f32> = x.iter().map(|x| x.to_f32()).collect();
+            let got = all(
+                View::rows_of(&single, v).unwrap(),
+                Target::Classes(&labels),
+                &Options::default(),
+            );
+            assert_eq!(got.losses, expected.losses);
+        }
+    }
+    for v in [2, 3, 10, 31, 33, 700] {
+        check::<f64>(v);
+        check::<f32>(v);
+        check::<half::f16>(v);
+        check::<half::bf16>(v);
+    }
+}
+
+#[test]
+fn totals_say_why_there_is_no_mean() {
+    let x = [0.0_f32, 1.0, f32::NAN, 0.0];
+    let view = View::rows_of(&x, 2).unwrap();
+    let run = |labels: &[u32], options: &Options<'_>| {
+        cross_entropy(
+            view.rows(0..labels.len()),
+            Target::Classes(labels),
+            options,
+            Wanted::default(),
+        )
+    };
+    let ignore = Options { ignore: Some(7), ..Options::default() };
+    assert_eq!(run(&[], &ignore).unwrap().mean(), Err(NoMean::Empty));
+    assert_eq!(run(&[7, 7], &ignore).unwrap().mean(), Err(NoMean::AllIgnored(2)));
+    assert_eq!(run(&[0, 1], &ignore).unwrap().mean(), Err(NoMean::Undefined { count: 1, row: 1 }));
+    let weights = Options { row_weights: Some(&[0.0]), ..Options::default() };
+    assert_eq!(run(&[0], &weights).unwrap().mean(), Err(NoMean::ZeroWeight));
+    let mut total = run(&[0], &ignore).unwrap();
+    total.merge(&run(&[0, 1], &ignore).unwrap(), 1);
+    assert_eq!((total.undefined, total.first_undefined), (1, Some(2)));
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_written() {
+    let x = [0.0_f32; 6];
+    let view = View::rows_of(&x, 3).unwrap();
+    let refused = |target: Target<'_, f32>, options: &Options<'_>| {
+        let mut losses = [-1.0; 2];
+        let wanted = Wanted { losses: Some(&mut losses), ..Wanted::default() };
+        let problem = cross_entropy(view, target, options, wanted).unwrap_err();
+        assert_eq!(losses, [-1.0; 2]);
+        problem.to_string()
+    };
+    let none = Options::default();
+    assert_eq!(
+        refused(Target::Classes(&[0, 3]), &none),
+        "row 1: label 3 is out of range for 3 classes"
+    );
+    assert_eq!(
+        refused(Target::Classes(&[u32::MAX, 3]), &Options { ignore: Some(3), ..none }),
+        "row 0: label 4294967295 is out of range for 3 classes"
+    );
+    assert_eq!(refused(Target::Classes(&[0]), &none), "labels: 1 given, 2 wanted");
+    let soft = [0.5_f32, 0.5, 0.0, 0.5, 0.6, f32::NAN];
+    let soft = Target::Distributions(View::rows_of(&soft, 3).unwrap());
+    assert_eq!(refused(soft, &none), "row 1, class 2: target NaN is not a probability");
+    let soft = [0.5_f32, 0.5, 0.0, 0.5, 0.75, 0.0];
+    let soft = Target::Distributions(View::rows_of(&soft, 3).unwrap());
+    assert_eq!(refused(soft, &none), "row 1: the targets sum to 1.25, not 1");
+    let weights = Options { class_weights: Some(&[1.0, -1.0, 0.0]), ..none };
+    assert_eq!(
+        refused(Target::Classes(&[0, 0]), &weights),
+        "class weight 1 is -1: weights are finite and not negative"
+    );
+    let smooth = Options { label_smoothing: 1.5, ..none };
+    assert_eq!(refused(Target::Classes(&[0, 0]), &smooth), "label smoothing is 1.5, not in [0, 1]");
+    let sparse =
+        Target::Sparse { offsets: &[0, 2, 1], classes: &[0, 1], probabilities: &[0.5, 0.5] };
+    assert_eq!(
+        refused(sparse, &none),
+        "row 1: offsets must not fall, and end with the number of classes given"
+    );
+    let empty = View::strided(&x, 2, 0, 0, 1).unwrap();
+    let problem =
+        cross_entropy(empty, Target::Classes(&[0, 0]), &none, Wanted::default()).unwrap_err();
+    assert_eq!(problem, Problem::NoClasses);
+}

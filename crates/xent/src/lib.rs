@@ -14,6 +14,7 @@ pub mod exact;
 mod exponentials;
 pub mod information;
 mod kernel;
+pub mod logits;
 pub mod moments;
 pub mod rows;
 pub mod score;

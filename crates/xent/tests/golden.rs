@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
+use xent::cross_entropy::{Options, Target, Wanted, cross_entropy};
 use xent::elementary::{exp, ln, ln_1p};
 use xent::exact::ExactSum;
 use xent::moments::Moments;
+use xent::view::View;
 
 /// Distance to the correctly rounded logarithm.
 const ULPS_LN: u64 = 1;
@@ -154,4 +156,54 @@ fn exponential_and_ln_1p_at_fifty_digits() {
             "{name}: {inexact} not the nearest"
         );
     }
+}
+
+/// The logits of `logit_row` in tools/golden.py.
+fn logit_row(row: &Value) -> (Vec<f64>, u32, f64) {
+    let [scale, offset, margin, loss] = [2, 3, 4, 6].map(|i| hex(row[i].as_str().unwrap()));
+    let single = row[5] == "f32";
+    let round = |x: f64| if single { f64::from(x as f32) } else { x };
+    let mut state = row[0].as_u64().unwrap();
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let v = row[1].as_u64().unwrap() as usize;
+    let mut x: Vec<f64> = (0..v).map(|_| round((next() - 0.5) * scale + offset)).collect();
+    let label = (next() * v as f64) as usize;
+    x[label] = round(x[label] + margin);
+    (x, label as u32, loss)
+}
+
+#[test]
+fn cross_entropy_from_logits_at_fifty_digits() {
+    let golden = golden("logits.json");
+    let rows = golden["rows"].as_array().unwrap();
+    assert!(rows.len() >= 700);
+    let mut worst = [0.0_f64; 2];
+    for row in rows {
+        let (x, label, expected) = logit_row(row);
+        let mut loss = [0.0];
+        let options = Options::default();
+        if row[5] == "f32" {
+            let x: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+            let view = View::rows_of(&x, x.len()).unwrap();
+            let wanted = Wanted { losses: Some(&mut loss), ..Wanted::default() };
+            cross_entropy(view, Target::Classes(&[label]), &options, wanted).unwrap();
+            // An ulp of f32, of its smallest normal number below that.
+            let size = expected.max(f64::from(f32::MIN_POSITIVE));
+            let ulp = f64::from_bits((size.to_bits() & 0x7ff0_0000_0000_0000) - (23 << 52));
+            let error = (loss[0] - expected).abs() / ulp;
+            assert!(error <= 2.5, "{row}: {:e} {error}", loss[0]);
+            worst[0] = worst[0].max(error);
+        } else {
+            let view = View::rows_of(&x, x.len()).unwrap();
+            let wanted = Wanted { losses: Some(&mut loss), ..Wanted::default() };
+            cross_entropy(view, Target::Classes(&[label]), &options, wanted).unwrap();
+            let error = ulps(loss[0], expected);
+            assert!(error <= 4, "{row}: {:e} {error}", loss[0]);
+            worst[1] = worst[1].max(error as f64);
+        }
+    }
+    println!("worst: {} ulp of f32, {} ulp of f64", worst[0], worst[1]);
 }

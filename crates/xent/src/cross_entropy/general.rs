@@ -177,77 +177,89 @@ pub(super) struct Outcome {
 }
 
 /// The softmax of a row: its maximum, the others beside it, and how terms become probabilities.
-pub(crate) struct Softmax {
+pub(crate) struct Softmax<A> {
     /// The largest logit, and the first class that has it.
     pub max: f64,
     pub top: usize,
     /// -ln p of the top class.
     pub log_rest: f64,
-    /// The sum of the other terms, over that of all: 1 - p of the top class.
+    /// The sum of the other terms as a multiple of the largest.
+    pub ratio: f64,
+    /// 1 - p of the top class.
     missed: f64,
-    reference: Reference<f64>,
+    reference: Reference<A>,
     factor: f64,
 }
 
-impl Softmax {
-    /// Of a row; `None` if it has none. Logits are divided by the temperature.
+/// Why a row's softmax is not given.
+pub(crate) enum NoSoftmax {
+    /// It has none: NaN, all -inf, or several +inf.
+    Undefined,
+    /// The others are too small beside the largest for sums of this kind.
+    Faint,
+}
+
+impl<A: Arithmetic> Softmax<A> {
+    /// Of a row. Logits are divided by the temperature.
     pub fn of<T: Element>(
         x: &View<'_, T>,
         row: usize,
         temperature: f64,
-        numbers: &mut [f64; BLOCK],
-        terms: &mut [f64; BLOCK],
-    ) -> Option<Self> {
+        numbers: &mut [A; BLOCK],
+        terms: &mut [A; BLOCK],
+    ) -> Result<Self, NoSoftmax> {
         let v = x.n_cols();
-        let mut max = f64::NEG_INFINITY;
+        let mut max = A::NEGATIVE_INFINITY;
         let mut top = 0;
         for cols in blocks(v) {
             let start = cols.start;
             let numbers = scaled_block(x, row, cols, temperature, numbers);
-            if numbers.iter().any(|x| x.is_nan()) {
-                return None;
-            }
             let largest = exponentials::largest(numbers);
             if largest > max {
                 max = largest;
                 top = start + numbers.iter().position(|&x| x == max).unwrap_or(0);
             }
         }
-        if max == f64::NEG_INFINITY {
-            return None;
+        if max == A::NEGATIVE_INFINITY {
+            return Err(NoSoftmax::Undefined);
         }
-        if max == f64::INFINITY {
-            let several = (top + 1..v).any(|c| x.get(row, c).to_f64() == max);
-            let reference = f64::reference(0.0);
-            return (!several).then_some(Self {
-                max,
-                top,
-                log_rest: 0.0,
-                missed: 0.0,
-                reference,
-                factor: 0.0,
-            });
+        let value = max.to_f64();
+        if value == f64::INFINITY {
+            let number = |c: usize| x.get(row, c).to_f64();
+            if (0..v).any(|c| number(c).is_nan() || (c != top && number(c) == value)) {
+                return Err(NoSoftmax::Undefined);
+            }
+            let reference = A::reference(A::default());
+            let (log_rest, ratio, missed, factor) = (0.0, 0.0, 0.0, 0.0);
+            return Ok(Self { max: value, top, log_rest, ratio, missed, reference, factor });
         }
-        let reference = f64::reference(max);
+        let reference = A::reference(max);
         let mut sum = Accumulator::new();
         for cols in blocks(v) {
             let whole = cols.len().next_multiple_of(128);
             let (start, len) = (cols.start, cols.len());
             let numbers = scaled_block(x, row, cols, temperature, numbers);
             fill_terms(numbers, &mut terms[..len], &reference);
-            terms[len..whole].fill(0.0);
+            terms[len..whole].fill(A::default());
             if (start..start + len).contains(&top) {
-                terms[top - start] = 0.0;
+                terms[top - start] = A::default();
             }
             add_terms(&mut sum, &terms[..whole]);
         }
-        let rest = sum.total::<f64>();
-        let beside = max - reference.shift;
+        let rest = sum.total::<A>();
+        if rest.is_nan() {
+            return Err(NoSoftmax::Undefined);
+        }
+        let beside = value - reference.shift.to_f64();
         let total = rest + term_of(beside, reference.power);
-        Some(Self {
-            max,
+        if !A::WIDE && v > 1 && !A::ordinary(rest, total, v) {
+            return Err(NoSoftmax::Faint);
+        }
+        Ok(Self {
+            max: value,
             top,
             log_rest: loss_beside(beside, rest, reference.power),
+            ratio: ratio_beside(beside, rest, reference.power),
             missed: rest / total,
             reference,
             factor: 1.0 / total,
@@ -260,15 +272,15 @@ impl Softmax {
     }
 
     /// The probabilities of a block of numbers.
-    pub fn probabilities(&self, start: usize, numbers: &[f64], out: &mut [f64]) {
+    pub fn probabilities(&self, start: usize, numbers: &[A], out: &mut [A]) {
         if self.max == f64::INFINITY {
-            out.fill(0.0);
+            out.fill(A::default());
             if (start..start + out.len()).contains(&self.top) {
-                out[self.top - start] = 1.0;
+                out[self.top - start] = A::from_f64(1.0);
             }
         } else {
             fill_terms(numbers, out, &self.reference);
-            exponentials::scale(out, self.factor);
+            exponentials::scale(out, A::from_f64(self.factor));
         }
     }
 
@@ -278,21 +290,20 @@ impl Softmax {
     }
 }
 
-/// Part of a row in f64, divided by the temperature.
-pub(crate) fn scaled_block<'s, T: Element>(
+/// Part of a row as A, divided by the temperature.
+pub(crate) fn scaled_block<'s, T: Element, A: Arithmetic>(
     x: &'s View<'_, T>,
     row: usize,
     cols: std::ops::Range<usize>,
     temperature: f64,
-    buffer: &'s mut [f64; BLOCK],
-) -> &'s [f64] {
+    buffer: &'s mut [A; BLOCK],
+) -> &'s [A] {
     if temperature == 1.0 {
         return block(x, row, cols, buffer);
     }
     let n = cols.len();
-    let mut own = [0.0; BLOCK];
-    for (out, &x) in buffer.iter_mut().zip(block(x, row, cols, &mut own)) {
-        *out = x / temperature;
+    for (out, c) in buffer.iter_mut().zip(cols) {
+        *out = A::from_f64(x.get(row, c).to_f64() / temperature);
     }
     &buffer[..n]
 }
@@ -311,7 +322,7 @@ pub(super) fn score<T: Element>(
     let temperature = options.temperature;
     let weight_of = |c: usize| options.class_weights.map_or(1.0, |w| w[c]);
     let Scratch { numbers, terms, values, pairs, gradients } = scratch;
-    let Some(softmax) = Softmax::of(&x, row, temperature, numbers, terms) else {
+    let Ok(softmax) = Softmax::<f64>::of(&x, row, temperature, numbers, terms) else {
         io.fill_row(row, T::from_f64(f64::NAN));
         return Outcome { loss: f64::NAN, log_probability: f64::NAN, rank: u32::MAX };
     };

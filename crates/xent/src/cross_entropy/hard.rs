@@ -65,7 +65,7 @@ impl Batch {
 }
 
 /// Part of a row as A: itself if it is that, else a copy.
-pub(super) fn block<'s, T: Element, A: Arithmetic>(
+pub(crate) fn block<'s, T: Element, A: Arithmetic>(
     x: &'s View<'_, T>,
     row: usize,
     cols: Range<usize>,
@@ -87,7 +87,7 @@ pub(super) fn block<'s, T: Element, A: Arithmetic>(
 }
 
 /// Blocks of a row of v numbers.
-pub(super) fn blocks(v: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn blocks(v: usize) -> impl Iterator<Item = Range<usize>> {
     (0..v).step_by(BLOCK).map(move |start| start..v.min(start + BLOCK))
 }
 
@@ -249,7 +249,7 @@ impl<T: Element> Io<'_, '_, T> {
     }
 
     /// Writes part of a row of the gradient.
-    pub(super) fn put<A: Arithmetic>(&mut self, row: usize, cols: Range<usize>, values: &[A]) {
+    pub fn put<A: Arithmetic>(&mut self, row: usize, cols: Range<usize>, values: &[A]) {
         let Some(mut gradient) = self.gradient() else { return };
         if let Some(out) = gradient.row_mut(row) {
             for (out, value) in out[cols].iter_mut().zip(values) {
@@ -511,7 +511,8 @@ fn scale_rows_body(
     shares: &mut [f64],
 ) {
     let outputs = factors.iter_mut().zip(shares);
-    for (((&rest, &own), &scale), (factor, share)) in rest.iter().zip(own).zip(scales).zip(outputs) {
+    for (((&rest, &own), &scale), (factor, share)) in rest.iter().zip(own).zip(scales).zip(outputs)
+    {
         *factor = scale / (rest + own);
         *share = -*factor * rest;
     }
