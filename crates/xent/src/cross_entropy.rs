@@ -23,6 +23,7 @@ use crate::view::{View, ViewMut};
 
 pub(crate) mod general;
 pub(crate) mod hard;
+pub(crate) mod scores;
 
 /// What was true of each row.
 #[derive(Clone, Copy, Debug)]

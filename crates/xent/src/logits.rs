@@ -34,8 +34,9 @@ use crate::view::{View, ViewMut};
 /// let x = [40.0, 0.0, 39.0, 1.0];
 /// log_sum_exp_parts(View::rows_of(&x, 2)?, &mut parts)?;
 /// assert!((parts[0].rest / 4.248354255291589e-18 - 1.0).abs() < 1e-15);
-/// parts[0].merge(&parts[1]);
-/// assert!((parts[0].value() - 40.31326168751822).abs() < 1e-14);
+/// let [mut all, second] = parts;
+/// all.merge(&second);
+/// assert!((all.value() - 40.31326168751822).abs() < 1e-14);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -190,7 +191,7 @@ pub fn softmax_in_place<T: Element>(x: ViewMut<'_, T>) -> Undefined {
 /// ```
 /// use xent::{logits::log_softmax, view::{View, ViewMut}};
 ///
-/// let mut log_p = [0.0; 2];
+/// let mut log_p = [0.0_f64; 2];
 /// log_softmax(View::rows_of(&[40.0, 0.0], 2)?, ViewMut::rows_of(&mut log_p, 2)?)?;
 /// assert!((log_p[0] / -4.248354255291589e-18 - 1.0).abs() < 1e-15);
 /// assert_eq!(log_p[1], -40.0);

@@ -10,8 +10,11 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
+use crate::cross_entropy::scores;
+use crate::element::Element;
 use crate::elementary::ln;
 use crate::kernel;
+use crate::view::View;
 
 /// Predictions of `n_classes` numbers a row: a checked shape over borrowed memory.
 #[derive(Clone, Copy, Debug)]
@@ -398,22 +401,91 @@ impl RowScores {
         if target.n_samples() != n {
             return Err(RowProblem { row: n.min(target.n_samples()), problem: Problem::Shape });
         }
-        if let Target::Classes(labels) = target
-            && labels.iter().fold(0, |highest, &label| highest.max(label)) as usize >= k
-            && let Some(row) = labels.iter().position(|&label| label as usize >= k)
-        {
-            let problem = Problem::Label { label: labels[row], n_classes: k };
-            return Err(RowProblem { row, problem });
+        if let Target::Classes(labels) = target {
+            check_labels(labels, k)?;
         }
         self.resize(n, rules.top_k.len());
-        let plain = rules.input == Input::Probabilities
-            && rules.sums != Sums::Normalize
-            && rules.clip == 0.0
-            && rules.label_smoothing == 0.0;
-        match target {
-            Target::Classes(labels) if plain => kernel::score(self, matrix, labels, rules),
+        let unchanged = rules.clip == 0.0 && rules.label_smoothing == 0.0;
+        let probabilities =
+            rules.input == Input::Probabilities && rules.sums != Sums::Normalize && unchanged;
+        match (target, matrix) {
+            (Target::Classes(labels), _) if probabilities => {
+                kernel::score(self, matrix, labels, rules)
+            }
+            (Target::Classes(labels), Matrix::Rows { values, width })
+                if rules.input == Input::Logits && unchanged && k > 0 =>
+            {
+                let x = View::rows_of(values, width)
+                    .map_err(|_| RowProblem { row: n, problem: Problem::Shape })?;
+                scores::score(self, 0, x, labels, &rules.top_k)
+            }
+            (Target::Classes(labels), Matrix::Columns(columns))
+                if rules.input == Input::Logits && unchanged && k > 0 =>
+            {
+                self.score_logit_columns(columns, labels, &rules.top_k)
+            }
             _ => self.score_general(matrix, target, rules),
         }
+    }
+
+    /// Scores logits of any kind and layout where they lie, against one class a row: nothing of their size
+    /// is copied. The same numbers give the same bits as through [`score`](Self::score).
+    ///
+    /// Of `rules` only `top_k` is looked at; rows are to be neither clipped nor smoothed.
+    ///
+    /// # Errors
+    ///
+    /// The first row that cannot be scored, and why. What is here is then unspecified.
+    ///
+    /// ```
+    /// use xent::rows::{RowScores, Rules};
+    /// use xent::view::View;
+    ///
+    /// let logits = [0.5_f32, 2.5, -1.0, /**/ 1.0, 1.0, 0.0];
+    /// let mut rows = RowScores::default();
+    /// rows.score_logits(View::rows_of(&logits, 3)?, &[1, 2], &Rules::default())?;
+    /// assert_eq!(rows.error, [0.0, 1.0]);
+    /// assert!((rows.log_loss[0] - 0.1531782071).abs() < 1e-9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn score_logits<T: Element>(
+        &mut self,
+        x: View<'_, T>,
+        labels: &[u32],
+        rules: &Rules,
+    ) -> Result<(), RowProblem> {
+        let n = x.n_rows();
+        if labels.len() != n {
+            return Err(RowProblem { row: n.min(labels.len()), problem: Problem::Shape });
+        }
+        check_labels(labels, x.n_cols())?;
+        self.resize(n, rules.top_k.len());
+        scores::score(self, 0, x, labels, &rules.top_k)
+    }
+
+    /// Logits by column, made rows a few at a time.
+    fn score_logit_columns(
+        &mut self,
+        columns: &[&[f64]],
+        labels: &[u32],
+        top_k: &[u32],
+    ) -> Result<(), RowProblem> {
+        let width = columns.len();
+        let height = (8192 / width).clamp(1, 512);
+        let mut tile = vec![0.0; height * width];
+        for (i, labels) in labels.chunks(height).enumerate() {
+            let at = i * height;
+            let tile = &mut tile[..labels.len() * width];
+            for (c, column) in columns.iter().enumerate() {
+                for (r, &x) in column[at..at + labels.len()].iter().enumerate() {
+                    tile[r * width + c] = x;
+                }
+            }
+            let x = View::rows_of(&*tile, width)
+                .map_err(|_| RowProblem { row: at, problem: Problem::Shape })?;
+            scores::score(self, at, x, labels, top_k)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn resize(&mut self, n: usize, top_k: usize) {
@@ -522,6 +594,16 @@ impl RowScores {
         }
         Ok(())
     }
+}
+
+fn check_labels(labels: &[u32], k: usize) -> Result<(), RowProblem> {
+    if labels.iter().fold(0, |highest, &label| highest.max(label)) as usize >= k
+        && let Some(row) = labels.iter().position(|&label| label as usize >= k)
+    {
+        let problem = Problem::Label { label: labels[row], n_classes: k };
+        return Err(RowProblem { row, problem });
+    }
+    Ok(())
 }
 
 /// One row on its way through the general path.
