@@ -327,7 +327,7 @@ impl<T: Element> Io<'_, '_, T> {
 }
 
 /// Rows between two additions to the exact sums.
-const BATCH: usize = 512;
+const BATCH: usize = 256;
 
 /// Cross entropy of rows of logits against targets, and what else is [`Wanted`].
 ///
@@ -427,11 +427,14 @@ fn run<T: Element>(
         options.label_smoothing == 0.0 && options.z_loss == 0.0 && options.temperature == 1.0;
     let wants_ranks = outputs.ranks.is_some() || !options.top_k.is_empty();
     let mut batch = Batch::new();
-    let mut scratch = general::Scratch::new();
+    let plain = plain && matches!(target, Target::Classes(_));
+    let mut narrow = (plain && !T::WIDE).then(hard::Scratch::<f32>::new);
+    let mut wide = (plain && T::WIDE).then(hard::Scratch::<f64>::new);
+    let mut general = (!plain).then(general::Scratch::new);
     for start in (0..n).step_by(BATCH) {
         let rows = start..n.min(start + BATCH);
         batch.fill(rows.clone(), &target, options, &outputs.scale);
-        if plain && let Target::Classes(_) = target {
+        if plain {
             if let Some(weights) = options.class_weights {
                 for i in 0..rows.len() {
                     batch.class_weight[i] = weights[batch.labels[i] as usize];
@@ -439,10 +442,11 @@ fn run<T: Element>(
                 }
             }
             let wants = hard::Wants { ranks: wants_ranks, squares: false };
-            if T::WIDE {
-                hard::score::<T, f64>(&mut io, rows.clone(), &mut batch, wants);
-            } else {
-                hard::score::<T, f32>(&mut io, rows.clone(), &mut batch, wants);
+            if let Some(scratch) = &mut narrow {
+                hard::score(&mut io, rows.clone(), &mut batch, wants, scratch);
+            }
+            if let Some(scratch) = &mut wide {
+                hard::score(&mut io, rows.clone(), &mut batch, wants, scratch);
             }
             if let Some(out) = &mut outputs.log_probabilities {
                 for (i, row) in rows.clone().enumerate() {
@@ -457,7 +461,7 @@ fn run<T: Element>(
                     batch.loss[i] = if absent { 0.0 } else { weight * loss };
                 }
             }
-        } else {
+        } else if let Some(scratch) = &mut general {
             for (i, row) in rows.clone().enumerate() {
                 if batch.ignored[i] {
                     batch.loss[i] = 0.0;
@@ -465,8 +469,7 @@ fn run<T: Element>(
                 }
                 let label = batch.labels[i];
                 let aim = general::aim(&target, row, label, options, v);
-                let done =
-                    general::score(&mut io, row, &aim, options, batch.scale[i], &mut scratch);
+                let done = general::score(&mut io, row, &aim, options, batch.scale[i], scratch);
                 batch.loss[i] = done.loss;
                 batch.class_weight[i] = aim.weight;
                 if let (Some(out), Target::Classes(_)) = (&mut outputs.log_probabilities, target) {

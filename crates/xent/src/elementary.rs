@@ -85,15 +85,29 @@ pub(crate) fn fma32<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn exp_parts<const FMA: bool>(x: f32, whole: f32) -> (f32, u32) {
     let t = fma32::<FMA>(x, std::f32::consts::LOG2_E, whole);
-    let n = t - whole;
+    let (r, q) = exp_series::<FMA>(x, t - whole);
+    (fma32::<FMA>(q, r, 1.0), t.to_bits())
+}
+
+/// e^x = 2^n (1 + m): m, which has bits that 1 + m has not, and 2^n. For |x| below 87.
+#[inline(always)]
+pub(crate) fn exp_rest<const FMA: bool>(x: f32) -> (f32, f32) {
+    let whole = WHOLE32 + 127.0;
+    let t = fma32::<FMA>(x, std::f32::consts::LOG2_E, whole);
+    let (r, q) = exp_series::<FMA>(x, t - whole);
+    (q * r, f32::from_bits(t.to_bits() << 23))
+}
+
+/// r = x - n ln 2, and q of e^r = 1 + r q.
+#[inline(always)]
+fn exp_series<const FMA: bool>(x: f32, n: f32) -> (f32, f32) {
     let r = fma32::<FMA>(-n, LN2_F32[0], x);
     let r = fma32::<FMA>(-n, LN2_F32[1], r);
     let q = fma32::<FMA>(E32[4], r, E32[3]);
     let q = fma32::<FMA>(q, r, E32[2]);
     let q = fma32::<FMA>(q, r, E32[1]);
     let q = fma32::<FMA>(q, r, E32[0]);
-    let q = fma32::<FMA>(q, r, 1.0);
-    (fma32::<FMA>(q, r, 1.0), t.to_bits())
+    (r, fma32::<FMA>(q, r, 1.0))
 }
 
 /// e^x in f32.
@@ -244,28 +258,6 @@ pub fn ln_1p(x: f64) -> f64 {
     let closed = if s == 0.0 { f64::NEG_INFINITY } else { open };
     // Below this 1 + x is 1 and the logarithm is x to the last bit; -0 stays -0.
     if x.abs() < 1e-17 || x.is_nan() { x } else { closed }
-}
-
-/// Chebyshev fit as `E`, to a relative 7e-11.
-const E_SHORT: [f64; 6] = [
-    0.5000000016071189,
-    0.1666666668451665,
-    0.04166643966920437,
-    0.008333308120769546,
-    0.0013936370780442122,
-    0.00019894012218352801,
-];
-
-/// e^x to a relative 7e-11, for |x| up to 700: enough beside terms of f32.
-#[inline(always)]
-pub(crate) fn exp_short(x: f64) -> f64 {
-    let t = x * std::f64::consts::LOG2_E + (WHOLE + 1023.0);
-    let n = t - (WHOLE + 1023.0);
-    let r = x - n * std::f64::consts::LN_2;
-    let z = r * r;
-    let low = (E_SHORT[0] + r * E_SHORT[1]) + z * (E_SHORT[2] + r * E_SHORT[3]);
-    let q = low + (z * z) * (E_SHORT[4] + r * E_SHORT[5]);
-    (1.0 + (r + z * q)) * f64::from_bits(t.to_bits() << 52)
 }
 
 /// Chebyshev fit as `Q`, over |s| <= 0.2016, to 33 bits.

@@ -31,20 +31,34 @@ pub(super) fn score<T: Element, A: Arithmetic>(
     rows: Range<usize>,
     batch: &mut Batch,
     wants: Wants,
+    scratch: &mut Scratch<A>,
 ) {
     let v = io.x().n_cols();
     if v <= SHORT {
-        short::<T, A>(io, rows, batch, wants);
+        short::<T, A>(io, rows, batch, wants, scratch);
     } else {
-        let mut scratch = ([A::default(); BLOCK], [A::default(); BLOCK]);
         for (i, row) in rows.enumerate() {
             if !batch.ignored[i] {
                 let scale = io.wants_gradient().then_some(batch.scale[i]);
                 let y = batch.labels[i] as usize;
-                let done = long::<T, A>(io, row, y, wants, scale, &mut scratch);
+                let done = long::<T, A>(io, row, y, wants, scale, scratch);
                 batch.put(i, &done);
             }
         }
+    }
+}
+
+/// Memory of the fast paths: numbers as A, their terms, and the sums of short rows.
+pub(crate) struct Scratch<A> {
+    numbers: [A; GROUP],
+    terms: [A; GROUP],
+    sums: Sums,
+}
+
+impl<A: Arithmetic> Scratch<A> {
+    pub fn new() -> Box<Self> {
+        let zeros = [A::default(); GROUP];
+        Box::new(Self { numbers: zeros, terms: zeros, sums: Sums::new() })
     }
 }
 
@@ -115,7 +129,7 @@ fn long<T: Element, A: Arithmetic>(
     y: usize,
     wants: Wants,
     scale: Option<f64>,
-    (buffer, terms): &mut ([A; BLOCK], [A; BLOCK]),
+    Scratch { numbers: buffer, terms, .. }: &mut Scratch<A>,
 ) -> Done {
     let x = io.x();
     let v = x.n_cols();
@@ -160,7 +174,7 @@ fn long<T: Element, A: Arithmetic>(
         }
         let x = io.x();
         let numbers = block(&x, row, cols.clone(), buffer);
-        fill_terms(numbers, terms, &reference);
+        fill_terms(numbers, &mut terms[..cols.len()], &reference);
         if let Some(y) = in_block {
             terms[y] = A::default();
         }
@@ -213,7 +227,7 @@ fn write_gradient<T: Element, A: Arithmetic>(
     factor: f64,
     own: f64,
     direct: bool,
-    (buffer, terms): (&mut [A; BLOCK], &mut [A; BLOCK]),
+    (buffer, terms): (&mut [A], &mut [A]),
 ) {
     let v = io.x().n_cols();
     let factor = A::from_f64(factor);
@@ -221,7 +235,7 @@ fn write_gradient<T: Element, A: Arithmetic>(
         for cols in blocks(v) {
             let x = io.x();
             let numbers = block(&x, row, cols.clone(), buffer);
-            fill_terms(numbers, terms, reference);
+            fill_terms(numbers, &mut terms[..cols.len()], reference);
             let terms = &mut terms[..cols.len()];
             exponentials::scale(terms, factor);
             io.put(row, cols, terms);
@@ -282,11 +296,9 @@ fn short<T: Element, A: Arithmetic>(
     rows: Range<usize>,
     batch: &mut Batch,
     wants: Wants,
+    Scratch { numbers, terms, sums }: &mut Scratch<A>,
 ) {
     let v = io.x().n_cols();
-    let mut numbers = [A::default(); GROUP];
-    let mut terms = [A::default(); GROUP];
-    let mut sums = Sums::new();
     let reference = A::reference(A::default());
     let at = rows.start;
     let step = (GROUP / v).min(BATCH);
@@ -297,15 +309,15 @@ fn short<T: Element, A: Arithmetic>(
         let flat = match dense {
             Some(flat) => flat,
             None => {
-                gather(&x, at + group, n, &mut numbers);
+                gather(&x, at + group, n, numbers);
                 &numbers[..n * v]
             }
         };
         let labels = &batch.labels[group..group + n];
         let terms = &mut terms[..n * v];
         fill_terms(flat, terms, &reference);
-        take_own(flat, terms, v, labels, &mut sums);
-        add_rows(terms, v, &mut sums, n, wants.squares);
+        take_own(flat, terms, v, labels, sums);
+        add_rows(terms, v, sums, n, wants.squares);
         if wants.ranks {
             for (i, &label) in labels.iter().enumerate() {
                 let row = &flat[i * v..(i + 1) * v];
@@ -317,7 +329,7 @@ fn short<T: Element, A: Arithmetic>(
                 batch.rank[group + i] = ahead;
             }
         }
-        let clean = finish::<A>(&mut sums, &mut batch.loss[group..group + n], v);
+        let clean = finish::<A>(sums, &mut batch.loss[group..group + n], v);
         if wants.squares {
             for (i, out) in batch.squared[group..group + n].iter_mut().enumerate() {
                 let (rest, total) = (sums.rest[i], sums.rest[i] + sums.own[i]);
@@ -335,11 +347,11 @@ fn short<T: Element, A: Arithmetic>(
             if let Io::Apart { gradient: Some(gradient), .. } = io
                 && let Some(out) = gradient.rows_mut(at + group, n).and_then(A::slice_mut)
             {
-                spread(terms, out, v, labels, &sums);
+                spread(terms, out, v, labels, sums);
             } else if wants_gradient {
                 // The numbers are no longer needed.
                 let gradient = &mut numbers[..n * v];
-                spread(terms, gradient, v, labels, &sums);
+                spread(terms, gradient, v, labels, sums);
                 for (i, row) in gradient.chunks_exact(v).enumerate() {
                     io.put(at + group + i, 0..v, row);
                 }
@@ -347,7 +359,7 @@ fn short<T: Element, A: Arithmetic>(
             continue;
         }
         let gradient = &mut numbers[..n * v];
-        spread(terms, gradient, v, labels, &sums);
+        spread(terms, gradient, v, labels, sums);
         for (i, row) in gradient.chunks_exact(v).enumerate() {
             let j = group + i;
             if sums.ordinary::<A>(i, v) {
@@ -548,16 +560,19 @@ fn wide_body(rest: &[f64], own: &mut [f64], losses: &mut [f64]) {
 
 leveled! {
     /// ln(1 + rest / own) to 33 bits, which is enough beside sums of f32; as above.
-    fn finish_narrow(rest: &[f64], own: &mut [f64], losses: &mut [f64]) => narrow_body
+    fn finish_narrow(rest: &[f64], own: &mut [f64], losses: &mut [f64]) => narrow_body::<FMA>
 }
 
 #[inline(always)]
-fn narrow_body(rest: &[f64], own: &mut [f64], losses: &mut [f64]) {
+fn narrow_body<const FMA: bool>(rest: &[f64], own: &mut [f64], losses: &mut [f64]) {
     let raise = <f32 as Arithmetic>::RAISE;
     for ((loss, &rest), own) in losses.iter_mut().zip(rest).zip(own) {
-        let x = *own;
-        // Out of this range the row is odd; NaN is too.
-        *own = if x.abs() < 600.0 { elementary::exp_short(x) * raise } else { f64::NAN };
+        // It was an f32.
+        let x = *own as f32;
+        let (m, power) = elementary::exp_rest::<FMA>(x);
+        let term = (1.0 + f64::from(m)) * (f64::from(power) * raise);
+        // Beyond this the row is odd; NaN is too.
+        *own = if x.abs() < 80.0 { term } else { f64::NAN };
         *loss = elementary::ln_ratio(rest, *own);
     }
 }

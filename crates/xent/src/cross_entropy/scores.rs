@@ -19,12 +19,13 @@ pub(crate) fn score<T: Element>(
     let n = x.n_rows();
     let mut io = Io::Apart { x, gradient: None };
     let mut batch = Batch::new();
+    let mut scratch = hard::Scratch::<f64>::new();
     let mut numbers = [0.0; BLOCK];
     let wants = Wants { ranks: !top_k.is_empty(), squares: true };
     for start in (0..n).step_by(BATCH) {
         let rows = start..n.min(start + BATCH);
         batch.labels[..rows.len()].copy_from_slice(&labels[rows.clone()]);
-        hard::score::<T, f64>(&mut io, rows.clone(), &mut batch, wants);
+        hard::score(&mut io, rows.clone(), &mut batch, wants, &mut scratch);
         for (i, row) in rows.enumerate() {
             if batch.loss[i].is_nan() {
                 return Err(RowProblem { row: at + row, problem: why(&x, row) });
