@@ -85,7 +85,7 @@ impl Arithmetic for f32 {
     fn reference(max: Self) -> Reference<Self> {
         let large = f64::from(max).abs() > LARGE;
         let shift = if large { max } else { 0.0 };
-        let n = if large { 0.0 } else { (max * std::f32::consts::LOG2_E).round() };
+        let n = if large { 0.0 } else { (max * std::f32::consts::LOG2_E + WHOLE32) - WHOLE32 };
         let power = n - 32.0;
         let ln2 = std::f64::consts::LN_2;
         Reference {
@@ -152,7 +152,8 @@ impl Arithmetic for f64 {
     fn reference(max: Self) -> Reference<Self> {
         let large = max.abs() > LARGE;
         let shift = if large { max } else { 0.0 };
-        let n = if large { 0.0 } else { (max * std::f64::consts::LOG2_E).round() };
+        let whole = elementary::WHOLE;
+        let n = if large { 0.0 } else { (max * std::f64::consts::LOG2_E + whole) - whole };
         let power = n - 64.0;
         let ln2 = std::f64::consts::LN_2;
         Reference {

@@ -37,11 +37,19 @@ pub(super) fn score<T: Element, A: Arithmetic>(
     if v <= SHORT {
         short::<T, A>(io, rows, batch, wants, scratch);
     } else {
+        // The reference of a row is found before the row ahead of it is summed, so that nothing waits for it.
+        let end = rows.end;
+        let mut reference = reference(&io.x(), rows.start, &mut scratch.numbers);
         for (i, row) in rows.enumerate() {
+            let this = reference;
+            if row + 1 < end {
+                reference = self::reference(&io.x(), row + 1, &mut scratch.numbers);
+            }
             if !batch.ignored[i] {
                 let scale = io.wants_gradient().then_some(batch.scale[i]);
-                let y = batch.labels[i] as usize;
-                let done = long::<T, A>(io, row, y, wants, scale, scratch);
+                let next = batch.labels.get(i + 1).map_or(0, |&next| next as usize);
+                let y = (batch.labels[i] as usize, next);
+                let done = long::<T, A>(io, row, y, &this, wants, scale, scratch);
                 batch.put(i, &done);
             }
         }
@@ -123,10 +131,12 @@ fn reference<T: Element, A: Arithmetic>(
 }
 
 /// A row of many classes.
+#[allow(clippy::too_many_arguments)]
 fn long<T: Element, A: Arithmetic>(
     io: &mut Io<'_, '_, T>,
     row: usize,
-    y: usize,
+    (y, next): (usize, usize),
+    reference: &Reference<A>,
     wants: Wants,
     scale: Option<f64>,
     Scratch { numbers: buffer, terms, .. }: &mut Scratch<A>,
@@ -134,19 +144,19 @@ fn long<T: Element, A: Arithmetic>(
     let x = io.x();
     let v = x.n_cols();
     if let Some(slice) = x.row(row) {
-        // The start of the next row, before its maximum is asked for.
+        // The start of the next row and its target, before they are asked for.
         for line in 0..4 {
-            simd::prefetch(slice, v + line * 16);
+            simd::prefetch(slice, 2 * v + line * 16);
         }
+        simd::prefetch(slice, v + next);
     }
     let target = A::of(x.get(row, y));
-    let reference = reference(&x, row, buffer);
     let beside = target.to_f64() - reference.shift.to_f64();
     if !(beside.is_finite() && reference.power.is_finite()) {
         return general::odd_row(io, row, y, wants, scale);
     }
     // Terms go straight to the gradient where that is memory of its own and of this kind.
-    let direct = scale.is_some() && io.stores_terms::<A>(row);
+    let direct = scale.is_some() && !wants.squares && io.stores_terms::<A>(row);
     let mut sum = Accumulator::new();
     let mut squares = Accumulator::new();
     let mut ahead = 0;
@@ -157,16 +167,21 @@ fn long<T: Element, A: Arithmetic>(
         let before = y.saturating_sub(cols.start).min(cols.len());
         if let Io::Apart { x, gradient: Some(gradient) } = io
             && direct
-            && whole == cols.len()
             && let Some(out) =
                 gradient.row_mut(row).and_then(|out| A::slice_mut(&mut out[cols.clone()]))
         {
             let numbers = block(x, row, cols, buffer);
-            fill_terms(numbers, out, &reference);
+            fill_terms(numbers, out, reference);
             if let Some(y) = in_block {
                 out[y] = A::default();
             }
-            add_terms(&mut sum, out);
+            let (units, rest) = out.split_at(out.len() - out.len() % (A::LANES * A::CHAIN));
+            add_terms(&mut sum, units);
+            if !rest.is_empty() {
+                terms[..rest.len()].copy_from_slice(rest);
+                terms[rest.len()..128].fill(A::default());
+                add_terms(&mut sum, &terms[..128]);
+            }
             if wants.ranks {
                 ahead += count_ahead(numbers, target, before);
             }
@@ -174,7 +189,7 @@ fn long<T: Element, A: Arithmetic>(
         }
         let x = io.x();
         let numbers = block(&x, row, cols.clone(), buffer);
-        fill_terms(numbers, &mut terms[..cols.len()], &reference);
+        fill_terms(numbers, &mut terms[..cols.len()], reference);
         if let Some(y) = in_block {
             terms[y] = A::default();
         }
@@ -186,13 +201,6 @@ fn long<T: Element, A: Arithmetic>(
         if wants.ranks {
             ahead += count_ahead(numbers, target, before);
         }
-        if direct
-            && let Io::Apart { gradient: Some(gradient), .. } = io
-            && let Some(out) =
-                gradient.row_mut(row).and_then(|out| A::slice_mut(&mut out[cols.clone()]))
-        {
-            out.copy_from_slice(&terms[..cols.len()]);
-        }
     }
     let rest = sum.total::<A>();
     let own = term_of(beside, reference.power);
@@ -203,7 +211,7 @@ fn long<T: Element, A: Arithmetic>(
     }
     if let Some(scale) = scale {
         let own = -scale * (rest / total);
-        write_gradient::<T, A>(io, row, y, &reference, factor, own, direct, (buffer, terms));
+        write_gradient::<T, A>(io, row, y, reference, factor, own, direct, (buffer, terms));
     }
     let miss = rest / total;
     let squared =
@@ -317,7 +325,19 @@ fn short<T: Element, A: Arithmetic>(
         let terms = &mut terms[..n * v];
         fill_terms(flat, terms, &reference);
         take_own(flat, terms, v, labels, sums);
-        add_rows(terms, v, sums, n, wants.squares);
+        match v {
+            // Not compiled for higher levels, where rows of such lengths become gathers, which are slower.
+            5 => add_some::<A, 5>(terms, &mut sums.rest[..n]),
+            6 => add_some::<A, 6>(terms, &mut sums.rest[..n]),
+            7 => add_some::<A, 7>(terms, &mut sums.rest[..n]),
+            8 => add_some::<A, 8>(terms, &mut sums.rest[..n]),
+            9 => add_some::<A, 9>(terms, &mut sums.rest[..n]),
+            10 => add_some::<A, 10>(terms, &mut sums.rest[..n]),
+            _ => add_rows(terms, v, &mut sums.rest[..n]),
+        }
+        if wants.squares {
+            add_any(terms, v, &mut sums.squares[..n], |x| x * x);
+        }
         if wants.ranks {
             for (i, &label) in labels.iter().enumerate() {
                 let row = &flat[i * v..(i + 1) * v];
@@ -443,27 +463,17 @@ fn take_own<A: Arithmetic>(x: &[A], terms: &mut [A], v: usize, labels: &[u32], s
 }
 
 leveled! {
-    /// Sums the rows, and their squares if `squares`.
-    fn add_rows[A: Arithmetic](terms: &[A], v: usize, sums: &mut Sums, n: usize, squares: bool) => add_rows_body::<FMA>
+    /// Sums the rows.
+    fn add_rows[A: Arithmetic](terms: &[A], v: usize, out: &mut [f64]) => add_rows_body::<FMA>
 }
 
 #[inline(always)]
-fn add_rows_body<const FMA: bool, A: Arithmetic>(
-    terms: &[A],
-    v: usize,
-    sums: &mut Sums,
-    n: usize,
-    squares: bool,
-) {
+fn add_rows_body<const FMA: bool, A: Arithmetic>(terms: &[A], v: usize, out: &mut [f64]) {
     match v {
-        2 => add_some::<A, 2>(terms, &mut sums.rest[..n]),
-        3 => add_some::<A, 3>(terms, &mut sums.rest[..n]),
-        4 => add_some::<A, 4>(terms, &mut sums.rest[..n]),
-        10 => add_some::<A, 10>(terms, &mut sums.rest[..n]),
-        _ => add_any(terms, v, &mut sums.rest[..n], |x| x),
-    }
-    if squares {
-        add_any(terms, v, &mut sums.squares[..n], |x| x * x);
+        2 => add_some::<A, 2>(terms, out),
+        3 => add_some::<A, 3>(terms, out),
+        4 => add_some::<A, 4>(terms, out),
+        _ => add_any(terms, v, out, |x| x),
     }
 }
 
@@ -577,24 +587,36 @@ fn narrow_body<const FMA: bool>(rest: &[f64], own: &mut [f64], losses: &mut [f64
     }
 }
 
+/// The gradients of the rows: terms times the row's factor, and the target's own.
+fn spread<A: Arithmetic>(terms: &[A], out: &mut [A], v: usize, labels: &[u32], sums: &Sums) {
+    match v {
+        // As in `short`: no gathers.
+        5 => spread_some::<A, 5>(terms, out, sums),
+        6 => spread_some::<A, 6>(terms, out, sums),
+        7 => spread_some::<A, 7>(terms, out, sums),
+        8 => spread_some::<A, 8>(terms, out, sums),
+        9 => spread_some::<A, 9>(terms, out, sums),
+        10 => spread_some::<A, 10>(terms, out, sums),
+        _ => spread_rows(terms, out, v, sums),
+    }
+    let mut start = 0;
+    for (&label, &share) in labels.iter().zip(&sums.share) {
+        out[start + label as usize] = A::from_f64(share);
+        start += v;
+    }
+}
+
 leveled! {
-    /// The gradients of the rows: terms times the row's factor, and the target's own.
-    fn spread[A: Arithmetic](terms: &[A], out: &mut [A], v: usize, labels: &[u32], sums: &Sums) => spread_body::<FMA>
+    /// The terms times the row's factor.
+    fn spread_rows[A: Arithmetic](terms: &[A], out: &mut [A], v: usize, sums: &Sums) => spread_body::<FMA>
 }
 
 #[inline(always)]
-fn spread_body<const FMA: bool, A: Arithmetic>(
-    terms: &[A],
-    out: &mut [A],
-    v: usize,
-    labels: &[u32],
-    sums: &Sums,
-) {
+fn spread_body<const FMA: bool, A: Arithmetic>(terms: &[A], out: &mut [A], v: usize, sums: &Sums) {
     match v {
         2 => spread_some::<A, 2>(terms, out, sums),
         3 => spread_some::<A, 3>(terms, out, sums),
         4 => spread_some::<A, 4>(terms, out, sums),
-        10 => spread_some::<A, 10>(terms, out, sums),
         _ => {
             let rows = terms.chunks_exact(v).zip(out.chunks_exact_mut(v));
             for ((row, out), &factor) in rows.zip(&sums.factor) {
@@ -604,9 +626,6 @@ fn spread_body<const FMA: bool, A: Arithmetic>(
                 }
             }
         }
-    }
-    for ((row, &label), &share) in out.chunks_exact_mut(v).zip(labels).zip(&sums.share) {
-        row[label as usize] = A::from_f64(share);
     }
 }
 
