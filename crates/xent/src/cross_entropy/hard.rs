@@ -15,6 +15,9 @@ use crate::view::View;
 
 /// Rows of at most this many classes are short.
 const SHORT: usize = 32;
+/// Numbers ahead that memory is asked for where rows are about a page: the hardware stops at every one.
+/// It costs more than it saves for longer rows, and where a gradient is written.
+const AHEAD: usize = BLOCK;
 /// Numbers of short rows at a time: two buffers of them stay in the first-level cache.
 const GROUP: usize = 2048;
 
@@ -161,6 +164,14 @@ fn long<T: Element, A: Arithmetic>(
     let mut squares = Accumulator::new();
     let mut ahead = 0;
     for cols in blocks(v) {
+        if scale.is_none()
+            && v <= 4 * BLOCK
+            && let Some(slice) = io.x().row(row)
+        {
+            for line in 0..BLOCK / 16 {
+                simd::prefetch(slice, cols.start + AHEAD + line * 16);
+            }
+        }
         let whole = cols.len().next_multiple_of(128);
         let in_block = cols.contains(&y).then(|| y - cols.start);
         // Equal numbers are ahead if they stand before the target.
