@@ -19,6 +19,9 @@ pub(crate) fn score(
     rules: &Rules,
 ) -> Result<(), RowProblem> {
     let clean = match matrix {
+        Matrix::Rows { values, width: width @ 2..=4 } if rules.top_k.is_empty() => {
+            score_few(out, values, width, labels)
+        }
         Matrix::Columns(columns) => score_any(out, 0, columns, labels, &rules.top_k),
         Matrix::Rows { values, width } => score_rows(out, values, width, labels, &rules.top_k),
         Matrix::Positive(p) => score_positive(out, p, labels, &rules.top_k),
@@ -54,12 +57,13 @@ fn inspect(out: &mut RowScores, matrix: Matrix<'_>, rules: &Rules) -> Result<(),
 }
 
 /// ln(1 - p), right for p down to the smallest: 1 - p = s + e exactly, ln(s + e) = ln s + e / s.
+///
+/// e is 0 unless s >= 1/2, so 1 / s may be taken as 2 - s: 4% of an ulp at most, and no division.
 #[inline(always)]
 pub(crate) fn ln_complement(p: f64) -> f64 {
     let s = 1.0 - p;
     let e = (1.0 - s) - p;
-    let correction = if e == 0.0 { 0.0 } else { e / s };
-    ln(s) + correction
+    ln(s) + e * (2.0 - s)
 }
 
 leveled! {
@@ -144,6 +148,118 @@ fn transpose_some<const W: usize>(rows: &[f64], tile: &mut [f64], height: usize)
             }
         }
     }
+}
+
+/// Rows at a time that are looked at, and then their logarithms taken, while memory brings the next.
+const STRETCH: usize = 64;
+
+/// Rows of two to four classes where they lie; as [`columns_body`], operation by operation.
+fn score_few(out: &mut RowScores, values: &[f64], width: usize, labels: &[u32]) -> bool {
+    let mut seen = Seen { odd: false, tied: false };
+    for at in (0..labels.len()).step_by(STRETCH) {
+        let end = labels.len().min(at + STRETCH);
+        let stretch = Stretch {
+            labels: &labels[at..end],
+            losses: &mut out.log_loss[at..end],
+            squares: &mut out.squared_error[at..end],
+            errors: &mut out.error[at..end],
+            tops: &mut out.predicted[at..end],
+        };
+        let stretch_values = &values[at * width..end * width];
+        for line in 0..STRETCH * width / LANES {
+            simd::prefetch(stretch_values, STRETCH * width + line * LANES);
+        }
+        few(stretch, stretch_values, width, &mut seen);
+        take_logarithms(&mut out.log_loss[at..end]);
+    }
+    if seen.tied {
+        for (row, p) in values.chunks_exact(width).enumerate() {
+            let max = p.iter().copied().fold(-1.0, f64::max);
+            if p.iter().filter(|&&p| p == max).count() > 1 {
+                out.odd.push(Odd { row, what: Oddity::Tied });
+            }
+        }
+    }
+    !seen.odd
+}
+
+/// Whether anything out of the ordinary, or a tie, was among the rows.
+struct Seen {
+    odd: bool,
+    tied: bool,
+}
+
+/// Where the scores of some rows go.
+struct Stretch<'a> {
+    labels: &'a [u32],
+    losses: &'a mut [f64],
+    squares: &'a mut [f64],
+    errors: &'a mut [f64],
+    tops: &'a mut [u32],
+}
+
+leveled! {
+    /// Everything but the logarithm, which the target's probabilities are left for.
+    fn few(out: Stretch<'_>, values: &[f64], width: usize, seen: &mut Seen) => few_body
+}
+leveled! {
+    /// Losses of the targets' probabilities.
+    fn take_logarithms(losses: &mut [f64]) => logarithms_body
+}
+
+#[inline(always)]
+fn logarithms_body(losses: &mut [f64]) {
+    for loss in losses {
+        // 0.0 - keeps a certain event's loss at +0.
+        *loss = 0.0 - ln(*loss);
+    }
+}
+
+#[inline(always)]
+fn few_body(out: Stretch<'_>, values: &[f64], width: usize, seen: &mut Seen) {
+    match width {
+        2 => few_rows::<2>(out, values, seen),
+        3 => few_rows::<3>(out, values, seen),
+        _ => few_rows::<4>(out, values, seen),
+    }
+}
+
+#[inline(always)]
+fn few_rows<const W: usize>(out: Stretch<'_>, values: &[f64], seen: &mut Seen) {
+    let n = out.labels.len();
+    let rows = &values.as_chunks::<W>().0[..n];
+    let Stretch { labels, losses, squares, errors, tops } = out;
+    let (losses, squares) = (&mut losses[..n], &mut squares[..n]);
+    let (errors, tops) = (&mut errors[..n], &mut tops[..n]);
+    let (mut odd, mut tied) = (0_u64, 0_u64);
+    for i in 0..n {
+        let (row, label) = (rows[i], labels[i]);
+        let (mut target, mut sum, mut squared) = (0.0, 0.0, 0.0);
+        let (mut max, mut second, mut top, mut largest) = (-1.0, -1.0, 0, 0);
+        for (c, &p) in row.iter().enumerate() {
+            let hit = label == c as u32;
+            target = if hit { p } else { target };
+            sum += p;
+            let difference = p - if hit { 1.0 } else { 0.0 };
+            squared += difference * difference;
+            // Negative numbers and NaN have larger bits than 1; so has -0, which `inspect` lets pass.
+            let bits = p.to_bits();
+            largest = if bits > largest { bits } else { largest };
+            let above = p > max;
+            let between = if p > second { p } else { second };
+            second = if above { max } else { between };
+            top = if above { c as u32 } else { top };
+            max = if above { p } else { max };
+        }
+        odd |= u64::from(largest > 1.0_f64.to_bits()) | u64::from(is_far(sum, SUM_NOTE));
+        tied |= u64::from(second == max);
+        losses[i] = target;
+        squares[i] = squared;
+        errors[i] = if top == label { 0.0 } else { 1.0 };
+        tops[i] = top;
+    }
+    seen.odd |= odd != 0;
+    seen.tied |= tied != 0;
 }
 
 /// Any number of rows: whole groups of eight, and a last group filled up with its last row.
@@ -330,9 +446,7 @@ fn positive_body(out: &mut RowScores, p: &[f64], labels: &[u32], top_k: &[u32]) 
         let s = if positive { x } else { rest };
         let e = if positive { 0.0 } else { (1.0 - rest) - x };
         let miss = if positive { rest } else { x };
-        let quotient = e / s;
-        let correction = if e == 0.0 { 0.0 } else { quotient };
-        losses[i] = 0.0 - (ln(s) + correction);
+        losses[i] = 0.0 - (ln(s) + e * (2.0 - s));
         squares[i] = 2.0 * (miss * miss);
         let top = u32::from(x > 0.5);
         tops[i] = top;
