@@ -11,6 +11,10 @@ use crate::simd::{self, leveled};
 
 const LANES: usize = 8;
 
+/// From this many classes on, a row is summed in eight chains, class c in chain c mod 8, which are then added
+/// in pairs: rows of memory can then be worked on eight classes at a time. With fewer there is one chain.
+const WIDE: usize = 32;
+
 /// Scores probabilities against classes; the caller has checked shapes and labels, and sized `out`.
 pub(crate) fn score(
     out: &mut RowScores,
@@ -21,6 +25,9 @@ pub(crate) fn score(
     let clean = match matrix {
         Matrix::Rows { values, width: width @ 2..=4 } if rules.top_k.is_empty() => {
             score_few(out, values, width, labels)
+        }
+        Matrix::Rows { values, width: width @ WIDE.. } => {
+            score_wide(out, values, width, labels, &rules.top_k)
         }
         Matrix::Columns(columns) => score_any(out, 0, columns, labels, &rules.top_k),
         Matrix::Rows { values, width } => score_rows(out, values, width, labels, &rules.top_k),
@@ -181,6 +188,146 @@ fn score_few(out: &mut RowScores, values: &[f64], width: usize, labels: &[u32]) 
         }
     }
     !seen.odd
+}
+
+/// Rows of many classes where they lie; as [`columns_in`] with eight chains.
+fn score_wide(
+    out: &mut RowScores,
+    values: &[f64],
+    width: usize,
+    labels: &[u32],
+    top_k: &[u32],
+) -> bool {
+    let mut clean = true;
+    for (row, (p, &label)) in values.chunks_exact(width).zip(labels).enumerate() {
+        let target = p[label as usize];
+        let found = wide_row(p, label as usize);
+        clean &= found.largest <= 1.0_f64.to_bits() && !is_far(found.sum, SUM_NOTE);
+        out.log_loss[row] = target;
+        out.squared_error[row] = found.squared;
+        out.error[row] = if found.top == label { 0.0 } else { 1.0 };
+        out.predicted[row] = found.top;
+        if found.tied {
+            out.odd.push(Odd { row, what: Oddity::Tied });
+        }
+        if !top_k.is_empty() {
+            let y = label as usize;
+            let ahead = p.iter().filter(|&&p| p > target).count()
+                + p[..y].iter().filter(|&&p| p == target).count();
+            put_top_k(&mut out.top_k, top_k, row, ahead as u32);
+        }
+    }
+    take_logarithms(&mut out.log_loss[..labels.len()]);
+    clean
+}
+
+/// What a row of many classes comes to.
+struct WideRow {
+    sum: f64,
+    squared: f64,
+    /// The largest bits: above those of 1 something is not a probability.
+    largest: u64,
+    top: u32,
+    tied: bool,
+}
+
+leveled! {
+    fn wide_row(p: &[f64], label: usize) -> WideRow => wide_body
+}
+
+#[inline(always)]
+fn wide_body(p: &[f64], label: usize) -> WideRow {
+    let mut chains = Chains {
+        sums: [0.0; LANES],
+        squares: [0.0; LANES],
+        largest: [0; LANES],
+        max: [-1.0; LANES],
+    };
+    let (groups, rest) = p.as_chunks::<LANES>();
+    let special = label / LANES;
+    for p in &groups[..special.min(groups.len())] {
+        chains.add(p, p);
+    }
+    if let Some(p) = groups.get(special) {
+        chains.add(p, &less_one(p, label % LANES));
+        for p in &groups[special + 1..] {
+            chains.add(p, p);
+        }
+    }
+    if !rest.is_empty() {
+        let mut last = [0.0; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        let difference =
+            if special == groups.len() { less_one(&last, label % LANES) } else { last };
+        chains.add(&last, &difference);
+    }
+    let max = chains.max.into_iter().fold(-1.0, |max, p| if p > max { p } else { max });
+    let mut count = 0_u64;
+    let mut first = p.len();
+    for (i, part) in p.chunks(64).enumerate() {
+        let mut here = 0_u64;
+        for &p in part {
+            here += u64::from(p == max);
+        }
+        if count == 0 && here > 0 {
+            first = i * 64;
+        }
+        count += here;
+    }
+    let top = first + p[first..].iter().position(|&p| p == max).unwrap_or(0);
+    WideRow {
+        sum: add_eight(chains.sums),
+        squared: add_eight(chains.squares),
+        largest: chains.largest.into_iter().fold(0, u64::max),
+        // NaN everywhere: an error all the same.
+        top: if top < p.len() { top as u32 } else { 0 },
+        tied: count > 1,
+    }
+}
+
+/// What eight classes at a time add up to.
+struct Chains {
+    sums: Lanes,
+    squares: Lanes,
+    largest: Masks,
+    max: Lanes,
+}
+
+impl Chains {
+    #[inline(always)]
+    fn add(&mut self, p: &Lanes, difference: &Lanes) {
+        for l in 0..LANES {
+            self.sums[l] += p[l];
+        }
+        for l in 0..LANES {
+            self.squares[l] += difference[l] * difference[l];
+        }
+        for l in 0..LANES {
+            let bits = p[l].to_bits();
+            self.largest[l] = if bits > self.largest[l] { bits } else { self.largest[l] };
+        }
+        for l in 0..LANES {
+            self.max[l] = if p[l] > self.max[l] { p[l] } else { self.max[l] };
+        }
+    }
+}
+
+#[inline(always)]
+fn less_one(p: &Lanes, at: usize) -> Lanes {
+    let mut difference = *p;
+    difference[at] -= 1.0;
+    difference
+}
+
+/// The chain of class c of k; the others stay 0.
+pub(crate) fn chain(c: usize, k: usize) -> usize {
+    if k < WIDE { 0 } else { c % LANES }
+}
+
+/// As [`add_chains`].
+#[inline(always)]
+pub(crate) fn add_eight([a, b, c, d, e, f, g, h]: Lanes) -> f64 {
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 /// Whether anything out of the ordinary, or a tie, was among the rows.
@@ -350,6 +497,36 @@ fn columns_body(
     labels: &[u32],
     top_k: &[u32],
 ) -> bool {
+    if columns.len() < WIDE {
+        columns_in::<1>(out, at, columns, labels, top_k)
+    } else {
+        columns_in::<8>(out, at, columns, labels, top_k)
+    }
+}
+
+/// Eight chains added in pairs; one is itself.
+#[inline(always)]
+fn add_chains<const CHAINS: usize>(mut chains: [Lanes; CHAINS]) -> Lanes {
+    let mut n = CHAINS;
+    while n > 1 {
+        n /= 2;
+        for i in 0..n {
+            for l in 0..LANES {
+                chains[i][l] += chains[i + n][l];
+            }
+        }
+    }
+    chains[0]
+}
+
+#[inline(always)]
+fn columns_in<const CHAINS: usize>(
+    out: &mut RowScores,
+    at: usize,
+    columns: &[&[f64]],
+    labels: &[u32],
+    top_k: &[u32],
+) -> bool {
     let n = labels.len();
     let mut odd = [0_u64; LANES];
     let tied = &mut out.odd;
@@ -360,8 +537,8 @@ fn columns_body(
     for r in (0..n).step_by(LANES) {
         let label = labels_of(labels, r);
         let mut target = [0.0; LANES];
-        let mut sum = [0.0; LANES];
-        let mut squared = [0.0; LANES];
+        let mut sums = [[0.0; LANES]; CHAINS];
+        let mut squares_in = [[0.0; LANES]; CHAINS];
         let mut max = [-1.0; LANES];
         let mut top = [0_u64; LANES];
         let mut ties = [0_u64; LANES];
@@ -378,12 +555,13 @@ fn columns_body(
             for l in 0..LANES {
                 odd[l] |= outside[l];
             }
+            let chain = c % CHAINS;
             for l in 0..LANES {
-                sum[l] += p[l];
+                sums[chain][l] += p[l];
             }
             for l in 0..LANES {
                 let difference = p[l] - one[l];
-                squared[l] += difference * difference;
+                squares_in[chain][l] += difference * difference;
             }
             for l in 0..LANES {
                 ties[l] = !above[l] & (ties[l] | equal[l]);
@@ -392,6 +570,8 @@ fn columns_body(
                 top[l] = (above[l] & class) | (!above[l] & top[l]);
             }
         }
+        let sum = add_chains(sums);
+        let squared = add_chains(squares_in);
         let far = mask(|l| is_far(sum[l], SUM_NOTE));
         let miss = mask(|l| top[l] != label[l]);
         let error = select(&miss, &[1.0; LANES], &[0.0; LANES]);

@@ -557,7 +557,8 @@ impl RowScores {
             let at = |problem| RowProblem { row: r, problem };
             row.predict(&matrix, r, rules, self).map_err(at)?;
             row.aim(&target, r, rules).map_err(at)?;
-            let (mut loss, mut squared) = (0.0, 0.0);
+            let mut loss = 0.0;
+            let mut squares = [0.0; 8];
             for c in 0..k {
                 if row.target[c] != 0.0 {
                     loss += row.target[c] * row.surprisal[c];
@@ -569,8 +570,9 @@ impl RowScores {
                 } else {
                     row.probability[c] - row.target[c]
                 };
-                squared += difference * difference;
+                squares[kernel::chain(c, k)] += difference * difference;
             }
+            let squared = kernel::add_eight(squares);
             let mut top = 0;
             let mut ties = 0;
             for c in 1..k {
