@@ -81,9 +81,14 @@ fn test() -> Result<()> {
     run("format", cargo().args(["fmt", "--all", "--check"]))?;
     run(
         "lints",
-        cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+        cargo()
+            .args(["clippy", "--workspace", "--all-targets", "--features", "xent/parallel"])
+            .args(["--", "--deny", "warnings"]),
     )?;
-    run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
+    run(
+        "tests",
+        cargo().args(["test", "--workspace", "--no-fail-fast", "--features", "xent/parallel"]),
+    )?;
     // The tests have built them.
     for example in EXAMPLES {
         let path = target().join("debug").join("examples").join(example);

@@ -21,8 +21,13 @@ use crate::element::Element;
 use crate::exact::ExactSum;
 use crate::view::{View, ViewMut};
 
+#[cfg(feature = "parallel")]
+pub use parallel::cross_entropy_parallel;
+
 pub(crate) mod general;
 pub(crate) mod hard;
+#[cfg(feature = "parallel")]
+mod parallel;
 pub(crate) mod scores;
 
 /// What was true of each row.
@@ -415,13 +420,22 @@ struct Outputs<'a> {
 }
 
 fn run<T: Element>(
+    io: Io<'_, '_, T>,
+    target: Target<'_, T>,
+    options: &Options<'_>,
+    outputs: Outputs<'_>,
+) -> Result<Total, Problem> {
+    check(io.x().n_rows(), io.x().n_cols(), &target, options, &outputs)?;
+    Ok(run_checked(io, target, options, outputs))
+}
+
+fn run_checked<T: Element>(
     mut io: Io<'_, '_, T>,
     target: Target<'_, T>,
     options: &Options<'_>,
     mut outputs: Outputs<'_>,
-) -> Result<Total, Problem> {
+) -> Total {
     let (n, v) = (io.x().n_rows(), io.x().n_cols());
-    check(n, v, &target, options, &outputs)?;
     let mut total = Total { top_k_hits: vec![0; options.top_k.len()], ..Total::default() };
     let plain =
         options.label_smoothing == 0.0 && options.z_loss == 0.0 && options.temperature == 1.0;
@@ -506,7 +520,7 @@ fn run<T: Element>(
         }
         total.add(&batch, rows.len(), start, weighted, options.top_k);
     }
-    Ok(total)
+    total
 }
 
 /// What is known of the rows between two additions to the sums.

@@ -289,19 +289,20 @@ impl<'a, T: Copy> ViewMut<'a, T> {
         self.data[row * self.layout.row_stride + col * self.layout.col_stride] = value;
     }
 
-    /// Cuts the array into the rows before `row` and the rest, for threads; `None` if the rows are not
-    /// one after another (columns are).
-    pub fn split_at_row(self, row: usize) -> Option<(Self, Self)> {
+    /// Cuts the array into the rows before `row` and the rest, for threads.
+    ///
+    /// # Errors
+    /// The array itself, if the rows are not one after another (columns are).
+    pub fn split_at_row(self, row: usize) -> Result<(Self, Self), Self> {
         let Layout { rows, cols, row_stride, .. } = self.layout;
-        let first = Layout { rows: row, ..self.layout };
-        let second = Layout { rows: rows.checked_sub(row)?, ..self.layout };
-        if rows == 0 || cols == 0 || row == rows {
-            let (a, b) = self.data.split_at_mut(self.data.len());
-            return Some((Self { data: a, layout: first }, Self { data: b, layout: second }));
+        let first = Layout { rows: row.min(rows), ..self.layout };
+        let second = Layout { rows: rows - first.rows, ..self.layout };
+        let cut = if second.rows == 0 || cols == 0 { self.data.len() } else { row * row_stride };
+        if first.checked(cut).is_err() {
+            return Err(self);
         }
-        first.checked(row * row_stride).ok()?;
-        let (a, b) = self.data.split_at_mut(row * row_stride);
-        Some((Self { data: a, layout: first }, Self { data: b, layout: second }))
+        let (a, b) = self.data.split_at_mut(cut);
+        Ok((Self { data: a, layout: first }, Self { data: b, layout: second }))
     }
 }
 
@@ -350,7 +351,7 @@ mod tests {
         a.set(0, 3, 1.0);
         b.set(1, 0, 2.0);
         assert_eq!((data[3], data[8]), (1.0, 2.0));
-        assert!(ViewMut::columns_of(&mut data, 4).unwrap().split_at_row(1).is_none());
+        assert!(ViewMut::columns_of(&mut data, 4).unwrap().split_at_row(1).is_err());
         let (a, b) = ViewMut::rows_of(&mut data, 4).unwrap().split_at_row(3).unwrap();
         assert_eq!((a.n_rows(), b.n_rows()), (3, 0));
     }
