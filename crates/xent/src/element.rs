@@ -98,6 +98,19 @@ impl Element for f32 {
     }
 }
 
+/// The nearest f32 if that is exact, else the one of the two neighbours whose last bit is 1.
+///
+/// That bit remembers that there was more, so that rounding on to fewer bits errs no further than
+/// rounding once. (`half` rounds twice where the processor converts, and drops the lower bits where it
+/// does not.)
+#[inline(always)]
+fn to_odd(value: f64) -> f32 {
+    let near = value as f32;
+    let back = f64::from(near);
+    let toward_zero = near.to_bits() - u32::from(back.abs() > value.abs());
+    if back == value || value.is_nan() { near } else { f32::from_bits(toward_zero | 1) }
+}
+
 impl Element for f16 {
     const WIDE: bool = false;
     #[inline(always)]
@@ -117,7 +130,7 @@ impl Element for f16 {
     }
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
-        Self::from_f64(value)
+        Self::from_f32(to_odd(value))
     }
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
@@ -137,7 +150,7 @@ impl Element for bf16 {
     }
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
-        Self::from_f64(value)
+        Self::from_f32(to_odd(value))
     }
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
@@ -148,6 +161,40 @@ impl Element for bf16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The number after a positive one and the point in the middle between them.
+    fn middle<T: Element>(x: T, next: T) -> f64 {
+        f64::midpoint(x.to_f64(), next.to_f64())
+    }
+
+    /// The conversions of `half` round to f32 first, or cut: they miss the hair beside the middle.
+    #[test]
+    fn rounds_once_on_either_side_of_the_middle() {
+        for bits in 0..0x7bff {
+            let (x, next) = (f16::from_bits(bits), f16::from_bits(bits + 1));
+            let even = if bits % 2 == 0 { x } else { next };
+            let m = middle(x, next);
+            for (value, expected) in [(m.next_down(), x), (m, even), (m.next_up(), next)] {
+                assert_eq!(<f16 as Element>::from_f64(value), expected, "{value:e}");
+                assert_eq!(<f16 as Element>::from_f64(-value), -expected, "-{value:e}");
+            }
+        }
+        for bits in 0..0x7f7f {
+            let (x, next) = (bf16::from_bits(bits), bf16::from_bits(bits + 1));
+            let even = if bits % 2 == 0 { x } else { next };
+            let m = middle(x, next);
+            for (value, expected) in [(m.next_down(), x), (m, even), (m.next_up(), next)] {
+                assert_eq!(<bf16 as Element>::from_f64(value), expected, "{value:e}");
+                assert_eq!(<bf16 as Element>::from_f64(-value), -expected, "-{value:e}");
+            }
+        }
+        for value in [1e300, f64::INFINITY] {
+            assert_eq!(<f16 as Element>::from_f64(value), f16::INFINITY);
+            assert_eq!(<bf16 as Element>::from_f64(value), bf16::INFINITY);
+        }
+        assert!(<f16 as Element>::from_f64(f64::NAN).is_nan());
+        assert_eq!(<bf16 as Element>::from_f64(-1e-300).to_bits(), 0x8000);
+    }
 
     #[test]
     fn every_half_becomes_its_value() {
