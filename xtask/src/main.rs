@@ -1,6 +1,9 @@
-//! The project's chores, one command each: `cargo xtask test`, `cargo xtask bench scoring`,
-//! `cargo xtask golden`.
+//! The project's chores, one command each: `cargo xtask test`, `cargo xtask fingerprint`,
+//! `cargo xtask bench scoring`, `cargo xtask golden`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod cross;
+mod fingerprint;
 
 use std::env;
 use std::fs;
@@ -13,7 +16,8 @@ use anyhow::{Context, Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask <chore>
 
-  test              everything that must pass: format, lints, tests, docs, README, oracles
+  test              everything that must pass: format, lints, tests, docs, README, fingerprints, oracles
+  fingerprint       whether the library gives the same bits on x86-64, aarch64 and WebAssembly
   bench scoring     the scoring benchmark against its peers, written to docs/bench-scoring.md
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args[..] {
         ["test"] => test(),
+        ["fingerprint"] => fingerprint::fingerprint(),
         ["bench", "scoring", ref rest @ ..] => bench_scoring(rest),
         ["golden"] => golden(),
         _ => {
@@ -101,6 +106,7 @@ fn test() -> Result<()> {
             .env("RUSTDOCFLAGS", "--deny warnings"),
     )?;
     run("release build", cargo().args(["build", "--release", "--quiet"]))?;
+    fingerprint::fingerprint()?;
     let python = venv("test")?;
     run(
         "oracles: scikit-learn, SciPy, statsmodels, exact rationals",
