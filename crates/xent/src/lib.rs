@@ -12,6 +12,7 @@ pub mod element;
 pub mod elementary;
 pub mod exact;
 mod exponentials;
+pub mod gemm;
 pub mod information;
 mod kernel;
 pub mod logits;

@@ -8,7 +8,9 @@
 use crate::exact::{ExactSum, add_products_body, add_slice_body};
 
 /// An instruction level that bodies are compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Ordered: a machine that has a level has those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// What the target guarantees (SSE2 on x86-64, NEON on aarch64, SIMD128 on wasm32).
     Baseline,
@@ -70,8 +72,34 @@ pub(crate) fn prefetch<T>(values: &[T], ahead: usize) {
 
 /// Defines `$name`, which runs `$body` compiled for the machine's level. `$body::<FMA>` is told
 /// whether a fused multiply-add is one instruction there; type parameters stand in brackets, and are
-/// those of the body after `FMA`.
+/// those of the body after `FMA`. The form with braces names a body for each level and makes a function
+/// with one more argument, the highest level that may be used, so that one process can test all.
 macro_rules! leveled {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident ($at:ident : Level; $($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => {
+        avx512: $avx512:expr, avx2: $avx2:expr, baseline: $baseline:expr $(,)?
+    }) => {
+        $(#[$doc])*
+        #[allow(unsafe_code)]
+        $vis fn $name ($at: $crate::simd::Level, $($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? { $avx512($($arg),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? { $avx2($($arg),*) }
+                match $at.min($crate::simd::level()) {
+                    // SAFETY: `level` returned Avx512 only after detecting these features.
+                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: `level` returned at least Avx2 only after detecting these features.
+                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Level::Baseline => {}
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = $at;
+            $baseline($($arg),*)
+        }
+    };
     ($(#[$doc:meta])* $vis:vis fn $name:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:ident) => {
         $crate::simd::leveled! {
             @ $(#[$doc])* $vis fn $name [] ($($arg: $ty),*) $(-> $ret)? => ($body) ($body)

@@ -72,14 +72,26 @@ impl Layout {
         Ok(self)
     }
 
+    fn transposed(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+
     /// Rows after each other, or columns after each other, with or without gaps.
     fn without_overlap(self) -> Result<Self, ShapeError> {
         let Self { rows, cols, row_stride, col_stride } = self;
+        if rows == 0 || cols == 0 {
+            return Ok(self);
+        }
         let by_rows = (cols <= 1 || col_stride >= 1)
             && (rows <= 1 || row_stride > (cols - 1).saturating_mul(col_stride));
         let by_cols = (rows <= 1 || row_stride >= 1)
             && (cols <= 1 || col_stride > (rows - 1).saturating_mul(row_stride));
-        if rows == 0 || cols == 0 || by_rows || by_cols {
+        if by_rows || by_cols {
             Ok(self)
         } else {
             Err(ShapeError::Overlap { rows, cols, row_stride, col_stride })
@@ -176,6 +188,27 @@ impl<'a, T: Copy> View<'a, T> {
         Self { data, layout }
     }
 
+    /// The columns of a range, as an array.
+    ///
+    /// # Panics
+    /// Outside the array.
+    #[must_use]
+    pub fn cols(&self, range: std::ops::Range<usize>) -> Self {
+        self.transposed().rows(range).transposed()
+    }
+
+    /// Rows as columns and columns as rows; no number moves.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        Self { data: self.data, layout: self.layout.transposed() }
+    }
+
+    /// The memory from element (0, 0) on.
+    #[inline(always)]
+    pub(crate) fn memory(&self) -> &'a [T] {
+        self.data
+    }
+
     /// A row as a slice, if its numbers lie side by side.
     #[inline(always)]
     pub fn row(&self, row: usize) -> Option<&'a [T]> {
@@ -249,6 +282,45 @@ impl<'a, T: Copy> ViewMut<'a, T> {
     /// Numbers a row.
     pub fn n_cols(&self) -> usize {
         self.layout.cols
+    }
+
+    /// Distance of rows and of columns.
+    pub fn strides(&self) -> (usize, usize) {
+        (self.layout.row_stride, self.layout.col_stride)
+    }
+
+    /// The rows of a range, as an array.
+    ///
+    /// # Panics
+    /// Outside the array.
+    #[must_use]
+    pub fn rows(self, range: std::ops::Range<usize>) -> Self {
+        let layout = Layout { rows: range.len(), ..self.layout };
+        assert!(range.end <= self.layout.rows, "rows {range:?} of {}", self.layout.rows);
+        let empty = range.is_empty() || self.layout.cols == 0;
+        let data = if empty { &mut [] } else { &mut self.data[range.start * layout.row_stride..] };
+        Self { data, layout }
+    }
+
+    /// The columns of a range, as an array.
+    ///
+    /// # Panics
+    /// Outside the array.
+    #[must_use]
+    pub fn cols(self, range: std::ops::Range<usize>) -> Self {
+        self.transposed().rows(range).transposed()
+    }
+
+    /// Rows as columns and columns as rows; no number moves.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self { data: self.data, layout: self.layout.transposed() }
+    }
+
+    /// The memory from element (0, 0) on.
+    #[inline(always)]
+    pub(crate) fn memory(&mut self) -> &mut [T] {
+        self.data
     }
 
     /// The same array to read.
@@ -325,6 +397,8 @@ mod tests {
         assert!(ViewMut::strided(&mut data, 3, 3, 2, 1).is_err());
         assert!(ViewMut::strided(&mut data, 3, 4, 1, 3).is_ok());
         assert!(ViewMut::strided(&mut data, 2, 3, 6, 2).is_ok());
+        assert!(ViewMut::strided(&mut data, 0, 3, 0, 0).is_ok());
+        assert!(ViewMut::strided(&mut data, 3, 0, 0, 0).is_ok());
     }
 
     #[test]
@@ -340,6 +414,21 @@ mod tests {
         assert_eq!(by_columns.get(1, 2), 9.0);
         assert!(by_columns.as_rows().is_none());
         assert_eq!(by_columns.rows(2..4).get(0, 0), 2.0);
+    }
+
+    #[test]
+    fn parts_and_transposes_are_the_same_numbers() {
+        let mut data: Vec<f32> = (0..12_u8).map(f32::from).collect();
+        let by_rows = View::rows_of(&data, 4).unwrap();
+        assert_eq!(by_rows.transposed().get(3, 2), 11.0);
+        assert_eq!(by_rows.cols(1..3).rows(1..3).get(1, 1), 10.0);
+        assert_eq!(by_rows.cols(4..4).n_cols(), 0);
+        let view = ViewMut::rows_of(&mut data, 4).unwrap();
+        let mut part = view.cols(1..3).rows(1..3).transposed();
+        assert_eq!((part.n_rows(), part.n_cols(), part.strides()), (2, 2, (1, 4)));
+        part.set(1, 0, -6.0);
+        part.set(0, 1, -9.0);
+        assert_eq!((data[6], data[9]), (-6.0, -9.0));
     }
 
     #[test]
