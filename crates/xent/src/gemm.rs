@@ -344,16 +344,34 @@ impl Memory {
 fn pack<const R: usize>(matrix: View<'_, f32>, out: &mut [f32]) {
     /// Columns read from a row at a time: a cache line.
     const LINE: usize = 16;
+    /// Slivers written at a time.
+    const GROUP: usize = 8;
     let (rows, columns) = (matrix.n_rows(), matrix.n_cols());
     let (row_stride, column_stride) = matrix.strides();
-    for (rows, out) in steps(rows, R).zip(out.chunks_exact_mut(columns * R)) {
+    let sliver = columns * R;
+    if row_stride == 1 {
+        // Some slivers side by side: a column's numbers, that may be alone in their page, are read at once.
+        for (rows, out) in steps(rows, GROUP * R).zip(out.chunks_mut(GROUP * sliver)) {
+            for k in 0..columns {
+                let from = &matrix.memory()[rows.start + k * column_stride..][..rows.len()];
+                let (whole, rest) = from.as_chunks::<R>();
+                let mut at = k * R;
+                for from in whole {
+                    out[at..at + R].copy_from_slice(from);
+                    at += sliver;
+                }
+                if !rest.is_empty() {
+                    out[at..at + rest.len()].copy_from_slice(rest);
+                    out[at + rest.len()..at + R].fill(0.0);
+                }
+            }
+        }
+        return;
+    }
+    for (rows, out) in steps(rows, R).zip(out.chunks_exact_mut(sliver)) {
         let out = out.as_chunks_mut::<R>().0;
         let from = &matrix.memory()[rows.start * row_stride..];
-        if row_stride == 1 && rows.len() == R {
-            for (k, out) in out.iter_mut().enumerate() {
-                out.copy_from_slice(&from[k * column_stride..][..R]);
-            }
-        } else if column_stride == 1 && rows.len() == R {
+        if column_stride == 1 && rows.len() == R {
             let (lines, rest) = out.as_chunks_mut::<LINE>();
             let whole = lines.len() * LINE;
             for (l, out) in lines.iter_mut().enumerate() {
