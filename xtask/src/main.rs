@@ -22,11 +22,12 @@ usage: cargo xtask <chore>
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
 /// The libraries' examples, each run by the tests.
-const EXAMPLES: [&str; 6] = [
+const EXAMPLES: [&str; 7] = [
     "score_in_memory",
     "compare_in_memory",
     "information",
     "exact_sum",
+    "cross_entropy_from_logits",
     "score_file",
     "compare_files",
 ];
@@ -102,7 +103,7 @@ fn test() -> Result<()> {
     run(
         "documentation",
         cargo()
-            .args(["doc", "--workspace", "--no-deps", "--quiet"])
+            .args(["doc", "--workspace", "--no-deps", "--quiet", "--features", "xent/parallel"])
             .env("RUSTDOCFLAGS", "--deny warnings"),
     )?;
     run("release build", cargo().args(["build", "--release", "--quiet"]))?;
