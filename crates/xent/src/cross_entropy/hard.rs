@@ -574,8 +574,11 @@ leveled! {
 fn wide_body(rest: &[f64], own: &mut [f64], losses: &mut [f64]) {
     let raise = <f64 as Arithmetic>::RAISE;
     for ((loss, &rest), own) in losses.iter_mut().zip(rest).zip(own) {
-        *own = elementary::exp(*own) * raise;
-        *loss = elementary::ln_1p(rest / *own);
+        // Beyond this the row is odd; NaN is too.
+        let x = if own.abs() < 600.0 { *own } else { f64::NAN };
+        let inverse = elementary::exp(-x) / raise;
+        *own = 1.0 / inverse;
+        *loss = elementary::ln_1p(rest * inverse);
     }
 }
 
