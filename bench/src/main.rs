@@ -1,9 +1,13 @@
-//! xent's side of the in-memory scoring benchmark: `xent-bench in-memory data.npy labels.npy`.
+//! xent's side of the benchmarks: `xent-bench in-memory data.npy labels.npy` for scoring, `xent-bench
+//! kernels` for the kernels (see [`kernels`]).
 //!
-//! Reads a C-ordered f64 array of probabilities and a u32, i64 or u8 array of labels, and prints a
+//! `in-memory` reads a C-ordered f64 array of probabilities and a u32, i64 or u8 array of labels, and prints a
 //! JSON line for each case with the seconds of every repetition. The array is what NumPy holds and
 //! scikit-learn gets: `(n, k)` row-major, or `(n,)` for the positive class of a binary task.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod kernels;
+mod npy;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,15 +20,22 @@ const BLOCK: usize = 4096;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let ["in-memory", data, labels, rest @ ..] =
-        &args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()[..]
-    else {
-        eprintln!("usage: xent-bench in-memory data.npy labels.npy [repetitions]");
-        std::process::exit(2);
-    };
+    match args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()[..] {
+        ["in-memory", data, labels, ref rest @ ..] => in_memory(data, labels, rest),
+        ["kernels"] => kernels::serve(),
+        _ => {
+            eprintln!("usage: xent-bench in-memory data.npy labels.npy [repetitions]");
+            eprintln!("       xent-bench kernels");
+            std::process::exit(2);
+        }
+    }
+}
+
+/// Scores the same rows in several ways.
+fn in_memory(data: &str, labels: &str, rest: &[&str]) {
     let repetitions = rest.first().and_then(|r| r.parse().ok()).unwrap_or(15);
-    let (values, shape) = read_f64(data);
-    let labels = read_labels(labels);
+    let (values, shape) = npy::numbers::<f64>(data);
+    let labels = npy::labels(labels);
     let width = shape.get(1).copied().unwrap_or(1);
     assert_eq!(values.len(), labels.len() * width, "labels and data differ in rows");
     for (case, means_only, threads) in [
@@ -104,36 +115,4 @@ fn read_all(values: &[f64], labels: &[u32]) -> f64 {
     }
     let labels: u64 = labels.iter().map(|&l| u64::from(l)).sum();
     lanes.iter().chain(rest).sum::<f64>() + labels as f64
-}
-
-/// Header and body of a version 1 or 2 .npy file, C order.
-fn read_npy(path: &str) -> (String, Vec<u8>) {
-    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let (length, start) = match bytes[6] {
-        1 => (usize::from(u16::from_le_bytes([bytes[8], bytes[9]])), 10),
-        _ => (u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize, 12),
-    };
-    let header = String::from_utf8_lossy(&bytes[start..start + length]).into_owned();
-    assert!(header.contains("'fortran_order': False"), "{path} must be in C order");
-    (header, bytes[start + length..].to_vec())
-}
-
-fn read_f64(path: &str) -> (Vec<f64>, Vec<usize>) {
-    let (header, body) = read_npy(path);
-    assert!(header.contains("<f8"), "{path} must be f64");
-    let shape = header.split("'shape': (").nth(1).and_then(|s| s.split(')').next()).unwrap_or("");
-    let shape = shape.split(',').filter_map(|s| s.trim().parse().ok()).collect();
-    let (chunks, _) = body.as_chunks::<8>();
-    (chunks.iter().map(|b| f64::from_le_bytes(*b)).collect(), shape)
-}
-
-fn read_labels(path: &str) -> Vec<u32> {
-    let (header, body) = read_npy(path);
-    if header.contains("<i8") {
-        body.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as u32).collect()
-    } else if header.contains("u1") {
-        body.iter().map(|&b| u32::from(b)).collect()
-    } else {
-        body.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect()
-    }
 }

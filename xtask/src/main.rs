@@ -1,5 +1,5 @@
 //! The project's chores, one command each: `cargo xtask test`, `cargo xtask fingerprint`,
-//! `cargo xtask bench scoring`, `cargo xtask golden`.
+//! `cargo xtask bench scoring`, `cargo xtask bench kernels`, `cargo xtask golden`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cross;
@@ -19,6 +19,8 @@ usage: cargo xtask <chore>
   test              everything that must pass: format, lints, tests, docs, README, fingerprints, oracles
   fingerprint       whether the library gives the same bits on x86-64, aarch64 and WebAssembly
   bench scoring     the scoring benchmark against its peers, written to docs/bench-scoring.md
+  bench kernels     the kernels against PyTorch, JAX and scikit-learn, written to docs/bench-kernels.md;
+                    with --quick on small arrays, only printed
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
 /// The libraries' examples, each run by the tests.
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["fingerprint"] => fingerprint::fingerprint(),
         ["bench", "scoring", ref rest @ ..] => bench_scoring(rest),
+        ["bench", "kernels", ref rest @ ..] => bench_kernels(rest),
         ["golden"] => golden(),
         _ => {
             eprintln!("{USAGE}");
@@ -139,6 +142,21 @@ fn bench_scoring(rest: &[&str]) -> Result<()> {
             .args(["--out", "docs/bench-scoring.md"])
             .args(rest),
     )
+}
+
+fn bench_kernels(rest: &[&str]) -> Result<()> {
+    run("release build", cargo().args(["build", "--release", "-p", "xent-bench"]))?;
+    let python = venv("kernels")?;
+    let mut command = Command::new(&python);
+    command
+        .current_dir(root())
+        .arg("tools/bench_kernels.py")
+        .args(["--bench".as_ref(), target().join("release").join("xent-bench").as_os_str()])
+        .args(["--data".as_ref(), target().join("bench").as_os_str()]);
+    if !rest.contains(&"--quick") {
+        command.args(["--out", "docs/bench-kernels.md"]);
+    }
+    run("kernels benchmark", command.args(rest))
 }
 
 fn golden() -> Result<()> {

@@ -1,0 +1,316 @@
+//! xent's side of the kernels' benchmark: a process that answers requests.
+//!
+//! A request is a line of JSON on standard input, the reply a line of JSON on standard output, so that xent and its peers can
+//! take turns call by call. `tools/bench_kernels_peers.py` speaks the same and describes it. The
+//! threads come with the request: `{"case": "forward", "threads": 2, "warm": 1, "calls": 1}`.
+
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use xent::cross_entropy::{
+    Gradient, Options, Scale, Target as Classes, Total, Wanted, cross_entropy,
+};
+use xent::exact::ExactSum;
+use xent::rows::{Matrix, RowScores, Rules, Target};
+use xent::score::{Keep, ScoreState};
+use xent::view::{View, ViewMut};
+
+use crate::npy;
+
+/// Rows of probabilities at a time: small enough that their losses stay in the second-level cache.
+const BLOCK: usize = 4096;
+
+/// What a request found wrong, in words.
+type Said<T> = Result<T, String>;
+
+/// The arrays in memory.
+#[derive(Default)]
+struct Arrays {
+    /// f32 values: logits, or the left side of a product.
+    narrow: Vec<f32>,
+    /// f64 values: probabilities, or numbers to add up.
+    wide: Vec<f64>,
+    /// Numbers a row of the values.
+    width: usize,
+    labels: Vec<u32>,
+    /// A buffer as large as the f32 values, used again by every call: gradients, copies.
+    buffer: Vec<f32>,
+}
+
+/// Answers requests until standard input ends.
+pub fn serve() {
+    // This thread is one of the pool's.
+    let pool = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+    pool.expect("the only pool of this process");
+    let stdout = std::io::stdout();
+    let say = |reply: &Value| {
+        let mut out = stdout.lock();
+        writeln!(out, "{reply}").and_then(|()| out.flush()).is_ok()
+    };
+    let simd = format!("{:?}", xent::simd::level()).to_lowercase();
+    if !say(&json!({ "version": env!("CARGO_PKG_VERSION"), "simd": simd })) {
+        return;
+    }
+    let mut arrays = Arrays::default();
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let reply = serde_json::from_str(&line)
+            .map_err(|e| e.to_string())
+            .and_then(|request: Value| answer(&mut arrays, &request))
+            .unwrap_or_else(|said| json!({ "error": said }));
+        if !say(&reply) {
+            return;
+        }
+    }
+}
+
+fn answer(arrays: &mut Arrays, request: &Value) -> Said<Value> {
+    if let Some(paths) = request.get("load") {
+        // The old arrays go first.
+        *arrays = Arrays::default();
+        *arrays = load(paths)?;
+        return Ok(huge_pages());
+    }
+    if let Some(wanted) = request.get("gradient") {
+        return picked(arrays, wanted);
+    }
+    let case = request["case"].as_str().ok_or("neither load, gradient nor case")?;
+    let number = |name: &str, default| request[name].as_u64().map_or(default, |n| n as usize);
+    let (threads, calls) = (number("threads", 1), number("calls", 1).max(1));
+    // Until whoever asked is asleep: a thread woken while both cores are busy is put behind this one for milliseconds.
+    std::thread::sleep(Duration::from_millis(2));
+    for _ in 0..number("warm", 0) {
+        black_box(call(arrays, case, threads)?);
+    }
+    let (wall, cpu) = (Instant::now(), cpu_time());
+    let mut result = 0.0;
+    for _ in 0..calls {
+        result = black_box(call(arrays, case, threads)?);
+    }
+    let (cpu, wall) = (cpu_time().saturating_sub(cpu), wall.elapsed());
+    let each = |time: Duration| time.as_secs_f64() / calls as f64;
+    Ok(json!({ "wall": each(wall), "cpu": each(cpu), "result": result }))
+}
+
+/// One call of a case; the result is what the oracle checks.
+fn call(arrays: &mut Arrays, case: &str, threads: usize) -> Said<f64> {
+    match case {
+        "forward" => cross_entropy_mean(arrays, threads, false),
+        "gradient" => cross_entropy_mean(arrays, threads, true),
+        "log loss" => Ok(log_loss(arrays, threads)),
+        "sum, exact" => Ok(sum_exact(&arrays.wide, threads)),
+        "sum, plain" => Ok(sum_plain(&arrays.wide, threads)),
+        "read" if arrays.narrow.is_empty() => Ok(sum_plain(&arrays.wide, threads)),
+        "read" => Ok(read(&arrays.narrow, threads)),
+        "copy" => Ok(copy(arrays, threads)),
+        _ => Err(format!("no case {case:?}")),
+    }
+}
+
+fn load(paths: &Value) -> Said<Arrays> {
+    let path = |name: &str| paths[name].as_str();
+    let mut arrays = Arrays::default();
+    let values = path("values").ok_or("no values")?;
+    let shape = if npy::kind(values) == "<f4" {
+        let (narrow, shape) = npy::numbers(values);
+        arrays.buffer = vec![0.0; narrow.len()];
+        // Memory is given at the first touch; the calls shall not pay for it.
+        arrays.buffer.fill(1.0);
+        arrays.narrow = narrow;
+        shape
+    } else {
+        let (wide, shape) = npy::numbers(values);
+        arrays.wide = wide;
+        shape
+    };
+    arrays.width = shape.get(1).copied().unwrap_or(1);
+    if let Some(labels) = path("labels") {
+        arrays.labels = npy::labels(labels);
+        if arrays.labels.len() != shape[0] {
+            return Err(format!("{} labels for {} rows", arrays.labels.len(), shape[0]));
+        }
+    }
+    Ok(arrays)
+}
+
+/// Numbers of the latest gradient that the oracle has too, and the sum of all magnitudes.
+fn picked(arrays: &Arrays, wanted: &Value) -> Said<Value> {
+    let rows = wanted["rows"].as_array().ok_or("no rows")?;
+    let columns = wanted["columns"].as_array().ok_or("no columns")?;
+    let at = |v: &Value| v.as_u64().map_or(usize::MAX, |n| n as usize);
+    let mut values = Vec::new();
+    for (row, columns) in rows.iter().zip(columns) {
+        let numbers = arrays.buffer.chunks(arrays.width).nth(at(row)).ok_or("no such row")?;
+        let columns = columns.as_array().ok_or("no columns")?;
+        let found: Option<Vec<f32>> = columns.iter().map(|c| numbers.get(at(c)).copied()).collect();
+        values.push(found.ok_or("no such column")?);
+    }
+    let l1: f64 = arrays.buffer.iter().map(|&g| f64::from(g.abs())).sum();
+    Ok(json!({ "values": values, "l1": l1 }))
+}
+
+/// Runs `work` over equal parts of `rows`, each with its part of `out`, `width` numbers a row (or none at all), and
+/// returns what each gave, in order.
+fn split<T: Send, R: Send>(
+    rows: usize,
+    threads: usize,
+    out: &mut [T],
+    width: usize,
+    work: impl Fn(Range<usize>, &mut [T]) -> R + Sync,
+) -> Vec<R> {
+    if threads <= 1 {
+        return vec![work(0..rows, out)];
+    }
+    let part = rows.div_ceil(threads).max(1);
+    let mut results: Vec<Option<R>> = (0..rows.div_ceil(part)).map(|_| None).collect();
+    let (work, mut rest) = (&work, out);
+    rayon::scope(|scope| {
+        for (i, result) in results.iter_mut().enumerate() {
+            let range = i * part..rows.min((i + 1) * part);
+            let numbers = (range.len() * width).min(rest.len());
+            let (mine, others) = std::mem::take(&mut rest).split_at_mut(numbers);
+            rest = others;
+            scope.spawn(move |_| *result = Some(work(range, mine)));
+        }
+    });
+    results.into_iter().flatten().collect()
+}
+
+/// [`split`] without anything to write.
+fn split_to_read<R: Send>(
+    rows: usize,
+    threads: usize,
+    work: impl Fn(Range<usize>) -> R + Sync,
+) -> Vec<R> {
+    split::<(), _>(rows, threads, &mut [], 0, |range, _| work(range))
+}
+
+/// Mean cross entropy of f32 logits, and its gradient in the buffer.
+fn cross_entropy_mean(arrays: &mut Arrays, threads: usize, with_gradient: bool) -> Said<f64> {
+    let Arrays { narrow, width, labels, buffer, .. } = arrays;
+    let (x, scale) = (View::rows_of(narrow, *width).map_err(said)?, 1.0 / labels.len() as f64);
+    let out: &mut [f32] = if with_gradient { buffer } else { &mut [] };
+    let totals = split(labels.len(), threads, out, *width, |rows, out| {
+        let mut wanted = Wanted::default();
+        if with_gradient {
+            let into = ViewMut::rows_of(out, *width).map_err(said)?;
+            wanted.gradient = Some(Gradient { into, scale: Scale::All(scale) });
+        }
+        let target = Classes::Classes(&labels[rows.clone()]);
+        let total = cross_entropy(x.rows(rows.clone()), target, &Options::default(), wanted);
+        total.map(|total| (total, rows.start)).map_err(said)
+    });
+    let mut all = Total::default();
+    for total in totals {
+        let (total, before) = total?;
+        all.merge(&total, before);
+    }
+    all.mean().map_err(said)
+}
+
+fn said(problem: impl std::error::Error) -> String {
+    problem.to_string()
+}
+
+/// Mean log loss of f64 probabilities, everything checked.
+fn log_loss(arrays: &Arrays, threads: usize) -> f64 {
+    let Arrays { wide, width, labels, .. } = arrays;
+    let keep = Keep { means_only: true, ..Keep::default() };
+    let states = split_to_read(labels.len(), threads, |range| {
+        let values = &wide[range.start * width..range.end * width];
+        let mut rows = RowScores::default();
+        let mut state = ScoreState::new((*width).max(2), keep);
+        for (labels, values) in labels[range].chunks(BLOCK).zip(values.chunks(BLOCK * width)) {
+            let matrix = if *width == 1 {
+                Matrix::Positive(values)
+            } else {
+                Matrix::Rows { values, width: *width }
+            };
+            let target = Target::Classes(labels);
+            rows.score(matrix, target, &Rules::default()).expect("the benchmark's data are valid");
+            state.update(&rows, target, None);
+        }
+        state
+    });
+    let mut all = ScoreState::new((*width).max(2), keep);
+    for state in &states {
+        all.merge(state);
+    }
+    all.finish(0.95).log_loss.value
+}
+
+fn sum_exact(values: &[f64], threads: usize) -> f64 {
+    let sums = split_to_read(values.len(), threads, |range| {
+        let mut sum = ExactSum::default();
+        sum.add_slice(&values[range]);
+        sum
+    });
+    let mut all = ExactSum::default();
+    for sum in &sums {
+        all.merge(sum);
+    }
+    all.value()
+}
+
+/// A sum in 32 lanes, as fast as memory gives the numbers.
+fn sum_plain(values: &[f64], threads: usize) -> f64 {
+    let sums = split_to_read(values.len(), threads, |range| {
+        let mut lanes = [0.0; 32];
+        let (blocks, rest) = values[range].as_chunks::<32>();
+        for block in blocks {
+            for l in 0..32 {
+                lanes[l] += block[l];
+            }
+        }
+        lanes.iter().chain(rest).sum::<f64>()
+    });
+    sums.iter().sum()
+}
+
+/// The limit of reading: a sum in 64 lanes.
+fn read(values: &[f32], threads: usize) -> f64 {
+    let sums = split_to_read(values.len(), threads, |range| {
+        let mut lanes = [0.0_f32; 64];
+        let (blocks, rest) = values[range].as_chunks::<64>();
+        for block in blocks {
+            for l in 0..64 {
+                lanes[l] += block[l];
+            }
+        }
+        lanes.iter().chain(rest).map(|&x| f64::from(x)).sum::<f64>()
+    });
+    sums.iter().sum()
+}
+
+/// The limit of reading and writing: a copy to memory that has been touched before.
+fn copy(arrays: &mut Arrays, threads: usize) -> f64 {
+    let Arrays { narrow, buffer, .. } = arrays;
+    split(narrow.len(), threads, buffer, 1, |range, to| to.copy_from_slice(&narrow[range]));
+    buffer.first().map_or(0.0, |&x| f64::from(x))
+}
+
+/// CPU time of all threads of the process so far, user and system.
+#[cfg(unix)]
+fn cpu_time() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+fn cpu_time() -> Duration {
+    Duration::ZERO
+}
+
+/// How much of the process's own memory there is, and how much of it lies on huge pages.
+fn huge_pages() -> Value {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let kb = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    json!({ "anonymous_kb": kb("Anonymous:"), "huge_kb": kb("AnonHugePages:") })
+}
