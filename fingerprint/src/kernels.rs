@@ -1,10 +1,11 @@
-//! From logits: cross entropy and its gradient, softmax, scores of rows.
+//! From logits: cross entropy and its gradient, softmax, scores of rows. Products of matrices.
 
 use half::{bf16, f16};
 use xent::cross_entropy::{
     Gradient, Options, Problem, Scale, Target, Total, Wanted, cross_entropy, cross_entropy_in_place,
 };
 use xent::element::Element;
+use xent::gemm::{Start, Workspace, product};
 use xent::logits::{
     LogSumExp, log_softmax, log_softmax_in_place, log_sum_exp, log_sum_exp_parts, softmax,
     softmax_in_place,
@@ -173,6 +174,29 @@ fn all_scores<T: Element>(hash: &mut Hash) -> Result<(), Box<dyn std::error::Err
             let mut rows = RowScores::default();
             rows.score_logits(x, &logits.labels, &rules)?;
             hash.debug(&rows);
+        }
+    }
+    Ok(())
+}
+
+pub fn products(hash: &mut Hash) {
+    sound(all_products(hash));
+}
+
+fn all_products(hash: &mut Hash) -> Result<(), Box<dyn std::error::Error>> {
+    let mut random = Random::new(46);
+    let mut workspace = Workspace::new();
+    // Within a tile and beyond it, within a block of depth and beyond it.
+    for (m, k, n) in [(1, 1, 1), (5, 7, 3), (13, 40, 37), (29, 500, 70)] {
+        let mut numbers = |n| -> Vec<f32> { (0..n).map(|_| random.bell() as f32).collect() };
+        let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
+        for start in [Start::Zero, Start::Present] {
+            let (rows, columns) = (View::rows_of(&a, k)?, View::columns_of(&b, k)?);
+            product(rows, columns, ViewMut::rows_of(&mut c, n)?, start, &mut workspace);
+            put_all(hash, &c);
+            let (columns, rows) = (View::columns_of(&a, m)?, View::rows_of(&b, n)?);
+            product(columns, rows, ViewMut::columns_of(&mut c, m)?, start, &mut workspace);
+            put_all(hash, &c);
         }
     }
     Ok(())

@@ -38,6 +38,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("rows: log-probabilities", scores::log_probabilities),
     ("rows: clipped, normalised, smoothed", scores::adjusted),
     ("rows: soft targets", scores::soft),
+    ("products of matrices", kernels::products),
     ("softmax, log-softmax, log-sum-exp", kernels::softmaxes),
     ("rows: logits of every kind", kernels::scores),
     ("cross entropy: f64", kernels::double),
