@@ -4,6 +4,7 @@
 //! take turns call by call. `tools/bench_kernels_peers.py` speaks the same and describes it. The
 //! threads come with the request: `{"case": "forward", "threads": 2, "warm": 1, "calls": 1}`.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::ops::Range;
@@ -14,6 +15,7 @@ use xent::cross_entropy::{
     Gradient, Options, Scale, Target as Classes, Total, Wanted, cross_entropy,
 };
 use xent::exact::ExactSum;
+use xent::gemm::{Start, Workspace, product};
 use xent::rows::{Matrix, RowScores, Rules, Target};
 use xent::score::{Keep, ScoreState};
 use xent::view::{View, ViewMut};
@@ -38,6 +40,17 @@ struct Arrays {
     labels: Vec<u32>,
     /// A buffer as large as the f32 values, used again by every call: gradients, copies.
     buffer: Vec<f32>,
+    /// Of a linear layer, a row of weights a class.
+    weights: Vec<f32>,
+    /// As large as the weights.
+    weights_buffer: Vec<f32>,
+    /// The logits of the linear layer, which only the bare products need.
+    logits: Vec<f32>,
+}
+
+thread_local! {
+    /// Of the products, kept between calls.
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
 }
 
 /// Answers requests until standard input ends.
@@ -99,6 +112,8 @@ fn call(arrays: &mut Arrays, case: &str, threads: usize) -> Said<f64> {
     match case {
         "forward" => cross_entropy_mean(arrays, threads, false),
         "gradient" => cross_entropy_mean(arrays, threads, true),
+        "product" => product_bare(arrays, threads),
+        "three products" => three_products(arrays, threads),
         "log loss" => Ok(log_loss(arrays, threads)),
         "sum, exact" => Ok(sum_exact(&arrays.wide, threads)),
         "sum, plain" => Ok(sum_plain(&arrays.wide, threads)),
@@ -115,9 +130,7 @@ fn load(paths: &Value) -> Said<Arrays> {
     let values = path("values").ok_or("no values")?;
     let shape = if npy::kind(values) == "<f4" {
         let (narrow, shape) = npy::numbers(values);
-        arrays.buffer = vec![0.0; narrow.len()];
-        // Memory is given at the first touch; the calls shall not pay for it.
-        arrays.buffer.fill(1.0);
+        arrays.buffer = touched(narrow.len());
         arrays.narrow = narrow;
         shape
     } else {
@@ -132,7 +145,20 @@ fn load(paths: &Value) -> Said<Arrays> {
             return Err(format!("{} labels for {} rows", arrays.labels.len(), shape[0]));
         }
     }
+    if let Some(weights) = path("weights") {
+        let (weights, classes) = npy::numbers(weights);
+        arrays.logits = touched(shape[0] * classes[0]);
+        arrays.weights_buffer = touched(weights.len());
+        arrays.weights = weights;
+    }
     Ok(arrays)
+}
+
+/// Memory is given at the first touch; the calls shall not pay for it.
+fn touched(numbers: usize) -> Vec<f32> {
+    let mut memory = vec![0.0; numbers];
+    memory.fill(1.0);
+    memory
 }
 
 /// Numbers of the latest gradient that the oracle has too, and the sum of all magnitudes.
@@ -212,6 +238,38 @@ fn cross_entropy_mean(arrays: &mut Arrays, threads: usize, with_gradient: bool) 
 
 fn said(problem: impl std::error::Error) -> String {
     problem.to_string()
+}
+
+/// `a * b`, its rows shared among threads.
+fn product_of(a: View<'_, f32>, b: View<'_, f32>, out: &mut [f32], threads: usize) -> Said<()> {
+    let parts = split(a.n_rows(), threads, out, b.n_cols(), |rows, out| {
+        let into = ViewMut::rows_of(out, b.n_cols()).map_err(said)?;
+        WORKSPACE.with_borrow_mut(|work| product(a.rows(rows), b, into, Start::Zero, work));
+        Ok(())
+    });
+    parts.into_iter().collect()
+}
+
+/// The logits of a linear layer, all of them in memory.
+fn product_bare(arrays: &mut Arrays, threads: usize) -> Said<f64> {
+    let Arrays { narrow, weights, logits, width, .. } = arrays;
+    let x = View::rows_of(narrow, *width).map_err(said)?;
+    let w = View::rows_of(weights, *width).map_err(said)?;
+    product_of(x, w.transposed(), logits, threads)?;
+    logits.first().map(|&x| f64::from(x)).ok_or_else(|| "no weights".to_owned())
+}
+
+/// What forward and backward need at least: the logits, and as if they were their gradient, the
+/// gradients of rows and weights.
+fn three_products(arrays: &mut Arrays, threads: usize) -> Said<f64> {
+    product_bare(arrays, threads)?;
+    let Arrays { narrow, weights, logits, width, buffer, weights_buffer, .. } = arrays;
+    let x = View::rows_of(narrow, *width).map_err(said)?;
+    let w = View::rows_of(weights, *width).map_err(said)?;
+    let logits = View::rows_of(logits, w.n_rows()).map_err(said)?;
+    product_of(logits, w, buffer, threads)?;
+    product_of(logits.transposed(), x, weights_buffer, threads)?;
+    Ok(f64::from(weights_buffer[0]))
 }
 
 /// Mean log loss of f64 probabilities, everything checked.
