@@ -327,6 +327,16 @@ impl Accumulator {
         let mut high = self.high;
         let mut low = self.low;
         let mut n = A::LANES;
+        if !A::WIDE {
+            // Sums of f32 need no more than f64.
+            while n > 1 {
+                n /= 2;
+                for l in 0..n {
+                    high[l] += high[l + n];
+                }
+            }
+            return high[0];
+        }
         while n > 1 {
             n /= 2;
             for l in 0..n {

@@ -216,7 +216,7 @@ fn long<T: Element, A: Arithmetic>(
     let rest = sum.total::<A>();
     let own = term_of(beside, reference.power);
     let total = rest + own;
-    let factor = scale.unwrap_or(0.0) / total;
+    let factor = scale.map_or(0.0, |scale| scale / total);
     if !A::ordinary(rest, total, v) || !A::is_factor(factor) {
         return general::odd_row(io, row, y, wants, scale);
     }
@@ -224,9 +224,12 @@ fn long<T: Element, A: Arithmetic>(
         let own = -scale * (rest / total);
         write_gradient::<T, A>(io, row, y, reference, factor, own, direct, (buffer, terms));
     }
-    let miss = rest / total;
-    let squared =
-        if wants.squares { miss * miss + squares.total::<A>() / total / total } else { 0.0 };
+    let squared = if wants.squares {
+        let miss = rest / total;
+        miss * miss + squares.total::<A>() / total / total
+    } else {
+        0.0
+    };
     // The target may be lost in the sum.
     let loss = if own > 1e-270 {
         elementary::ln_1p(rest / own)
