@@ -375,8 +375,7 @@ fn short<T: Element, A: Arithmetic>(
         if wants_gradient {
             sums.scale_by(&batch.scale[group..group + n]);
         }
-        let clean = clean
-            && sums.factor[..n].iter().fold(true, |clean, &factor| clean & A::is_factor(factor));
+        let clean = clean && (!wants_gradient || sums.has_factors::<A>(n));
         if clean {
             if let Io::Apart { gradient: Some(gradient), .. } = io
                 && let Some(out) = gradient.rows_mut(at + group, n).and_then(A::slice_mut)
@@ -396,7 +395,7 @@ fn short<T: Element, A: Arithmetic>(
         spread(terms, gradient, v, labels, sums);
         for (i, row) in gradient.chunks_exact(v).enumerate() {
             let j = group + i;
-            if sums.ordinary::<A>(i, v) {
+            if sums.ordinary::<A>(i, v) && (!wants_gradient || A::is_factor(sums.factor[i])) {
                 if wants_gradient {
                     io.put(at + j, 0..v, row);
                 }
@@ -440,7 +439,11 @@ impl Sums {
     fn ordinary<A: Arithmetic>(&self, i: usize, v: usize) -> bool {
         A::ordinary(self.rest[i], self.rest[i] + self.own[i], v)
             && A::ordinary(self.own[i], self.own[i], 1)
-            && A::is_factor(self.factor[i])
+    }
+
+    /// Whether all factors of the gradient can be given.
+    fn has_factors<A: Arithmetic>(&self, n: usize) -> bool {
+        self.factor[..n].iter().fold(true, |clean, &factor| clean & A::is_factor(factor))
     }
 }
 
@@ -529,7 +532,6 @@ fn finish<A: Arithmetic>(sums: &mut Sums, losses: &mut [f64], v: usize) -> bool 
     } else {
         finish_narrow(&sums.rest[..n], &mut sums.own[..n], losses);
     }
-    sums.factor[..n].fill(0.0);
     all_ordinary::<A>(&sums.rest[..n], &sums.own[..n], v)
 }
 
