@@ -350,8 +350,43 @@ leveled! {
     fn few(out: Stretch<'_>, values: &[f64], width: usize, seen: &mut Seen) => few_body
 }
 leveled! {
+    /// The targets' probabilities of rows of two to four classes; whether the rows are in order.
+    pub(crate) fn sum_few(values: &[f64], width: usize, labels: &[u32], targets: &mut [f64]) -> bool => sum_few_body
+}
+
+#[inline(always)]
+fn sum_few_body(values: &[f64], width: usize, labels: &[u32], targets: &mut [f64]) -> bool {
+    match width {
+        2 => sum_few_rows::<2>(values, labels, targets),
+        3 => sum_few_rows::<3>(values, labels, targets),
+        _ => sum_few_rows::<4>(values, labels, targets),
+    }
+}
+
+#[inline(always)]
+fn sum_few_rows<const W: usize>(values: &[f64], labels: &[u32], targets: &mut [f64]) -> bool {
+    let n = labels.len();
+    let rows = &values.as_chunks::<W>().0[..n];
+    let targets = &mut targets[..n];
+    let mut odd = 0_u64;
+    for i in 0..n {
+        let (row, label) = (rows[i], labels[i]);
+        let (mut target, mut sum, mut largest) = (0.0, 0.0, 0);
+        for (c, &p) in row.iter().enumerate() {
+            target = if label == c as u32 { p } else { target };
+            sum += p;
+            let bits = p.to_bits();
+            largest = if bits > largest { bits } else { largest };
+        }
+        odd |= u64::from(largest > 1.0_f64.to_bits()) | u64::from(is_far(sum, SUM_NOTE));
+        targets[i] = target;
+    }
+    odd == 0
+}
+
+leveled! {
     /// Losses of the targets' probabilities.
-    fn take_logarithms(losses: &mut [f64]) => logarithms_body
+    pub(crate) fn take_logarithms(losses: &mut [f64]) => logarithms_body
 }
 
 #[inline(always)]

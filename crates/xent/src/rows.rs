@@ -598,7 +598,8 @@ impl RowScores {
     }
 }
 
-fn check_labels(labels: &[u32], k: usize) -> Result<(), RowProblem> {
+/// Every label is a class.
+pub(crate) fn check_labels(labels: &[u32], k: usize) -> Result<(), RowProblem> {
     if labels.iter().fold(0, |highest, &label| highest.max(label)) as usize >= k
         && let Some(row) = labels.iter().position(|&label| label as usize >= k)
     {
