@@ -619,11 +619,11 @@ impl Total {
     }
 }
 
-fn check_shape(what: &'static str, given: usize, wanted: usize) -> Result<(), Problem> {
+pub(crate) fn check_shape(what: &'static str, given: usize, wanted: usize) -> Result<(), Problem> {
     if given == wanted { Ok(()) } else { Err(Problem::Shape { what, given, wanted }) }
 }
 
-fn check_labels(labels: &[u32], v: usize, ignore: Option<u32>) -> Result<(), Problem> {
+pub(crate) fn check_labels(labels: &[u32], v: usize, ignore: Option<u32>) -> Result<(), Problem> {
     let largest = labels.iter().fold(0, |largest, &label| largest.max(label));
     if labels.is_empty() || (largest as usize) < v {
         return Ok(());
@@ -635,7 +635,7 @@ fn check_labels(labels: &[u32], v: usize, ignore: Option<u32>) -> Result<(), Pro
         .map_or(Ok(()), |row| Err(Problem::Label { row, label: labels[row], n_classes: v }))
 }
 
-fn check_weights(what: &'static str, weights: &[f64]) -> Result<(), Problem> {
+pub(crate) fn check_weights(what: &'static str, weights: &[f64]) -> Result<(), Problem> {
     let wrong = |w: f64| !(0.0..f64::INFINITY).contains(&w);
     weights
         .iter()

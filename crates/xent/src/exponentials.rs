@@ -205,7 +205,7 @@ leveled! {
 }
 
 #[inline(always)]
-fn largest_body<const FMA: bool, A: Arithmetic>(x: &[A]) -> A {
+pub(crate) fn largest_body<const FMA: bool, A: Arithmetic>(x: &[A]) -> A {
     let mut lanes = [A::NEGATIVE_INFINITY; 16];
     let (groups, rest) = x.as_chunks::<16>();
     for group in groups {

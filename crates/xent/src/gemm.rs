@@ -8,20 +8,18 @@
 //! Every element of the result is one chain of fused multiply-adds over ascending `k`, never split
 //! and never reordered. So its bits depend on its row of `a`, its column of `b` and where it began,
 //! and on nothing else: not on the tile, the blocks, the instruction level, or which rows and
-//! columns are computed in one call. A caller may split the rows or the columns among threads, and a
-//! product over `k` in two halves, the second adding to the first, is the whole product.
+//! columns are computed in one call. A caller may split the rows or the columns among threads, and
+//! a product over `k` in two halves, the second adding to the first, is the whole product.
 //!
-//! The chain costs no speed: a tile of the result is held in registers (12 x 32 with AVX-512), which
-//! makes enough independent chains to fill the units. `a` and `b` are copied into slivers as wide as
-//! the tile, zeros at the edge, in blocks that fit the caches; between blocks of `k` the chain rests
-//! in `c`. That a tile stays in registers is up to the compiler: after a change to `chains` or the size
-//! of a tile, look at the loop (`cargo rustc --release -p xent -- --emit asm`, no `rsp` in it) and at the
-//! time. At 14 x 32 it is fifty times slower.
+//! The chain costs no speed: a tile of the result is held in registers (12 x 32 with AVX-512),
+//! which makes enough independent chains to fill the units. `a` and `b` are copied into slivers as
+//! wide as the tile, zeros at the edge, in blocks that fit the caches; between blocks of `k` the
+//! chain rests in `c`. That a tile stays in registers is up to the compiler: after a change to
+//! `chains` or the size of a tile, look at the loop (`cargo rustc --release -p xent -- --emit asm`,
+//! no `rsp` in it) and at the time. At 14 x 32 it is fifty times slower.
 //!
 //! Without fused multiply-add in the hardware, it is made from f64 operations, bit for bit, about
 //! 80 times slower.
-
-#![cfg_attr(not(test), expect(dead_code, reason = "packed factors are for fused losses"))]
 
 use std::ops::Range;
 
@@ -36,7 +34,7 @@ const COLUMNS: usize = 256;
 /// Elements of `a` copied at once, for the third-level cache.
 const LEFT: usize = 1 << 20;
 /// Depth copied at once at most, so that enough rows fit into `LEFT`.
-const DEEP: usize = 4 * DEPTH;
+pub(crate) const DEEP: usize = 4 * DEPTH;
 
 /// Where the chains of a product begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +58,16 @@ impl Workspace {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.left_bytes() + 4 * self.right.0.capacity()
+    }
+
+    /// Bytes it holds for left factors.
+    pub(crate) fn left_bytes(&self) -> usize {
+        4 * self.left.0.capacity()
+    }
 }
 
 /// `a * b` into `c`, or added to `c`: one chain of fused multiply-adds an element.
@@ -69,9 +77,9 @@ impl Workspace {
 /// ```
 ///
 /// Shapes: `a` `(m, k)`, `b` `(k, n)`, `c` `(m, n)`, any strides. Domain: all f32, infinities and
-/// NaN as IEEE 754 has them; the sign and payload of a NaN are unspecified. Accuracy: one rounding a
-/// step, so `|error| <= k u (|a| |b|)[i][j]` with u = 2^-24, to first order. The bits are
-/// tested against the plain loop.
+/// NaN as IEEE 754 has them; the sign and payload of a NaN are unspecified. Accuracy: one rounding
+/// a step, so `|error| <= k u (|a| |b|)[i][j]` with u = 2^-24, to first order. The bits are tested
+/// against the plain loop.
 ///
 /// # Panics
 /// The shapes do not fit one another.
@@ -115,7 +123,8 @@ fn product_at(
     }
 }
 
-/// As [`product`], factors copied before or not; the result is written fast if its rows are contiguous.
+/// As [`product`], factors copied before or not; the result is written fast if its rows are
+/// contiguous.
 pub(crate) fn side_product(
     at: Level,
     a: Side<'_>,
@@ -299,6 +308,11 @@ fn blocks_body<const MR: usize, const NR: usize, const FMA: bool>(
 }
 
 impl Packed {
+    /// Bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        4 * self.memory.0.capacity()
+    }
+
     fn slivers(&self, width: usize) -> &[f32] {
         assert_eq!(self.width, width, "packed for the other side, or another level");
         self.memory.get(self.lines.next_multiple_of(width) * self.depth)
@@ -306,7 +320,7 @@ impl Packed {
 }
 
 /// `0..end` in ranges of `step`, the last one shorter.
-fn steps(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn steps(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     (0..end).step_by(step).map(move |start| start..end.min(start + step))
 }
 
@@ -350,7 +364,8 @@ fn pack<const R: usize>(matrix: View<'_, f32>, out: &mut [f32]) {
     let (row_stride, column_stride) = matrix.strides();
     let sliver = columns * R;
     if row_stride == 1 {
-        // Some slivers side by side: a column's numbers, that may be alone in their page, are read at once.
+        // Some slivers side by side: a column's numbers, that may be alone in their page, are read
+        // at once.
         for (rows, out) in steps(rows, GROUP * R).zip(out.chunks_mut(GROUP * sliver)) {
             for k in 0..columns {
                 let from = &matrix.memory()[rows.start + k * column_stride..][..rows.len()];

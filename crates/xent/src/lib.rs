@@ -15,6 +15,7 @@ mod exponentials;
 pub mod gemm;
 pub mod information;
 mod kernel;
+pub mod linear;
 pub mod log_loss;
 pub mod logits;
 pub mod moments;
