@@ -1,6 +1,7 @@
 """Writes the golden values of tests/golden/ by 50-digit arithmetic (mpmath) and exact rationals.
 
-    python tools/golden.py            # writes ln.json, elementary.json, logits.json, special.json, information.json
+    python tools/golden.py            # writes ln.json, elementary.json, logits.json, special.json, information.json,
+                                      # row_losses.json
     python tools/golden.py --check    # recomputes them and compares; writes nothing
 
 Floats are hexadecimal strings (`float.hex`), or "inf", "-inf". Every argument is an f64 taken at its exact value, and
@@ -21,6 +22,14 @@ information.json  cases of distributions p and q over the same classes, in nats:
                   kl = D(p||q), kl_back = D(q||p), js = (D(p||m) + D(q||m)) / 2 with m = (p + q) / 2. 0 ln 0 = 0.
                   `exact` says whether p and q each sum to exactly 1; where not, kl is the plain sum of p ln(p/q), which
                   differs from the sum of p (r - ln(1 + r)), r = (q - p) / p, by sum(q) - sum(p).
+row_losses.json   losses of rows, of logits unless said, at 700 digits and again at 900, because some are differences of nearly
+                  equal numbers as small as 1e-300:
+                  sigmoid   [x, t, loss, its slope, (p - t)^2, its slope], loss = t softplus(-x) + (1 - t) softplus(x)
+                  softmax   cases of logits x and target t (a class, or numbers): squared = sum of (p - t)^2, slope by x
+                  logits    cases of logits a and b, p = softmax(a), q = softmax(b): [value, slope by a, slope by b] of
+                            cross = H(p, q), kl = D(p||q), js; [value, slope by a] of entropy = H(p)
+                  rows      cases of probabilities p and q: entropy = H(p), and [value, slope by q] of cross, of
+                            kl = sum of p ln(p/q) + q - p, and of js
 """
 
 import argparse
@@ -59,14 +68,14 @@ def text(x):
     return x.hex() if math.isfinite(x) else ("inf" if x > 0 else "-inf")
 
 
-def twice(compute):
+def twice(compute, precisions=DIGITS):
     """Returns `compute()` rounded to f64, having seen it agree at both precisions."""
     results = []
-    for digits in DIGITS:
+    for digits in precisions:
         with mp.workdps(digits + 15):
             results.append(nearest(mpf(compute())))
     if results[0] != results[1]:
-        raise AssertionError(f"{DIGITS[0]} and {DIGITS[1]} digits round differently: {results}")
+        raise AssertionError(f"{precisions} digits round differently: {results}")
     return results[0]
 
 
@@ -387,6 +396,164 @@ def information_file():
     return {"cases": cases}
 
 
+# losses of rows
+
+MANY_DIGITS = (700, 900)
+
+
+def exactly(compute):
+    """Returns the numbers of `compute()`, a list of lists and numbers, as text."""
+    def rounded(a, b):
+        if isinstance(a, list):
+            return [rounded(x, y) for x, y in zip(a, b, strict=True)]
+        assert nearest(mpf(a)) == nearest(mpf(b)), (a, b)
+        return text(nearest(mpf(a)))
+
+    results = []
+    for digits in MANY_DIGITS:
+        with mp.workdps(digits):
+            results.append(compute())
+    return rounded(*results)
+
+
+def exact_softmax(x):
+    """Returns the probabilities; where one logit is +inf, their limit."""
+    if math.inf in x:
+        return [mpf(v == math.inf) for v in x]
+    e = [mpmath.exp(mpf(v)) for v in x]
+    return [v / mpmath.fsum(e) for v in e]
+
+
+def sigmoid_point(x, t):
+    def compute():
+        if math.isinf(x):
+            p, q = mpf(x > 0), mpf(x < 0)
+            loss = [a * mpmath.inf for a in ([1 - t] if x > 0 else [t]) if a > 0]
+            loss = loss[0] if loss else mpf(0)
+        else:
+            p, q = 1 / (1 + mpmath.exp(-mpf(x))), 1 / (1 + mpmath.exp(mpf(x)))
+            loss = -mpf(t) * mpmath.log(p) - (1 - mpf(t)) * mpmath.log(q)
+        d = p - mpf(t)
+        return [loss, d, d * d, 2 * d * p * q]
+
+    return [text(x), text(t), *exactly(compute)]
+
+
+def softmax_case(name, x, target):
+    def compute():
+        p = exact_softmax(x)
+        t = [mpf(i == target) for i in range(len(x))] if isinstance(target, int) else [mpf(v) for v in target]
+        d = [a - b for a, b in zip(p, t, strict=True)]
+        mean = mpmath.fsum(a * b for a, b in zip(p, d, strict=True))
+        return [mpmath.fsum(v * v for v in d), [2 * a * (b - mean) for a, b in zip(p, d, strict=True)]]
+
+    squared, slope = exactly(compute)
+    target = target if isinstance(target, int) else [text(v) for v in target]
+    return {"name": name, "x": [text(v) for v in x], "t": target, "squared": squared, "slope": slope}
+
+
+def logits_case(name, a, b):
+    def compute():
+        p, q = exact_softmax(a), exact_softmax(b)
+        m = [(x + y) / 2 for x, y in zip(p, q, strict=True)]
+        log = [mpmath.log(v) if v > 0 else mpf(0) for v in p]
+        log_q = [mpmath.log(v) if v > 0 else mpf(0) for v in q]
+        gap = [y - x for x, y in zip(p, q, strict=True)]
+        h, cross, divergence = entropy(p), cross_entropy(p, q), kl(p, q)
+
+        def half(p):
+            d = kl(p, m)
+            return [x * (mpmath.log(x / y) - d) / 2 if x > 0 else mpf(0) for x, y in zip(p, m, strict=True)]
+
+        cases = [
+            [h, [-x * (lx + h) for x, lx in zip(p, log, strict=True)]],
+            [cross, [-x * (ly + cross) for x, ly in zip(p, log_q, strict=True)], gap],
+            [divergence, [x * (lx - ly - divergence) for x, lx, ly in zip(p, log, log_q, strict=True)], gap],
+            [js(p, q), half(p), half(q)],
+        ]
+        if not mpmath.isfinite(divergence):
+            cases[1][1] = cases[2][1] = [mpf(0)] * len(a)  # there is none
+        return cases
+
+    values = dict(zip(("entropy", "cross", "kl", "js"), exactly(compute), strict=True))
+    return {"name": name, "a": [text(v) for v in a], "b": [text(v) for v in b], **values}
+
+
+def rows_case(name, p, q):
+    def compute():
+        pairs = [(mpf(x), mpf(y)) for x, y in zip(p, q, strict=True)]
+        excess = mpmath.fsum(y - x for x, y in pairs)
+
+        def share(x, y):
+            if x == y == 0:
+                return mpmath.log(2) / 2
+            return -mpmath.inf if y == 0 else mpmath.log(2 * y / (x + y)) / 2
+
+        def slope(x, y):
+            return (-mpmath.inf if y == 0 else -x / y) if x > 0 else mpf(0)
+
+        first, second = zip(*pairs, strict=True)
+        return [
+            entropy(first),
+            [cross_entropy(first, second), [slope(x, y) for x, y in pairs]],
+            [kl(first, second) + excess, [1 + slope(x, y) for x, y in pairs]],
+            [js(first, second), [share(x, y) for x, y in pairs]],
+        ]
+
+    values = dict(zip(("entropy", "cross", "kl", "js"), exactly(compute), strict=True))
+    return {"name": name, "p": [text(v) for v in p], "q": [text(v) for v in q], **values}
+
+
+def row_losses_file():
+    rng = random.Random(SEED + 3)
+    points = [(x, t) for x in (0.0, 1e-9, -1e-300, 0.5, -1.0, 3.0, -17.25, 36.5, 40.0, -40.0, 710.5, -745.0, 1000.0, -1000.0, math.inf, -math.inf)
+              for t in (0.0, 1.0, 0.3)]
+    points += [(rng.uniform(-30, 30), t) for t in (0.0, 1.0) for _ in range(30)]
+    points += [(rng.uniform(-800, 800), t) for t in (0.0, 1.0) for _ in range(15)]
+    points += [(rng.gauss(0, 10), rng.random()) for _ in range(40)]
+    points += [(x, 2.0**-k) for x in (-30.0, 2.0) for k in (20, 60)] + [(x, 1 - 2.0**-k) for x in (30.0, -2.0) for k in (20, 50)]
+
+    def drawn(k, spread):
+        return [rng.gauss(0, spread) for _ in range(k)]
+
+    def soft(k):
+        raw = [rng.random() for _ in range(k)]
+        return [v / math.fsum(raw) for v in raw]
+
+    softmaxes = [("one class", [3.0], 0), ("even", [1e8, 1e8], 1), ("right", [40.0, 0.0], 0), ("wrong", [40.0, 0.0], 1)]
+    softmaxes += [("surely right", [350.0, 0.0, -5.5], 0), ("surely wrong", [400.0, 0.0, -300.0], 1), ("excluded", [2.0, -math.inf, 1.0], 1)]
+    softmaxes += [("certain", [2.0, math.inf, 1.0], 1), ("certainly wrong", [2.0, math.inf, 1.0], 0)]
+    softmaxes += [(f"drawn {i}", drawn(k, s), rng.randrange(k)) for i, (k, s) in enumerate((k, s) for k in (2, 3, 7) for s in (1, 5, 20, 100))]
+    softmaxes += [(f"soft {i}", drawn(k, s), soft(k)) for i, (k, s) in enumerate((k, s) for k in (2, 5) for s in (1, 5, 20))]
+
+    def moved(x, by):
+        return [v + rng.gauss(0, by) for v in x]
+
+    pairs = [("even", [0.0, 0.0], [0.0, 0.0]), ("one class", [5.0], [-7.0]), ("shifted", [1.0, 2.0, 3.5], [1001.0, 1002.0, 1003.5])]
+    pairs += [("margin of 40", [40.0, 0.0], [0.0, 0.0]), ("margins of 40 and 41", [40.0, 0.0], [41.0, 0.0]), ("swapped", [40.0, 0.0], [0.0, 40.0])]
+    pairs += [("margin of 800", [800.0, 100.0], [700.0, 0.0]), ("margins of 700", [700.0, 0.0, 1.0], [0.0, 700.0, 2.0])]
+    pairs += [("excluded by both", [1.0, -math.inf, 2.0], [0.5, -math.inf, -1.0]), ("excluded by p", [1.0, -math.inf, 2.0], [0.5, 3.0, -1.0])]
+    pairs += [("excluded by q", [1.0, 0.25, 2.0], [0.5, -math.inf, -1.0]), ("certain", [1.0, math.inf], [0.0, 1.0])]
+    pairs += [("certain, differently", [0.0, math.inf], [math.inf, 0.0]), ("large offset", [1e8, 1e8 + 1], [-1e8, 1 - 1e8])]
+    pairs += [("large offsets, nearly equal", [1e5, 1e5 + 1, 1e5 + 2], [0.0, 1.0 + 2.0**-40, 2.0])]
+    pairs += [(f"drawn {i}", drawn(k, s), drawn(k, s)) for i, (k, s) in enumerate((k, s) for k in (2, 3, 6) for s in (1, 5, 20))]
+    pairs += [(f"moved by {by}", x, moved(x, by)) for k in (2, 5) for by in (1.0, 1e-2, 1e-5, 1e-9, 1e-12) for x in [drawn(k, 3)]]
+
+    chances = [("even", [0.5, 0.5], [0.5, 0.5]), ("excluded by q", [0.5, 0.5, 0.0], [0.5, 0.0, 0.5]), ("zeros", [0.25, 0.0, 0.75], [0.5, 0.0, 0.5])]
+    chances += [("tiny", [1e-310, 1.0], [0.25, 0.75]), ("tiny q", [0.25, 0.75], [1e-310, 1.0]), ("one class", [1.0], [0.995])]
+    chances += [("far from 1", [0.3, 0.3, 0.395], [0.2, 0.5, 0.308])]
+    chances += [(f"drawn {i}", soft(k), soft(k)) for i, k in enumerate((2, 3, 3, 5, 8))]
+    for by in (1e-3, 1e-8, 2.0**-50):
+        p = soft(3)
+        chances.append((f"moved by {by}", p, [p[0] + by, p[1] - by, p[2]]))
+    return {
+        "sigmoid": [sigmoid_point(*point) for point in dict.fromkeys(points)],
+        "softmax": [softmax_case(*case) for case in softmaxes],
+        "logits": [logits_case(*case) for case in pairs],
+        "rows": [rows_case(*case) for case in chances],
+    }
+
+
 def render(content):
     """Returns JSON with one point or case a line."""
     parts = []
@@ -409,6 +576,7 @@ def main():
         ("logits.json", logits_file),
         ("information.json", information_file),
         ("special.json", special_file),
+        ("row_losses.json", row_losses_file),
     ):
         content = build()
         result = render(content)

@@ -24,12 +24,13 @@ usage: cargo xtask <chore>
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
 /// The libraries' examples, each run by the tests.
-const EXAMPLES: [&str; 7] = [
+const EXAMPLES: [&str; 8] = [
     "score_in_memory",
     "compare_in_memory",
     "information",
     "exact_sum",
     "cross_entropy_from_logits",
+    "losses_from_logits",
     "score_file",
     "compare_files",
 ];

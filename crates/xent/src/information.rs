@@ -32,7 +32,9 @@
 //! fair coin has exactly 1 bit and 8 equal chances exactly 3.
 //!
 //! Sums are exact and rounded once ([`ExactSum`]), so no result depends on the order of the
-//! outcomes. Logarithms are those of the `libm` crate: the same bits on every platform.
+//! outcomes. Logarithms are those of the `libm` crate and of
+//! [`elementary`](crate::elementary): the same bits on every platform. One term of a divergence is defined
+//! once, for these functions and for those over rows ([`divergence`](crate::divergence)).
 //!
 //! What this module refuses: densities (differential entropy can be negative and depends on the
 //! unit of the axis), and estimating an entropy from a sample with a correction for its bias.
@@ -47,6 +49,7 @@ mod mutual;
 #[cfg(test)]
 mod tests;
 
+use crate::divergence::{divergence_term, middle_term};
 use crate::exact::ExactSum;
 
 pub use activation::{log_sigmoid, log_softmax, log_sum_exp, sigmoid, softmax, softplus};
@@ -302,12 +305,9 @@ pub fn kl_divergence(p: &Distribution, q: &Distribution) -> Result<f64, Informat
 pub fn js_divergence(p: &Distribution, q: &Distribution) -> Result<f64, InformationError> {
     let mut sum = ExactSum::new();
     for (p, q) in pairs(p, q)? {
-        let middle = 0.5 * p + 0.5 * q;
-        let half_gap = 0.5 * (q - p);
-        sum.add(divergence_term(p, middle, half_gap));
-        sum.add(divergence_term(q, middle, -half_gap));
+        sum.add(middle_term(p, q));
     }
-    Ok((0.5 * sum.value()).min(core::f64::consts::LN_2))
+    Ok(sum.value().min(core::f64::consts::LN_2))
 }
 
 /// Returns the Jensen-Shannon distance of two distributions, in the square root of nats.
@@ -388,41 +388,4 @@ fn pairs<'a>(
         return Err(InformationError::LengthMismatch { expected: p.len(), found: q.len() });
     }
     Ok(p.probabilities().iter().copied().zip(q.probabilities().iter().copied()))
-}
-
-/// One term of a divergence, `p ln(p / q) + q - p`, never negative; `difference` is `q - p`, which
-/// the caller may know better than it can be computed from the two.
-///
-/// The form `p (r - ln(1 + r))` holds for q from p/2 to 2p. Outside, r has lost what it needs: for
-/// `q < 1e-16 p` it is -1, and the term would be infinite.
-fn divergence_term(p: f64, q: f64, difference: f64) -> f64 {
-    if p == 0.0 {
-        return q;
-    }
-    if q == 0.0 {
-        return f64::INFINITY;
-    }
-    let relative = difference / p;
-    if (-0.5..=1.0).contains(&relative) {
-        return p * gap_to_logarithm(relative);
-    }
-    let ratio = p / q;
-    // A ratio beyond the range of normal numbers: the logarithms apart, large, so nothing is lost.
-    let log_ratio = if ratio.is_normal() { libm::log(ratio) } else { libm::log(p) - libm::log(q) };
-    p * log_ratio + difference
-}
-
-/// `r - ln(1 + r)` for `-1/2 <= r <= 1`: never negative, and accurate to a few ulp however small
-/// `r`.
-///
-/// ```text
-/// s = r / (2 + r),   ln(1 + r) = 2 atanh(s) = 2s + 2s³/3 + 2s⁵/5 + ...,   r - 2s = r s
-/// ```
-fn gap_to_logarithm(r: f64) -> f64 {
-    /// Enough for `s = ±1/3`: the next term is below `1e-17` of the sum.
-    const TERMS: u32 = 17;
-    let s = r / (2.0 + r);
-    let square = s * s;
-    let series = (0..TERMS).rev().fold(0.0, |sum, k| sum * square + 2.0 / f64::from(2 * k + 3));
-    s * (r - square * series)
 }

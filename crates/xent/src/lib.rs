@@ -8,6 +8,7 @@
 
 pub mod compare;
 pub mod cross_entropy;
+pub mod divergence;
 pub mod element;
 pub mod elementary;
 pub mod exact;
@@ -15,13 +16,17 @@ mod exponentials;
 pub mod gemm;
 pub mod information;
 mod kernel;
+mod lanes;
 pub mod linear;
 pub mod log_loss;
 pub mod logits;
 pub mod moments;
+pub mod per_row;
 pub mod rows;
 pub mod score;
+pub mod sigmoid;
 pub mod simd;
 pub mod special;
+pub mod squared_error;
 pub mod tail;
 pub mod view;

@@ -1,7 +1,7 @@
 //! The mutual information of a joint table.
 
-use super::divergence_term;
 use super::error::InformationError;
+use crate::divergence::divergence_term;
 use crate::exact::ExactSum;
 use crate::special::Twofold;
 
