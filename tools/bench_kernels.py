@@ -31,12 +31,13 @@ Memory
 """
 
 import argparse
+import contextlib
 import datetime
+import fcntl
 import json
 import math
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -131,6 +132,7 @@ class Run:
     def __init__(self, arguments):
         self.arguments = arguments
         self.results, self.hello, self.huge, self.wrong = {}, {}, {}, []
+        self.measured = self.taken = 0.0  # seconds of measuring; CPU seconds that others took meanwhile
 
     def servers(self, names, threads):
         """Starts servers; one that does not start is missing from the tables, and says why."""
@@ -171,8 +173,15 @@ class Run:
 
     def measure(self, key, sides, check, warm=1):
         """Checks each side once, then lets them take turns. `sides`: name -> (server, case)."""
-        print(*key, file=sys.stderr, flush=True)
-        found = self.results.setdefault(key, {})
+        with turn(self.arguments.lock):
+            print(*key, file=sys.stderr, flush=True)
+            servers = {server for server, _ in sides.values()}
+            start, before = time.perf_counter(), others(servers)
+            self.take_turns(self.results.setdefault(key, {}), sides, check, warm)
+            self.measured += time.perf_counter() - start
+            self.taken += others(servers) - before
+
+    def take_turns(self, found, sides, check, warm):
         calls = {}
         for name, (server, case) in sides.items():
             try:
@@ -183,8 +192,8 @@ class Run:
             except Refused as why:
                 found[name] = {"refused": str(why)}
         names = list(calls)
-        for turn in range(self.arguments.repeat):
-            for name in names if turn % 2 == 0 else reversed(names):
+        for round_ in range(self.arguments.repeat):
+            for name in names if round_ % 2 == 0 else reversed(names):
                 server, case = sides[name]
                 time.sleep(0.003)  # threads of the one before that still wait actively
                 reply = server.ask(case=case, warm=warm, calls=calls[name])
@@ -293,15 +302,30 @@ def linear(run, servers, threads, shape):
         run.measure(key, sides, checked, warm=0)
 
 
-def others():
-    """CPU seconds that everything but this benchmark has taken so far, as far as the system tells."""
-    own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+@contextlib.contextmanager
+def turn(lock):
+    """Holds a lock file, if there is one, as flock(1) does."""
+    if lock is None:
+        yield
+        return
+    with open(lock, "a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def others(servers):
+    """CPU seconds that everything but these servers and this process has taken so far, as far as the system tells."""
+    tick = os.sysconf("SC_CLK_TCK")
     try:
         with open("/proc/stat", encoding="utf-8") as lines:
             user, nice, system, _idle, _wait, irq, soft, steal = map(int, lines.readline().split()[1:9])
+        own = time.process_time() * tick
+        for server in servers:
+            with open(f"/proc/{server.process.pid}/stat", encoding="utf-8") as text:
+                own += sum(map(int, text.read().rpartition(")")[2].split()[11:13]))
     except OSError:
         return math.nan
-    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK") - own
+    return (user + nice + system + irq + soft + steal - own) / tick
 
 
 def main():
@@ -312,6 +336,7 @@ def main():
     parser.add_argument("--data", type=Path, default=Path("target/bench"), help="where the arrays are kept")
     parser.add_argument("--out", type=Path, help="write the document here too")
     parser.add_argument("--only", default="logits,probabilities,numbers,linear", help="the parts to run")
+    parser.add_argument("--lock", type=Path, help="a lock file, as of flock(1), held for each case and given up between, on a shared machine")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the rows: whether it runs, not how fast")
     arguments = parser.parse_args()
     arguments.repeat = arguments.repeat or (3 if arguments.quick else 5)
@@ -324,7 +349,7 @@ def main():
         arguments.out.touch()
     parts = arguments.only.split(",")
     less = QUICK if arguments.quick else 1
-    start, before = time.perf_counter(), others()
+    start = time.perf_counter()
     run = Run(arguments)
     plan = {
         "logits": (logits, ["xent", "xent avx2", "torch", "jax", "torch huge", "jax huge"], [(n // less, v) for n, v in SHAPES]),
@@ -343,7 +368,7 @@ def main():
     sections = __doc__.split("\n\n", 2)[2].rstrip().split("\n\n")
     write(doc, run, sections, {
         "date": datetime.date.today().isoformat(), "python": platform.python_version(), "quick": arguments.quick,
-        "minutes": (time.perf_counter() - start) / 60, "others": (others() - before) / (time.perf_counter() - start) / os.cpu_count(),
+        "minutes": (time.perf_counter() - start) / 60, "others": run.taken / max(run.measured, 1e-9) / os.cpu_count(),
     })  # fmt: skip
     if arguments.out:
         arguments.out.write_text("\n".join(doc.lines).rstrip() + "\n", encoding="utf-8")

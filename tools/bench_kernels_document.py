@@ -137,7 +137,7 @@ def write(doc, run, sections, facts):
     level = run.hello.get("xent", {}).get("simd", "")
     doc.say(f"{', '.join(known)}, Python {facts['python']}; pinned in `tools/requirements-kernels.txt`. xent's instruction level: {level}.")
     if facts["others"] == facts["others"]:
-        doc.say(f"Other processes took {max(facts['others'], 0):.0%} of the machine's CPU time meanwhile.")
+        doc.say(f"Other processes took {max(facts['others'], 0):.0%} of the machine's CPU time while it measured.")
     doc.say()
     if facts["quick"]:
         doc.say("**Quick run: a hundredth of the rows. It shows that the benchmark runs; its times mean nothing.**")
