@@ -16,14 +16,12 @@ use xent::cross_entropy::{
 };
 use xent::exact::ExactSum;
 use xent::gemm::{Start, Workspace, product};
-use xent::rows::{Matrix, RowScores, Rules, Target};
-use xent::score::{Keep, ScoreState};
+use xent::linear::{self, Linear, WeightGradient, first_sweep, second_sweep};
+use xent::log_loss::LogLoss;
+use xent::rows::Matrix;
 use xent::view::{View, ViewMut};
 
 use crate::npy;
-
-/// Rows of probabilities at a time: small enough that their losses stay in the second-level cache.
-const BLOCK: usize = 4096;
 
 /// What a request found wrong, in words.
 type Said<T> = Result<T, String>;
@@ -51,6 +49,8 @@ struct Arrays {
 thread_local! {
     /// Of the products, kept between calls.
     static WORKSPACE: RefCell<Workspace> = RefCell::default();
+    /// Of the linear layer.
+    static LAYER: RefCell<linear::Workspace> = RefCell::default();
 }
 
 /// Answers requests until standard input ends.
@@ -114,6 +114,8 @@ fn call(arrays: &mut Arrays, case: &str, threads: usize) -> Said<f64> {
         "gradient" => cross_entropy_mean(arrays, threads, true),
         "product" => product_bare(arrays, threads),
         "three products" => three_products(arrays, threads),
+        "linear forward" => linear_layer(arrays, threads, false),
+        "linear gradient" => linear_layer(arrays, threads, true),
         "log loss" => Ok(log_loss(arrays, threads)),
         "sum, exact" => Ok(sum_exact(&arrays.wide, threads)),
         "sum, plain" => Ok(sum_plain(&arrays.wide, threads)),
@@ -272,31 +274,66 @@ fn three_products(arrays: &mut Arrays, threads: usize) -> Said<f64> {
     Ok(f64::from(weights_buffer[0]))
 }
 
+/// Mean cross entropy of a linear layer without its logits, and the gradients of rows and weights. Rows
+/// are shared among threads in the first sweep, classes in the second.
+fn linear_layer(arrays: &mut Arrays, threads: usize, with_gradient: bool) -> Said<f64> {
+    let Arrays { narrow, labels, weights, width, buffer, weights_buffer, .. } = arrays;
+    let options = linear::Options::default();
+    let w = View::rows_of(weights, *width).map_err(said)?;
+    let x = View::rows_of(narrow, *width).map_err(said)?;
+    let layer = |rows| Linear { x: x.rows(rows), weight: w, bias: None };
+    let scale = Scale::All(1.0 / labels.len() as f64);
+    let out: &mut [f32] = if with_gradient { buffer } else { &mut [] };
+    let firsts = split(labels.len(), threads, out, *width, |rows, out| {
+        let into = with_gradient.then(|| ViewMut::rows_of(out, *width)).transpose();
+        let into = into.map_err(said)?;
+        LAYER.with_borrow_mut(|work| {
+            let labels = &labels[rows.clone()];
+            let found =
+                first_sweep(&layer(rows.clone()), labels, &options, scale, (None, into), work);
+            found.map(|(total, sums)| (total, sums, rows.start)).map_err(said)
+        })
+    });
+    let (mut all, mut sums) = (Total::default(), None::<linear::Rows>);
+    for first in firsts {
+        let (total, rows, before) = first?;
+        all.merge(&total, before);
+        match &mut sums {
+            Some(sums) => sums.append(rows),
+            None => sums = Some(rows),
+        }
+    }
+    if let (true, Some(sums)) = (with_gradient, sums) {
+        let done = split(w.n_rows(), threads, weights_buffer, *width, |classes, out| {
+            let weight = ViewMut::rows_of(out, *width).map_err(said)?;
+            let gradient = WeightGradient { weight, bias: None, add: false };
+            LAYER.with_borrow_mut(|work| {
+                let layer = layer(0..labels.len());
+                second_sweep(&layer, &sums, classes, gradient, options.scratch, work).map_err(said)
+            })
+        });
+        done.into_iter().collect::<Said<()>>()?;
+    }
+    all.mean().map_err(said)
+}
+
 /// Mean log loss of f64 probabilities, everything checked.
 fn log_loss(arrays: &Arrays, threads: usize) -> f64 {
     let Arrays { wide, width, labels, .. } = arrays;
-    let keep = Keep { means_only: true, ..Keep::default() };
-    let states = split_to_read(labels.len(), threads, |range| {
+    let parts = split_to_read(labels.len(), threads, |range| {
         let values = &wide[range.start * width..range.end * width];
-        let mut rows = RowScores::default();
-        let mut state = ScoreState::new((*width).max(2), keep);
-        for (labels, values) in labels[range].chunks(BLOCK).zip(values.chunks(BLOCK * width)) {
-            let matrix = if *width == 1 {
-                Matrix::Positive(values)
-            } else {
-                Matrix::Rows { values, width: *width }
-            };
-            let target = Target::Classes(labels);
-            rows.score(matrix, target, &Rules::default()).expect("the benchmark's data are valid");
-            state.update(&rows, target, None);
-        }
-        state
+        let matrix = if *width == 1 {
+            Matrix::Positive(values)
+        } else {
+            Matrix::Rows { values, width: *width }
+        };
+        xent::log_loss::log_loss(matrix, &labels[range]).expect("the benchmark's data are valid")
     });
-    let mut all = ScoreState::new((*width).max(2), keep);
-    for state in &states {
-        all.merge(state);
+    let mut all = LogLoss::default();
+    for part in &parts {
+        all.merge(part);
     }
-    all.finish(0.95).log_loss.value
+    all.mean()
 }
 
 fn sum_exact(values: &[f64], threads: usize) -> f64 {
