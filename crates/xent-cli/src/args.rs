@@ -49,10 +49,15 @@ pub enum Command {
 /// What the columns are and how rows are scored.
 #[derive(Args)]
 pub struct RowArgs {
-    /// The label column [default: the column named label, target, y, class or y_true, or the one
-    /// text column whose values are class names]
+    /// The label column [default: the column named label, labels, target, y, class or y_true, or the
+    /// one text column whose values are class names]
     #[arg(long, value_name = "COL", help_heading = "Columns")]
     pub label: Option<String>,
+
+    /// A file with the labels, if they are not in the predictions: its row i belongs to their row i.
+    /// Its only column is the label; of several all stand beside the predictions
+    #[arg(long, value_name = "FILE", help_heading = "Columns")]
+    pub labels: Option<String>,
 
     /// Columns of soft or one-hot targets, one a class, instead of a label: a glob or a list
     #[arg(long, value_name = "GLOB|LIST", conflicts_with = "label", help_heading = "Columns")]
@@ -147,8 +152,8 @@ pub struct OutputArgs {
 
 #[derive(Args)]
 pub struct ScoreArgs {
-    /// Prediction files: CSV, TSV (also .gz, .zst), JSON Lines, Parquet, Arrow, .npy, .npz; a quoted
-    /// glob or a directory of part files; '-' for standard input; name=path names the model
+    /// Prediction files: CSV, TSV (also .gz, .zst), JSON Lines, Parquet, Arrow, .npy, .npz,
+    /// .safetensors; a quoted glob or a directory of part files; '-' for standard input; name=path names the model
     #[arg(required = true, value_name = "PREDICTIONS")]
     pub predictions: Vec<String>,
 
@@ -254,6 +259,7 @@ pub enum FileFormatArg {
     Arrow,
     Npy,
     Npz,
+    Safetensors,
 }
 
 fn number(text: &str) -> Result<f64, String> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use xent::rows::{Input, Rules, Sums};
-use xent_eval::{Missing, ModelScore, Options, Roles, Source, compare, score};
+use xent_eval::{Missing, ModelScore, Options, Roles, Source, compare, put_beside, score};
 use xent_io::{Format, OpenOptions};
 use xent_report::{compare_report, score_report};
 
@@ -101,8 +101,22 @@ fn open_options(args: &RowArgs) -> OpenOptions {
         FileFormatArg::Arrow => Format::ArrowIpc,
         FileFormatArg::Npy => Format::Npy,
         FileFormatArg::Npz => Format::Npz,
+        FileFormatArg::Safetensors => Format::Safetensors,
     });
     OpenOptions { format }
+}
+
+/// Opens the predictions, and the labels beside them.
+fn open(specs: &[String], args: &RowArgs, options: &mut Options) -> Result<Vec<Source>, Failure> {
+    let mut sources = Source::open_all(specs, &open_options(args))?;
+    if let Some(labels) = &args.labels {
+        let only = put_beside(&mut sources, labels)?;
+        let roles = &mut options.roles;
+        if roles.label.is_none() && roles.targets.is_none() {
+            roles.label = only;
+        }
+    }
+    Ok(sources)
 }
 
 fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> {
@@ -120,7 +134,8 @@ fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> 
 }
 
 fn input_files(sources: &[Source]) -> impl Iterator<Item = &Path> {
-    sources.iter().flat_map(|source| source.table.files()).map(PathBuf::as_path)
+    let tables = sources.iter().flat_map(|s| [Some(&s.table), s.table.beside()]);
+    tables.flatten().flat_map(xent_io::Table::files).map(PathBuf::as_path)
 }
 
 /// Results are read by programs in full, by people in part.
@@ -135,7 +150,7 @@ pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
     options.per_class = args.per_class;
     let conditions: Vec<Condition> =
         args.fail_if.iter().map(|c| Condition::parse(c, &options)).collect::<Result<_, _>>()?;
-    let sources = Source::open_all(&args.predictions, &open_options(&args.rows))?;
+    let sources = open(&args.predictions, &args.rows, &mut options)?;
     let outputs = [args.output.output.as_deref(), args.per_row.as_deref()];
     output::check_paths(input_files(&sources), &outputs)?;
     let mut sink = output::Sink::create(&args.output)?;
@@ -188,7 +203,7 @@ pub fn run_compare(args: &CompareArgs) -> Result<Outcome, Failure> {
         .filter(|c| c.trim() != "worse")
         .map(|c| Condition::parse(c, &options))
         .collect::<Result<_, _>>()?;
-    let sources = Source::open_all(&args.predictions, &open_options(&args.rows))?;
+    let sources = open(&args.predictions, &args.rows, &mut options)?;
     output::check_paths(input_files(&sources), &[args.output.output.as_deref()])?;
     let mut sink = output::Sink::create(&args.output)?;
     let tables: Vec<&xent_io::Table> = sources.iter().map(|s| &s.table).collect();

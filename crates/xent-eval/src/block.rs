@@ -7,7 +7,8 @@ use xent::rows::{Input, Matrix, Oddity, Problem, RowProblem, RowScores, Rules, T
 use xent_io::{Batch, Column, ReadAs, Request, RowError, Table, TextColumn};
 
 use crate::error::Error;
-use crate::roles::{Binding, PredictionColumns, TargetColumns, canonical};
+use crate::logits;
+use crate::roles::{Binding, ModelColumns, PredictionColumns, TargetColumns, canonical};
 
 /// What happens to a row with a missing prediction, label or weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -312,7 +313,9 @@ impl Scorer {
                 PredictionColumns::PerClass(columns) => {
                     columns.iter().for_each(|&c| self.request(c, ReadAs::Numbers));
                 }
-                PredictionColumns::List(column) => self.request(*column, ReadAs::List),
+                PredictionColumns::List(column) => {
+                    self.request(*column, self.read_list(model));
+                }
                 PredictionColumns::Positive(column) => self.request(*column, ReadAs::Numbers),
             }
         }
@@ -328,6 +331,16 @@ impl Scorer {
         let texts = binding.by.iter().copied().chain(binding.id).chain(binding.model_col);
         for column in texts {
             self.request(column, ReadAs::Text);
+        }
+    }
+
+    /// Logits that nothing changes are scored as they are stored; see [`logits`].
+    fn read_list(&self, model: &ModelColumns) -> ReadAs {
+        let is_label = matches!(self.binding.target, TargetColumns::Label(_));
+        if is_label && logits::is_plain(&self.rules) && is_identity(&model.to_own) {
+            ReadAs::Tensor
+        } else {
+            ReadAs::List
         }
     }
 
@@ -370,8 +383,30 @@ impl Scorer {
     ///
     /// The first row that cannot be scored: what is wrong with it, with column and value.
     pub fn block(&self, batch: &Batch) -> Result<Block, RowError> {
+        let mut result = self.try_block(batch);
+        // Each check reports its own first row: a row before that may have failed another one.
+        while let Err(error) = &result
+            && error.row > 0
+        {
+            match self.try_block(&batch.head(error.row)) {
+                Ok(_) => break,
+                earlier => result = earlier,
+            }
+        }
+        result
+    }
+
+    fn try_block(&self, batch: &Batch) -> Result<Block, RowError> {
+        if batch.columns().iter().all(|column| column.tensor().is_none()) {
+            return self.attempt(batch, true);
+        }
+        // Who scores a tensor sees what is missing in it: it is looked for only if there is something.
+        self.attempt(batch, false).or_else(|_| self.attempt(batch, true))
+    }
+
+    fn attempt(&self, batch: &Batch, tensors: bool) -> Result<Block, RowError> {
         let n = batch.rows();
-        let absent = self.absent(batch)?;
+        let absent = self.absent(batch, tensors)?;
         let skip = |row: usize| absent.as_ref().is_some_and(|a| a[row]);
         let target = self.target(batch, &skip)?;
         let weights = self.weights(batch, &skip)?;
@@ -391,12 +426,15 @@ impl Scorer {
         Ok(block)
     }
 
-    /// Rows with a missing value, if there are any; an error unless they are dropped.
-    fn absent(&self, batch: &Batch) -> Result<Option<Vec<bool>>, RowError> {
+    /// Rows with a missing value, if there are any; an error unless they are dropped. Those of tensors
+    /// are looked at only if `tensors`.
+    fn absent(&self, batch: &Batch, tensors: bool) -> Result<Option<Vec<bool>>, RowError> {
         let n = batch.rows();
-        let mut first: Option<(usize, String)> = None;
+        let mut first: Option<(usize, &String, &str)> = None;
         let mut absent: Option<Vec<bool>> = None;
         for (request, column) in self.requests.iter().zip(batch.columns()) {
+            let copied = column.tensor().filter(|_| tensors).map(logits::copied);
+            let column = copied.as_ref().unwrap_or(column);
             let is_role_of_text = self.binding.by.contains(&request.column)
                 && request.read_as == ReadAs::Text
                 && self.binding.target != TargetColumns::Label(request.column);
@@ -418,17 +456,16 @@ impl Scorer {
                     _ => continue,
                 };
                 absent.get_or_insert_with(|| vec![false; n])[row] = true;
-                if first.as_ref().is_none_or(|(r, _)| row < *r) {
-                    let name = &self.names[request.column];
-                    first = Some((row, format!("column {name} is {what}")));
+                if first.is_none_or(|(r, ..)| row < r) {
+                    first = Some((row, &self.names[request.column], what));
                 }
             }
         }
-        if let (Some((row, message)), Missing::Error) = (&first, self.missing) {
+        if let (Some((row, name, what)), Missing::Error) = (first, self.missing) {
             return Err(RowError {
-                row: *row,
-                column: None,
-                message: message.clone(),
+                row,
+                column: Some(name.clone()),
+                message: format!("column {name} is {what}"),
                 hint: Some("leave such rows out with --missing drop".to_owned()),
             });
         }
@@ -480,7 +517,7 @@ impl Scorer {
             hint: Some(self.label_hint(label)),
         };
         let mut classes = Vec::with_capacity(text.len());
-        if let Some(dictionary) = text.dictionary() {
+        if let Some(dictionary) = text.dictionary().filter(|d| d.len() <= d.codes.len()) {
             let known: Vec<Option<u32>> = (0..dictionary.len() as u32)
                 .map(|code| self.class(dictionary.value(code)))
                 .collect();
@@ -643,11 +680,19 @@ impl Scorer {
                 rows.score(Matrix::Columns(&slices), target, &self.rules)
             }
             PredictionColumns::List(column) => {
-                let Some((width, values)) =
-                    batch.column(self.place[&key(*column, ReadAs::List)]).lists()
-                else {
+                let read_as = self.read_list(bound);
+                let list = batch.column(self.place[&key(*column, read_as)]);
+                if let (Some(tensor), None, OwnedTarget::Classes(labels)) =
+                    (list.tensor(), absent, results_target)
+                    && tensor.width() == self.n_classes
+                {
+                    logits::score(&mut rows, tensor, labels, &self.rules)
+                        .map_err(|problem| self.explain(&problem, bound))?;
                     return Ok(rows);
-                };
+                }
+                let copied = list.tensor().map(logits::copied);
+                let list = copied.as_ref().unwrap_or(list);
+                let Some((width, values)) = list.lists() else { return Ok(rows) };
                 if width != self.n_classes {
                     return Err(RowError {
                         row: 0,
@@ -686,18 +731,19 @@ impl Scorer {
                 rows.score(Matrix::Positive(p), target, &self.rules)
             }
         };
-        result.map_err(|problem| self.explain(&problem, &bound.columns))?;
+        result.map_err(|problem| self.explain(&problem, bound))?;
         if own_target.is_some() {
             reverse(&mut rows, results_target, &self.rules);
         }
         Ok(rows)
     }
 
-    fn explain(&self, problem: &RowProblem, columns: &PredictionColumns) -> RowError {
-        let name = |class: usize| match columns {
+    /// Classes of the problem are in the order of the results.
+    fn explain(&self, problem: &RowProblem, bound: &ModelColumns) -> RowError {
+        let name = |class: usize| match &bound.columns {
             PredictionColumns::PerClass(columns) => self.names[columns[class]].clone(),
             PredictionColumns::List(column) => {
-                format!("{} at position {class}", self.names[*column])
+                format!("{} at position {}", self.names[*column], bound.to_own[class])
             }
             PredictionColumns::Positive(column) => self.names[*column].clone(),
         };
@@ -769,11 +815,12 @@ fn own_target(target: &OwnedTarget, to_own: &[u32]) -> Option<OwnedTarget> {
 }
 
 fn key(column: usize, read_as: ReadAs) -> usize {
-    column * 3
+    column * 4
         + match read_as {
             ReadAs::Numbers => 0,
             ReadAs::Text => 1,
             ReadAs::List => 2,
+            ReadAs::Tensor => 3,
         }
 }
 
@@ -783,12 +830,14 @@ fn may_lack(column: &Column) -> bool {
     match column {
         Column::Numbers(x) => any_nan(x),
         Column::Rows { values, .. } => any_nan(values),
+        // Who scores it finds out.
+        Column::Tensor(_) => false,
         Column::Text(text) => match text.dictionary() {
-            Some(d) => {
+            Some(d) if d.len() <= d.codes.len() => {
                 d.codes.iter().fold(false, |any, &code| any | (code == xent_io::MISSING))
                     || (0..d.len() as u32).any(|code| d.value(code).trim().is_empty())
             }
-            None => text.iter().any(|v| v.is_none_or(|v| v.trim().is_empty())),
+            _ => text.iter().any(|v| v.is_none_or(|v| v.trim().is_empty())),
         },
     }
 }

@@ -68,13 +68,17 @@ fn general_hint(error: &xent_io::Error) -> &'static str {
                 ("is empty", "write the file again"),
                 ("does not read", "xent reads numbers, text, booleans and lists of numbers"),
                 ("holds no arrays", "save arrays with np.savez"),
+                (
+                    "has elements of type",
+                    "xent reads floats of 16 to 64 bits, integers and booleans",
+                ),
+                ("dimensions; xent reads", "save an array of shape (rows, classes)"),
+                ("holds no tensors", "save tensors with safetensors.numpy.save_file"),
             ];
-            known
-                .iter()
-                .find(|(part, _)| error.message().contains(part))
-                .map_or("xent reads CSV, TSV, JSON Lines, Parquet, Arrow IPC, .npy and .npz", |k| {
-                    k.1
-                })
+            known.iter().find(|(part, _)| error.message().contains(part)).map_or(
+                "xent reads CSV, TSV, JSON Lines, Parquet, Arrow IPC, .npy, .npz and .safetensors",
+                |k| k.1,
+            )
         }
     }
 }

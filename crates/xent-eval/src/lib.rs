@@ -8,6 +8,7 @@
 mod block;
 mod compare;
 mod error;
+mod logits;
 mod roles;
 mod score;
 mod source;
@@ -19,4 +20,4 @@ pub use roles::{Binding, LABEL_NAMES, ModelColumns, PredictionColumns, Roles, Ta
 pub use score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, score,
 };
-pub use source::Source;
+pub use source::{Source, put_beside};

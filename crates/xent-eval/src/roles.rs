@@ -89,7 +89,7 @@ pub enum TargetColumns {
 }
 
 /// Names a label column may have without being named.
-pub const LABEL_NAMES: [&str; 5] = ["label", "target", "y", "class", "y_true"];
+pub const LABEL_NAMES: [&str; 6] = ["label", "labels", "target", "y", "class", "y_true"];
 /// Prefixes of probability columns.
 const PREFIXES: [&str; 3] = ["p_", "prob_", "proba_"];
 /// Prefixes of columns of logarithms; the plain ones serve too, since the input is declared.
@@ -271,7 +271,13 @@ impl Finder<'_> {
 
     fn named_label(&self) -> Result<Option<usize>, Error> {
         if let Some(name) = &self.roles.label {
-            return self.column(name).map(Some);
+            let is_file = || std::path::Path::new(name).is_file();
+            return match self.column(name) {
+                Err(error) if is_file() => {
+                    Err(error.with_hint(format!("name a file of labels with --labels {name}")))
+                }
+                column => column.map(Some),
+            };
         }
         if self.roles.targets.is_some() {
             return Ok(None);
@@ -344,10 +350,14 @@ impl Finder<'_> {
             ([], [one]) if self.roles.positive.is_some() => {
                 self.single(*one, self.name(*one), label, taken)
             }
-            _ => Err(self.error("no prediction columns found").with_hint(format!(
-                "name them with --proba, such as --proba 'p_*'; {}",
-                self.list()
-            ))),
+            _ => {
+                let why = free.iter().find_map(|&c| self.table.refusal(c));
+                let hint = why.map_or_else(
+                    || format!("name them with --proba, such as --proba 'p_*'; {}", self.list()),
+                    str::to_owned,
+                );
+                Err(self.error("no prediction columns found").with_hint(hint))
+            }
         }
     }
 
@@ -630,8 +640,8 @@ impl Finder<'_> {
 
     fn no_label(&self) -> Error {
         let hint = match self.table.format() {
-            Format::Npy => "an array holds no labels: put both into one .npz, as in \
-                            np.savez('p.npz', proba=p, y=y)"
+            Format::Npy => "an array holds no labels: name their file with --labels, or put both \
+                            into one .npz, as in np.savez('p.npz', proba=p, y=y)"
                 .to_owned(),
             _ => format!("name it with --label; {}", self.list()),
         };

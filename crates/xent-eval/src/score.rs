@@ -140,6 +140,8 @@ pub struct ModelScore {
 pub struct Shape {
     /// The label column, or the target columns.
     pub label: String,
+    /// The file of the label, if it is not that of the predictions.
+    pub label_file: Option<String>,
     /// The prediction columns.
     pub predictions: String,
     /// The weight column.
@@ -159,11 +161,15 @@ impl Shape {
             [first, .., last] if columns.len() > 6 => format!("{} … {}", name(first), name(last)),
             _ => columns.iter().map(name).collect::<Vec<_>>().join(", "),
         };
+        let (label, first) = match &binding.target {
+            TargetColumns::Label(c) => (name(c), Some(c)),
+            TargetColumns::PerClass(columns) => (names(columns), columns.first()),
+        };
+        let is_beside = first.is_some_and(|c| table.is_beside(*c));
+        let file = table.beside().filter(|_| is_beside).map(|other| other.spec().to_owned());
         Self {
-            label: match &binding.target {
-                TargetColumns::Label(c) => name(c),
-                TargetColumns::PerClass(columns) => names(columns),
-            },
+            label,
+            label_file: file,
             predictions: match &binding.models[model].columns {
                 PredictionColumns::PerClass(columns) => names(columns),
                 PredictionColumns::List(c) | PredictionColumns::Positive(c) => name(c),
@@ -371,6 +377,7 @@ fn finish(state: &ModelState, baseline: Baseline, classes: &[String], level: f64
         classes: classes.to_vec(),
         shape: Shape {
             label: String::new(),
+            label_file: None,
             predictions: String::new(),
             weight: None,
             by: Vec::new(),

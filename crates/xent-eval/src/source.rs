@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use xent_io::{OpenOptions, Table};
+use xent_io::{ColumnInfo, Format, Kind, OpenOptions, Table};
 
 use crate::error::Error;
 
@@ -49,8 +49,7 @@ impl Source {
     pub fn open_all(specs: &[String], options: &OpenOptions) -> Result<Vec<Self>, Error> {
         let is_stdin = |spec: &&String| *spec == "-" || spec.ends_with("=-");
         if specs.iter().filter(is_stdin).count() > 1 {
-            return Err(Error::new("standard input is named twice, and can be read only once")
-                .with_hint("save it to a file first"));
+            return Err(read_twice());
         }
         let mut sources =
             specs.iter().map(|s| Self::open(s, options)).collect::<Result<Vec<_>, _>>()?;
@@ -68,6 +67,65 @@ impl Source {
         }
         Ok(sources)
     }
+}
+
+/// Puts the columns of the file `spec` beside those of every source, row by row, as for labels that
+/// lie in a file of their own.
+///
+/// The name of the file's only column, which is then meant as the label; `None` if there are several.
+/// The column of a `.npy` file, which has no name of its own, is named `label`.
+///
+/// # Errors
+///
+/// What is wrong with the file; a column that a source has too; standard input for several sources.
+pub fn put_beside(sources: &mut [Source], spec: &str) -> Result<Option<String>, Error> {
+    if spec == "-" && sources.len() > 1 {
+        return Err(Error::new(
+            "labels on standard input can be read for one prediction file only",
+        )
+        .with_hint("save them to a file first"));
+    }
+    if spec == "-" && sources.iter().any(|s| s.table.spec() == "-") {
+        return Err(read_twice());
+    }
+    let mut only = None;
+    for source in sources {
+        let other =
+            Table::open(spec, &OpenOptions::default()).map_err(|e| labels_error(e, source))?;
+        let mut names: Vec<String> = other.columns().iter().map(|c| c.name.clone()).collect();
+        if other.format() == Format::Npy {
+            names.fill("label".to_owned());
+        }
+        if let [ColumnInfo { kind: Kind::List { .. }, name }] = other.columns() {
+            return Err(Error::new(format!(
+                "{spec}: column {name} holds lists of numbers, not labels"
+            ))
+            .with_hint("a label is the name of one class, or its number from 0"));
+        }
+        only = match &names[..] {
+            [one] => Some(one.clone()),
+            _ => None,
+        };
+        source.table.put_beside(other, names)?;
+    }
+    Ok(only)
+}
+
+/// A column that was taken for a file, perhaps.
+fn labels_error(error: xent_io::Error, source: &Source) -> Error {
+    match source.table.column(error.file()) {
+        Some(_) if error.message() == "no such file" => {
+            let column = error.file().to_owned();
+            Error::from(error)
+                .with_hint(format!("--labels names a file, --label the column {column}"))
+        }
+        _ => error.into(),
+    }
+}
+
+fn read_twice() -> Error {
+    Error::new("standard input is named twice, and can be read only once")
+        .with_hint("save it to a file first")
 }
 
 pub(crate) fn same_name(name: &str, a: &str, b: &str) -> Error {

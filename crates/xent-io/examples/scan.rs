@@ -38,6 +38,8 @@ fn main() -> Result<(), Error> {
                     Column::Numbers(values) | Column::Rows { values, .. } => {
                         values.iter().sum::<f64>()
                     }
+                    // Nothing is requested as a tensor.
+                    Column::Tensor(_) => f64::NAN,
                     Column::Text(texts) => {
                         texts.iter().flatten().map(str::len).sum::<usize>() as f64
                     }

@@ -6,6 +6,8 @@ use arrow_array::{Array, ArrayRef, cast::AsArray};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 
+use crate::tensor::Tensor;
+
 /// A column's name and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnInfo {
@@ -53,13 +55,17 @@ pub enum ReadAs {
     Text,
     /// As lists of numbers of one width; gives [`Column::Rows`].
     List,
+    /// As [`ReadAs::List`], but a matrix of floats in a NumPy or safetensors file is given in its own
+    /// type, without a copy where its place in the file allows: [`Column::Tensor`]. Everything
+    /// else gives [`Column::Rows`].
+    Tensor,
 }
 
 /// Bytes of text that a worker keeps for the next batch.
 const LARGE_TEXT: usize = 4 << 20;
 
 /// Some consecutive rows of the requested columns.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     pub(crate) rows: usize,
     pub(crate) columns: Vec<Column>,
@@ -83,6 +89,14 @@ impl Batch {
     /// All columns, in order of the requests.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The first `rows` rows, or all if there are fewer.
+    #[must_use]
+    pub fn head(&self, rows: usize) -> Batch {
+        let mut head = self.clone();
+        head.truncate(rows);
+        head
     }
 
     /// Gives back the memory of unusually large columns.
@@ -115,7 +129,7 @@ impl Batch {
 }
 
 /// The values of one requested column in a batch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Column {
     /// One number a row; missing values are NaN, see [`crate::is_blank`].
     Numbers(Numbers),
@@ -128,6 +142,8 @@ pub enum Column {
         /// Shape `(rows, width)`, row-major. A missing list is `width` blanks.
         values: Numbers,
     },
+    /// A list of numbers a row, as the file stores them. None is missing, though some may be NaN.
+    Tensor(Tensor),
 }
 
 impl Column {
@@ -155,12 +171,20 @@ impl Column {
         }
     }
 
+    /// The matrix of a [`Column::Tensor`].
+    pub fn tensor(&self) -> Option<&Tensor> {
+        match self {
+            Column::Tensor(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
     /// An empty column to be filled for `read_as`.
     pub(crate) fn empty(read_as: ReadAs) -> Column {
         match read_as {
             ReadAs::Numbers => Column::Numbers(Numbers::default()),
             ReadAs::Text => Column::Text(TextColumn::default()),
-            ReadAs::List => Column::Rows { width: 0, values: Numbers::default() },
+            ReadAs::List | ReadAs::Tensor => Column::Rows { width: 0, values: Numbers::default() },
         }
     }
 
@@ -168,6 +192,7 @@ impl Column {
         match self {
             Column::Numbers(n) | Column::Rows { values: n, .. } => n.owned().clear(),
             Column::Text(t) => t.clear(),
+            Column::Tensor(t) => *t = t.slice(0, 0),
         }
     }
 
@@ -176,6 +201,7 @@ impl Column {
             Column::Numbers(n) => n.truncate(rows),
             Column::Text(t) => t.truncate(rows),
             Column::Rows { width, values } => values.truncate(rows * *width),
+            Column::Tensor(t) => *t = t.slice(0, rows),
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::beside::Held;
 use crate::column::{Batch, ColumnInfo, ReadAs, Request};
 use crate::error::{Error, Fault, RowError};
 use crate::guard::guarded;
@@ -21,7 +22,7 @@ use crate::sample::Sample;
 use crate::table::Span;
 
 /// What a scan asks of every file.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     pub requests: Vec<Request>,
     /// The requested columns' names, for messages.
@@ -29,6 +30,19 @@ pub(crate) struct Plan {
     /// The width that each requested list column must have.
     pub widths: Vec<Option<usize>>,
     pub batch_rows: usize,
+    /// Columns of another table, to be put into each batch.
+    pub beside: Option<Held>,
+}
+
+/// A file of a table.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// Its name for messages.
+    pub name: String,
+    /// Bytes of all files before it.
+    pub bytes_before: u64,
+    /// Rows of all files before it, if they declare them.
+    pub rows_before: Option<u64>,
 }
 
 impl Plan {
@@ -59,6 +73,11 @@ pub(crate) trait Source: Send + Sync {
     /// The first rows.
     fn sample(&self) -> Result<Sample, Fault>;
 
+    /// Why a column is [`crate::Kind::Unsupported`], where the file knows more than that.
+    fn refusal(&self, _column: usize) -> Option<&str> {
+        None
+    }
+
     /// What a person may want to know about how the file is read.
     fn dialect(&self) -> Option<String> {
         None
@@ -86,6 +105,11 @@ pub(crate) trait Unit: Send {
     /// Lines in the whole unit.
     fn lines(&self) -> u64 {
         0
+    }
+
+    /// The unit's first row in its file, 0-based; known wherever [`Source::rows`] is.
+    fn first_row(&self) -> Option<u64> {
+        None
     }
 
     /// Bytes of the file up to the unit's end.
@@ -161,6 +185,7 @@ impl<T> Producer<'_, T> {
 fn work<T, M>(
     producer: &Mutex<Producer<'_, T>>,
     stop: &AtomicBool,
+    parts: &[Part],
     plan: &Plan,
     backlog: usize,
     map: &M,
@@ -168,9 +193,11 @@ fn work<T, M>(
     M: Fn(&Batch) -> Result<T, RowError>,
 {
     let mut batch = Batch { rows: 0, columns: plan.empty_columns() };
+    // Right for a thread that is alone, and used only there.
+    let mut rows_so_far = 0;
     loop {
         let (sender, receiver) = sync_channel(backlog);
-        let unit = {
+        let (part, unit) = {
             let mut producer = producer.lock().unwrap_or_else(PoisonError::into_inner);
             if stop.load(Ordering::Relaxed) {
                 return;
@@ -184,11 +211,17 @@ fn work<T, M>(
             let Some(Ok(())) = producer.queue.as_ref().map(|queue| queue.send(handle)) else {
                 return;
             };
-            unit
+            (&parts[file], unit)
         };
         let message = match unit {
             Ok(unit) => {
-                let run = || run_unit(unit, &mut batch, plan, map, &sender);
+                let known = part.rows_before.zip(unit.first_row()).map(|(a, b)| a + b);
+                let mut place = Place { row: known.unwrap_or(rows_so_far), file: &part.name };
+                let run = || {
+                    let message = run_unit(unit, &mut batch, &mut place, plan, map, &sender);
+                    rows_so_far = place.row;
+                    message
+                };
                 match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
                     Ok(Some(message)) => message,
                     Ok(None) => return,
@@ -207,10 +240,18 @@ fn work<T, M>(
     }
 }
 
+/// Where a worker is.
+struct Place<'a> {
+    /// The next row of the table.
+    row: u64,
+    file: &'a str,
+}
+
 /// Decodes one unit; the message that ends it, or `None` when nobody listens any more.
 fn run_unit<T, M>(
     mut unit: Box<dyn Unit>,
     batch: &mut Batch,
+    place: &mut Place<'_>,
     plan: &Plan,
     map: &M,
     sender: &SyncSender<Message<T>>,
@@ -224,23 +265,47 @@ where
     loop {
         // A fault in a later unit must not stop this one; the caller's end shows in `send`.
         match guarded(|| unit.fill(batch)) {
-            Ok(true) => match map(batch) {
-                Ok(value) => {
-                    if sender.send(Message::Rows { value, rows: batch.rows }).is_err() {
-                        return None;
+            Ok(true) => {
+                let (first, decoded) = (place.row, batch.rows);
+                if let Some(held) = &plan.beside {
+                    batch.truncate(held.have(first, decoded));
+                    if batch.rows == 0 {
+                        return Some(Message::Error(held.ended(place.file)));
+                    }
+                    held.join(first, batch);
+                }
+                let result = map(batch);
+                if let Some(held) = &plan.beside {
+                    held.part(batch);
+                }
+                place.row += batch.rows as u64;
+                match result {
+                    Ok(value) => {
+                        if sender.send(Message::Rows { value, rows: batch.rows }).is_err() {
+                            return None;
+                        }
+                    }
+                    Err(error) => {
+                        let blamed = plan.beside.as_ref().and_then(|h| h.blamed(first, &error));
+                        return Some(match blamed {
+                            Some(error) => Message::Error(error),
+                            None => Message::Fault(Fault {
+                                row: Some(error.row as u64),
+                                line: unit.line_of(error.row),
+                                column: error.column,
+                                message: error.message,
+                                hint: error.hint,
+                                io: None,
+                            }),
+                        });
                     }
                 }
-                Err(error) => {
-                    return Some(Message::Fault(Fault {
-                        row: Some(error.row as u64),
-                        line: unit.line_of(error.row),
-                        column: error.column,
-                        message: error.message,
-                        hint: error.hint,
-                        io: None,
-                    }));
+                if let Some(held) = &plan.beside
+                    && batch.rows < decoded
+                {
+                    return Some(Message::Error(held.ended(place.file)));
                 }
-            },
+            }
             Ok(false) => {
                 batch.trim();
                 return Some(Message::End { lines: unit.lines() });
@@ -256,16 +321,16 @@ where
 
 /// Scans all files; see [`crate::Table::scan`].
 ///
-/// `names` has each file's name for messages and the bytes of all files before it.
+/// Returns the number of rows.
 pub(crate) fn scan<T, E, M, F>(
     files: &mut dyn Files,
-    names: &[(String, u64)],
+    parts: &[Part],
     plan: &Plan,
     threads: usize,
     backlog: usize,
     map: M,
     mut each: F,
-) -> Result<(), E>
+) -> Result<u64, E>
 where
     T: Send,
     E: From<Error>,
@@ -278,9 +343,9 @@ where
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| work(&producer, &stop, plan, backlog, &map));
+            scope.spawn(|| work(&producer, &stop, parts, plan, backlog, &map));
         }
-        let result = deliver(&handles, names, &mut each);
+        let result = deliver(&handles, parts, &mut each);
         stop.store(true, Ordering::Relaxed);
         drop(handles);
         result
@@ -290,15 +355,15 @@ where
 /// Drains the units in order until the last or an error.
 fn deliver<T, E: From<Error>>(
     handles: &Receiver<Handle<T>>,
-    names: &[(String, u64)],
+    parts: &[Part],
     each: &mut impl FnMut(T, Span) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<u64, E> {
     let (mut first_row, mut file, mut first_row_in_file, mut lines) = (0, 0, 0, 0);
     while let Ok(handle) = handles.recv() {
         if handle.file != file {
             (file, first_row_in_file, lines) = (handle.file, 0, 0);
         }
-        let (name, bytes_before) = &names[file];
+        let Part { name, bytes_before, .. } = &parts[file];
         loop {
             match handle.results.recv() {
                 Ok(Message::Rows { value, rows }) => {
@@ -320,5 +385,5 @@ fn deliver<T, E: From<Error>>(
             }
         }
     }
-    Ok(())
+    Ok(first_row)
 }

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::array::ArrayFile;
 use crate::arrow::ipc::IpcFile;
 use crate::arrow::parquet::ParquetFile;
 use crate::csv::Csv;
@@ -12,7 +13,6 @@ use crate::engine::Source;
 use crate::error::{Error, Fault};
 use crate::input::{self, Blob, PEEK, TextInput};
 use crate::json::Json;
-use crate::numpy::Numpy;
 use crate::table::Format;
 
 /// What a specification names.
@@ -146,8 +146,10 @@ fn directory(path: &Path) -> Result<Found, Error> {
     }
     let mut paths = if tables.is_empty() { plain } else { tables };
     if paths.is_empty() {
-        return Err(Error::new(path.display().to_string(), "holds no table files")
-            .with_hint("table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy or .npz"));
+        return Err(Error::new(path.display().to_string(), "holds no table files").with_hint(
+            "table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy, .npz or \
+                        .safetensors",
+        ));
     }
     paths.sort();
     let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
@@ -188,6 +190,7 @@ fn by_extension(extension: &str) -> Option<Format> {
         "arrow" | "arrows" | "feather" | "ipc" => Format::ArrowIpc,
         "npy" => Format::Npy,
         "npz" => Format::Npz,
+        "safetensors" => Format::Safetensors,
         _ => return None,
     })
 }
@@ -319,8 +322,9 @@ fn open_text(format: Format, input: TextInput, sampled: bool) -> Result<Arc<dyn 
 fn open_typed(format: Format, blob: Blob, sampled: bool) -> Result<Arc<dyn Source>, Fault> {
     Ok(match format {
         Format::ArrowIpc => Arc::new(IpcFile::open(blob, sampled)?),
-        Format::Npy => Arc::new(Numpy::open_npy(blob)?),
-        Format::Npz => Arc::new(Numpy::open_npz(blob)?),
+        Format::Npy => Arc::new(ArrayFile::open_npy(blob)?),
+        Format::Npz => Arc::new(ArrayFile::open_npz(blob)?),
+        Format::Safetensors => Arc::new(ArrayFile::open_safetensors(blob)?),
         _ => Arc::new(ParquetFile::open(blob, sampled)?),
     })
 }

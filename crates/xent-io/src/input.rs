@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::chunk::{Chunker, Counting};
 use crate::error::Fault;
+use crate::map::map;
 use crate::table::Format;
 
 /// Bytes of a pipe that a format with random access may keep in memory: 1 GiB.
@@ -49,6 +50,8 @@ pub(crate) fn magic(head: &[u8]) -> Option<Format> {
         }
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
         [b'P', b'K', 3 | 5, 4 | 6, ..] => Some(Format::Npz),
+        // The length of a JSON object, at most 100 MB. No text has four zeros.
+        [_, _, _, 0..=5, 0, 0, 0, 0, b'{', ..] => Some(Format::Safetensors),
         _ => None,
     }
 }
@@ -183,6 +186,14 @@ impl Blob {
                 pread(file, &mut buf, offset)?;
                 Ok(buf.into())
             }
+        }
+    }
+
+    /// `len` bytes at `offset` without a copy; an error also if the file system cannot map.
+    pub fn mapped(&self, offset: u64, len: u64) -> io::Result<Bytes> {
+        match self {
+            Blob::Memory(_) => self.bytes(offset, len),
+            Blob::File { file, .. } => map(file, offset, len),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Tables in, results out: what `xent` reads and writes, without knowing any model or loss.
 //!
-//! [`Table::open`] finds and opens CSV, TSV, JSON Lines, Parquet, Arrow IPC and NumPy files, or
-//! several files as one table. [`Table::scan`] streams the requested columns through worker
+//! [`Table::open`] finds and opens CSV, TSV, JSON Lines, Parquet, Arrow IPC, NumPy and safetensors
+//! files, several files as one table, or two tables side by side. [`Table::scan`] streams the requested columns through worker
 //! threads in bounded memory and gives the results in row order, so that neither results nor
 //! errors depend on the number of threads or on the size of the batches. [`out`] writes files
 //! that are complete or not there.
@@ -11,7 +11,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod array;
 mod arrow;
+mod beside;
 mod chunk;
 mod column;
 mod csv;
@@ -22,10 +24,11 @@ mod guard;
 mod input;
 mod json;
 mod list;
+mod map;
 mod number;
-mod numpy;
 mod sample;
 mod table;
+mod tensor;
 
 pub mod out;
 
@@ -37,3 +40,4 @@ pub use guard::is_decoding;
 pub use number::{BLANK, is_blank};
 pub use sample::Sample;
 pub use table::{Format, OpenOptions, ScanOptions, Span, Table};
+pub use tensor::{Elements, Tensor};

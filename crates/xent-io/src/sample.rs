@@ -10,13 +10,18 @@ pub(crate) const SAMPLE_ROWS: usize = 1000;
 const SAMPLE_BYTES: usize = 1 << 20;
 
 /// The first rows of a table: at most 1000, and about 1 MB.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sample(Store);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Store {
     Text(TextCells),
-    Columns { rows: usize, columns: Vec<Cells> },
+    Columns {
+        rows: usize,
+        columns: Vec<Cells>,
+    },
+    /// The second one's columns are numbered from `split`.
+    Beside(Box<[Sample; 2]>, usize),
 }
 
 impl Default for Store {
@@ -43,11 +48,22 @@ impl Sample {
         Sample(Store::Columns { rows, columns })
     }
 
+    /// Two samples side by side; the second one's columns are numbered from `split`.
+    pub(crate) fn beside(one: Sample, other: Sample, split: usize) -> Sample {
+        Sample(Store::Beside(Box::new([one, other]), split))
+    }
+
+    /// Whose sample holds `column`, and its number there.
+    fn at(both: &[Sample; 2], split: usize, column: usize) -> (&Sample, usize) {
+        if column < split { (&both[0], column) } else { (&both[1], column - split) }
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         match &self.0 {
             Store::Text(cells) => cells.rows(),
             Store::Columns { rows, .. } => *rows,
+            Store::Beside(both, _) => both[0].rows().min(both[1].rows()),
         }
     }
 
@@ -62,6 +78,12 @@ impl Sample {
                 Cells::Text(texts) => texts.iter().map(|t| parse(t.as_deref())).collect(),
                 Cells::Lists { .. } | Cells::Unreadable => None,
             },
+            Store::Beside(both, split) => {
+                let (sample, column) = Sample::at(both, *split, column);
+                let mut numbers = sample.numbers(column)?;
+                numbers.truncate(self.rows());
+                Some(numbers)
+            }
         }
     }
 
@@ -76,6 +98,12 @@ impl Sample {
                 }
                 _ => Vec::new(),
             },
+            Store::Beside(both, split) => {
+                let (sample, column) = Sample::at(both, *split, column);
+                let mut texts = sample.text(column);
+                texts.truncate(self.rows());
+                texts
+            }
         }
     }
 
@@ -96,12 +124,18 @@ impl Sample {
                 Cells::Lists { width, values } => Some((*width, values.clone())),
                 _ => None,
             },
+            Store::Beside(both, split) => {
+                let (sample, column) = Sample::at(both, *split, column);
+                let (width, mut values) = sample.lists(column)?;
+                values.truncate(self.rows() * width);
+                Some((width, values))
+            }
         }
     }
 }
 
 /// The cells of the first rows of a text format, row by row in one string.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TextCells {
     columns: usize,
     text: String,

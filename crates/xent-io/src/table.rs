@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::beside::{self, Held};
 use crate::column::{Batch, ColumnInfo, Kind, ReadAs, Request};
-use crate::engine::{self, Files, Plan, Source, Units};
+use crate::engine::{self, Files, Part, Plan, Source, Units};
 use crate::error::{Error, RowError, printable};
 use crate::find::{self, Found};
 use crate::sample::Sample;
@@ -38,6 +39,8 @@ pub enum Format {
     Npy,
     /// A zip archive of NumPy arrays.
     Npz,
+    /// Named tensors in one file.
+    Safetensors,
 }
 
 impl Format {
@@ -51,6 +54,7 @@ impl Format {
             Format::ArrowIpc => "Arrow IPC",
             Format::Npy => "NumPy .npy",
             Format::Npz => "NumPy .npz",
+            Format::Safetensors => "safetensors",
         }
     }
 }
@@ -107,10 +111,13 @@ pub struct Table {
     name: String,
     format: Format,
     paths: Vec<PathBuf>,
-    /// Names for messages, and bytes of all files before.
-    names: Vec<(String, u64)>,
+    parts: Vec<Part>,
     first: Arc<dyn Source>,
+    /// Its own columns, then those of the table beside it.
     columns: Vec<ColumnInfo>,
+    /// The number of its own columns.
+    own: usize,
+    beside: Option<Box<Table>>,
     sample: Sample,
     rows: Option<u64>,
     bytes: Option<u64>,
@@ -170,8 +177,10 @@ impl Table {
             name: name.to_string(),
             format,
             paths: Vec::new(),
-            names: vec![(file, 0)],
+            parts: vec![Part { name: file, bytes_before: 0, rows_before: Some(0) }],
             columns: source.columns().to_vec(),
+            own: source.columns().len(),
+            beside: None,
             rows: source.rows(),
             first: source,
             sample,
@@ -199,14 +208,49 @@ impl Table {
                 )
                 .with_hint("all parts of a table must have the same format"));
             }
-            same_columns(&table.columns, part.columns(), &part_name, &table.names[0].0)?;
+            same_columns(&table.columns, part.columns(), &part_name, &table.parts[0].name)?;
+            let rows_before = table.rows;
+            table.parts.push(Part { name: part_name, bytes_before: bytes, rows_before });
             table.rows = table.rows.zip(part.rows()).and_then(|(a, b)| a.checked_add(b));
-            table.names.push((part_name, bytes));
             bytes += byte_len(path);
         }
         table.bytes = Some(bytes);
         table.paths = paths;
         Ok(table)
+    }
+
+    /// Puts the columns of another table behind this one's under `names`: row i there belongs to
+    /// row i here. They are held in memory while this table is scanned.
+    ///
+    /// # Errors
+    ///
+    /// If two columns have the same name, if both tables declare their rows and differ, or if there
+    /// is a table beside this one already.
+    pub fn put_beside(&mut self, other: Table, names: Vec<String>) -> Result<(), Error> {
+        if self.beside.is_some() {
+            return Err(Error::new(&other.spec, "stands beside a table that has one already"));
+        }
+        for name in &names {
+            if self.column(name).is_some() {
+                let message =
+                    format!("column {} is also in {}", printable(name), printable(&self.spec));
+                return Err(Error::new(&other.spec, message)
+                    .with_column(name)
+                    .with_hint("rename it in one of the files"));
+            }
+        }
+        if let (Some(mine), Some(theirs)) = (self.rows, other.rows)
+            && mine != theirs
+        {
+            return Err(beside::differ(&other.spec, theirs, &self.spec, mine));
+        }
+        let kinds = other.columns.iter().map(|c| c.kind);
+        self.columns
+            .extend(names.into_iter().zip(kinds).map(|(name, kind)| ColumnInfo { name, kind }));
+        let (mine, theirs) = (std::mem::take(&mut self.sample), other.sample.clone());
+        self.sample = Sample::beside(mine, theirs, self.own);
+        self.beside = Some(Box::new(other));
+        Ok(())
     }
 
     /// The table's short name: the file's stem without `.csv.gz` and such, the directory's name,
@@ -230,6 +274,11 @@ impl Table {
         &self.paths
     }
 
+    /// The table whose columns stand beside this one's.
+    pub fn beside(&self) -> Option<&Table> {
+        self.beside.as_deref()
+    }
+
     /// The columns.
     pub fn columns(&self) -> &[ColumnInfo] {
         &self.columns
@@ -240,12 +289,26 @@ impl Table {
         self.columns.iter().position(|c| c.name == name)
     }
 
+    /// Why a column is [`Kind::Unsupported`], where the file knows more than that.
+    pub fn refusal(&self, column: usize) -> Option<&str> {
+        match &self.beside {
+            Some(other) if column >= self.own => other.refusal(column - self.own),
+            _ if self.columns[column].kind == Kind::Unsupported => self.first.refusal(column),
+            _ => None,
+        }
+    }
+
+    /// Whether a column is one of the table beside this one.
+    pub fn is_beside(&self, column: usize) -> bool {
+        column >= self.own
+    }
+
     /// The first rows.
     pub fn sample(&self) -> &Sample {
         &self.sample
     }
 
-    /// The number of rows, where the files declare it (Parquet, NumPy).
+    /// The number of rows, where the files declare it (Parquet, NumPy, safetensors).
     pub fn row_hint(&self) -> Option<u64> {
         self.rows
     }
@@ -264,7 +327,8 @@ impl Table {
     ///
     /// `span` is any span that contains the row or precedes it in the same file.
     pub fn error_at(&self, span: &Span, row: u64, message: impl Into<String>) -> Error {
-        let name = self.names.get(span.file).map_or(self.name.as_str(), |(name, _)| name);
+        let part = self.parts.get(span.file);
+        let name = part.map_or(self.name.as_str(), |part| &part.name);
         let in_file = row - span.first_row + span.first_row_in_file;
         Error::new(name, message).with_row(in_file + 1)
     }
@@ -289,32 +353,71 @@ impl Table {
         T: Send,
         E: From<Error>,
     {
-        let plan = Arc::new(self.plan(requests, options)?);
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, Into::into),
             n => n.min(256),
         };
+        let mut plan = self.plan(requests, options)?;
+        let mut alone = false;
+        if let Some(other) = &self.beside {
+            plan.beside = Some(self.hold(other, requests, options)?);
+            // Who does not know where a unit starts counts.
+            alone = self.rows.is_none();
+        }
+        let plan = Arc::new(plan);
         let mut files = Parts { table: self, plan: plan.clone() };
-        engine::scan(
+        let rows = engine::scan(
             &mut files,
-            &self.names,
+            &self.parts,
             &plan,
-            threads,
+            if alone { 1 } else { threads },
             options.backlog.unwrap_or(4).max(1),
             map,
             each,
-        )
+        )?;
+        match &plan.beside {
+            Some(held) if held.rows > rows => {
+                Err(beside::differ(&held.name, held.rows, &self.spec, rows).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The requested columns of the table beside this one.
+    fn hold(
+        &self,
+        other: &Table,
+        requests: &[Request],
+        options: &ScanOptions,
+    ) -> Result<Held, Error> {
+        let (mut theirs, mut places, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, request) in requests.iter().enumerate() {
+            if request.column >= self.own {
+                theirs.push(Request { column: request.column - self.own, ..*request });
+                places.push(place);
+                names.push(self.columns[request.column].name.clone());
+            }
+        }
+        Held::load(other, &theirs, places, names, options)
     }
 
     fn plan(&self, requests: &[Request], options: &ScanOptions) -> Result<Plan, Error> {
-        let (mut names, mut widths) = (Vec::new(), Vec::new());
+        let (mut own, mut names, mut widths) = (Vec::new(), Vec::new(), Vec::new());
         let mut numbers = 0usize;
         for request in requests {
-            let refused = |message: String| Err(Error::new(&self.names[0].0, message));
+            let of = match &self.beside {
+                Some(other) if request.column >= self.own => &other.spec,
+                _ => &self.parts[0].name,
+            };
+            let refused = |message: String| Err(Error::new(of, message));
             let Some(info) = self.columns.get(request.column) else {
                 return refused(format!("there is no column {}", request.column + 1));
             };
             let wanted = match (info.kind, request.read_as) {
+                (Kind::Unsupported, _) if self.refusal(request.column).is_some() => {
+                    return refused(self.refusal(request.column).unwrap_or_default().to_owned())
+                        .map_err(|e| e.with_column(&info.name));
+                }
                 // In text, the scan says what is there and in which line.
                 (Kind::Unsupported, _) if self.format == Format::JsonLines => None,
                 (Kind::Unsupported, _) => Some(("a type that xent does not read", "")),
@@ -322,10 +425,12 @@ impl Table {
                 (Kind::List { .. }, ReadAs::Text) if !self.is_text_format() => {
                     Some(("a list", ", not text"))
                 }
-                (Kind::Number | Kind::Integer | Kind::Boolean, ReadAs::List) => {
+                (Kind::Number | Kind::Integer | Kind::Boolean, ReadAs::List | ReadAs::Tensor) => {
                     Some(("a number", ", not a list of numbers"))
                 }
-                (Kind::Text, ReadAs::List) => Some(("text", ", not a list of numbers")),
+                (Kind::Text, ReadAs::List | ReadAs::Tensor) => {
+                    Some(("text", ", not a list of numbers"))
+                }
                 _ => None,
             };
             if let Some((is, wanted)) = wanted {
@@ -337,9 +442,13 @@ impl Table {
                 Kind::List { width } => width,
                 _ => None,
             };
+            if request.column >= self.own {
+                continue;
+            }
+            own.push(*request);
             numbers = numbers.saturating_add(match request.read_as {
                 ReadAs::Numbers => 1,
-                ReadAs::List => width.unwrap_or(1),
+                ReadAs::List | ReadAs::Tensor => width.unwrap_or(1),
                 ReadAs::Text => 0,
             });
             names.push(info.name.clone());
@@ -347,7 +456,7 @@ impl Table {
         }
         let rows = (BATCH_BYTES / 8 / numbers.max(1)).clamp(1, MAX_BATCH_ROWS);
         let batch_rows = options.batch_rows.unwrap_or(rows).max(1);
-        Ok(Plan { requests: requests.to_vec(), names, widths, batch_rows })
+        Ok(Plan { requests: own, names, widths, batch_rows, beside: None })
     }
 
     fn is_text_format(&self) -> bool {
@@ -394,7 +503,7 @@ struct Parts<'a> {
 
 impl Files for Parts<'_> {
     fn start(&mut self, index: usize) -> Option<Result<Box<dyn Units>, Error>> {
-        let (name, _) = self.table.names.get(index)?;
+        let Part { name, .. } = self.table.parts.get(index)?;
         let source = if index == 0 {
             self.table.first.clone()
         } else {
@@ -404,8 +513,12 @@ impl Files for Parts<'_> {
                 Err(error) => return Some(Err(error)),
             }
         };
-        let changed =
-            same_columns(&self.table.columns, source.columns(), name, &self.table.names[0].0);
+        let changed = same_columns(
+            &self.table.columns[..self.table.own],
+            source.columns(),
+            name,
+            &self.table.parts[0].name,
+        );
         if let Err(error) = changed {
             return Some(Err(error));
         }

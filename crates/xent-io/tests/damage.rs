@@ -145,6 +145,15 @@ fn damaged_numpy_never_panics() {
 }
 
 #[test]
+fn damaged_tensors_never_panic() {
+    let header = r#"{"a":{"dtype":"F32","shape":[10,3],"data_offsets":[0,120]},"b":{"dtype":"I16","shape":[10],"data_offsets":[120,140]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend_from_slice(&[7; 140]);
+    survive("a.safetensors", &bytes, 4000);
+}
+
+#[test]
 fn truncation_is_always_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let good = parquet(Compression::SNAPPY);

@@ -164,8 +164,9 @@ pub(crate) fn second_line(models: &[ModelScore], options: &Options) -> String {
             |m: &ModelScore| format!("{} ({})", short_each(&m.shape.predictions), short(&m.name));
         models.iter().map(each).collect::<Vec<_>>().join(", ")
     };
+    let file = shape.label_file.as_ref().map(|file| format!(" of {}", short(file)));
     let mut parts = vec![
-        format!("label: {}", short_each(&shape.label)),
+        format!("label: {}{}", short_each(&shape.label), file.unwrap_or_default()),
         format!("predictions: {predictions}"),
         format!("input: {}", options.rules.input.name()),
     ];
@@ -353,6 +354,7 @@ pub(crate) fn model_json(model: &ModelScore, options: &Options) -> Value {
         "weight": number(model.scores.weight),
         "columns": {
             "label": model.shape.label,
+            "label_file": model.shape.label_file,
             "predictions": model.shape.predictions,
             "weight": model.shape.weight,
         },

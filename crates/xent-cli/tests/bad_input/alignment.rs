@@ -51,7 +51,7 @@ pub fn cases() -> Vec<Case> {
             .file("b.csv", B)
             .file("c.csv", &other_label),
         one("a second that is missing", "a.csv b.csv", "b.csv: no such file", "did you mean a.csv?"),
-        one("an array without labels", "a.csv b.npy", "b.npy: no label column found", "an array holds no labels: put both into one .npz, as in np.savez('p.npz', proba=p, y=y)")
+        one("an array without labels", "a.csv b.npy", "b.npy: no label column found", "an array holds no labels: name their file with --labels, or put both into one .npz, as in np.savez('p.npz', proba=p, y=y)")
             .file("b.npy", npy("<f8", false, "(3, 2)", &le_f64(&[0.5; 6]))),
         stack(
             "stacked models of different lengths",

@@ -244,7 +244,7 @@ pub fn cases() -> Vec<Case> {
         )
         .with("--proba p"),
         score("a compressed Arrow file", "p.arrow.zst", zst(&file), "p.arrow.zst: is a compressed Arrow IPC file; only text is read compressed", "decompress it first: gunzip, unzstd"),
-        score("an array alone", "p.npy", &array, "p.npy: no label column found", "an array holds no labels: put both into one .npz, as in np.savez('p.npz', proba=p, y=y)"),
+        score("an array alone", "p.npy", &array, "p.npy: no label column found", "an array holds no labels: name their file with --labels, or put both into one .npz, as in np.savez('p.npz', proba=p, y=y)"),
         score(
             "an array of three dimensions",
             "p.npy",
@@ -354,7 +354,7 @@ pub fn cases() -> Vec<Case> {
             "p.npz: row 2: the probabilities sum to 1.1, not 1",
             "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?",
         ),
-        score("an archive with a bad checksum", "p.npz", with_byte(&zipped, 60), "p.npz: no prediction columns found", "name them with --proba, such as --proba 'p_*'; the columns are p, y"),
+        score("an archive with a bad checksum", "p.npz", with_byte(&zipped, 60), "p.npz: no prediction columns found", "array p has elements of type \"<f8(| \""),
         score(
             "an archive with its directory overwritten",
             "p.npz",

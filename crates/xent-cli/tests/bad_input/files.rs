@@ -35,8 +35,8 @@ pub fn cases() -> Vec<Case> {
         case("a path without a name", "score =p.csv", "=p.csv is neither a path nor name=path", "write a path, or name=path to name the model").file("p.csv", GOOD),
         case("a pattern without files", "score part-*.csv", "part-*.csv: no file matches", "look at the pattern, and put it in quotes"),
         case("a pattern that is none", "score part-[.csv", "part-[.csv: is no valid pattern: invalid range pattern", "write [[] for a bracket in a file's name"),
-        case("a directory without tables", "score d", "d: holds no table files", "table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy or .npz").file("d/notes.txt", "x"),
-        case("an empty directory", "score d", "d: holds no table files", "table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy or .npz")
+        case("a directory without tables", "score d", "d: holds no table files", "table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy, .npz or .safetensors").file("d/notes.txt", "x"),
+        case("an empty directory", "score d", "d: holds no table files", "table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy, .npz or .safetensors")
             .setup(|d| fs::create_dir(d.path().join("d")).unwrap()),
         case("a file taken for a directory", "score p.csv/q.csv", "p.csv/q.csv: cannot open: not a directory", "look at the path and at what it names").file("p.csv", GOOD),
         case("parts with other columns", "score d", "d/part-1.csv: column 2 is p_cow, in d/part-0.csv it is p_dog", "all parts of a table must have the same columns in the same order")

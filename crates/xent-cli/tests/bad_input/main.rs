@@ -19,6 +19,7 @@ mod mutations;
 mod numbers;
 mod options;
 mod rows;
+mod tensors;
 mod text;
 
 use common::{Dir, is_like, run, run_with, words};
@@ -184,4 +185,4 @@ macro_rules! tables {
     };
 }
 
-tables!(text, numbers, rows, labels, alignment, binary, files, hostile, options);
+tables!(text, numbers, rows, labels, alignment, binary, files, hostile, options, tensors);

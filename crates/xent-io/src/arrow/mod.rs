@@ -175,7 +175,7 @@ fn convert(batch: &RecordBatch, plan: &Plan) -> Result<Vec<Column>, AtRow> {
         let column = match request.read_as {
             ReadAs::Numbers => values::numbers(array, name).map(Column::Numbers),
             ReadAs::Text => values::text(array, name).map(Column::Text),
-            ReadAs::List => values::lists(array, name, plan.widths[i])
+            ReadAs::List | ReadAs::Tensor => values::lists(array, name, plan.widths[i])
                 .map(|(width, values)| Column::Rows { width, values }),
         };
         match column {

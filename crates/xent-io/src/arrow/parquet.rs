@@ -138,7 +138,14 @@ impl Source for ParquetFile {
         // A scan of no column still counts rows, by the cheapest column.
         let roots = if needed.is_empty() { vec![0] } else { needed };
         let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
-        Ok(Box::new(ParquetUnits { file: self, metadata, mask, plan: plan.clone(), group: 0 }))
+        Ok(Box::new(ParquetUnits {
+            file: self,
+            metadata,
+            mask,
+            plan: plan.clone(),
+            group: 0,
+            first: 0,
+        }))
     }
 }
 
@@ -148,6 +155,8 @@ struct ParquetUnits {
     mask: ProjectionMask,
     plan: Arc<Plan>,
     group: usize,
+    /// The first row of the group.
+    first: u64,
 }
 
 impl Units for ParquetUnits {
@@ -158,6 +167,8 @@ impl Units for ParquetUnits {
         }
         let group = self.group;
         self.group += 1;
+        let first = self.first;
+        self.first += u64::try_from(groups[group].num_rows()).unwrap_or(0);
         let total = groups.len() as u64;
         let position =
             (u128::from(self.file.blob.len()) * (group as u128 + 1) / u128::from(total)) as u64;
@@ -169,6 +180,7 @@ impl Units for ParquetUnits {
             group,
             reader: None,
             cutter: Cutter::default(),
+            first,
             position,
         })))
     }
@@ -183,6 +195,7 @@ struct ParquetUnit {
     /// Opened by the worker, not under the lock.
     reader: Option<ParquetRecordBatchReader>,
     cutter: Cutter,
+    first: u64,
     position: u64,
 }
 
@@ -212,6 +225,10 @@ impl Unit for ParquetUnit {
                 None => return Ok(false),
             }
         }
+    }
+
+    fn first_row(&self) -> Option<u64> {
+        Some(self.first)
     }
 
     fn position(&self) -> u64 {

@@ -111,6 +111,7 @@ fn first_fault(first: &Chunk, header: &header::Header) -> Result<TextCells, Faul
         names: vec![header.names[0].clone()],
         widths: vec![None],
         batch_rows: 1,
+        beside: None,
     };
     let plan = Arc::new(CsvPlan::new(Arc::new(plan), header.delimiter, header.names.len()));
     let mut batch = Batch { rows: 0, columns: plan.plan.empty_columns() };

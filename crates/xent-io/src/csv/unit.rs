@@ -136,6 +136,7 @@ impl CsvUnit {
                 })?;
                 numbers.owned().push(x);
             }
+            Column::Tensor(_) => unreachable!("text is read into rows"),
             Column::Text(texts) => {
                 if content.is_empty() {
                     texts.push(None);

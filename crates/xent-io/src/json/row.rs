@@ -138,6 +138,7 @@ impl RowReader {
                 Some(b'{' | b'[') => return refused("a number"),
                 _ => numbers.owned().push(number_of(raw, name)?),
             },
+            Column::Tensor(_) => unreachable!("text is read into rows"),
             Column::Text(texts) => match raw.as_bytes().first() {
                 Some(b'{' | b'[') => return refused("text"),
                 _ => texts.push(text_of(raw).as_deref()),
@@ -163,7 +164,8 @@ impl RowReader {
                 }
             }
         }
-        debug_assert!(self.plan.requests[i].read_as != ReadAs::List || column.lists().is_some());
+        let is_list = matches!(self.plan.requests[i].read_as, ReadAs::List | ReadAs::Tensor);
+        debug_assert!(!is_list || column.lists().is_some());
         Ok(())
     }
 }

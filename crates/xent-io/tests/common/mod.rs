@@ -47,6 +47,12 @@ fn cell(column: &Column, row: usize) -> String {
             let row = &values[row * width..(row + 1) * width];
             row.iter().map(bits).collect::<Vec<_>>().join(" ")
         }
+        Column::Tensor(tensor) => {
+            let mut values = Vec::new();
+            tensor.numbers_in(&mut values);
+            let row = &values[row * tensor.width()..(row + 1) * tensor.width()];
+            row.iter().map(bits).collect::<Vec<_>>().join(" ")
+        }
     }
 }
 

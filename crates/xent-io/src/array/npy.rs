@@ -10,6 +10,8 @@ pub(super) const MAX_HEADER: usize = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     Float(usize),
+    /// The upper half of a 32-bit float.
+    Brain,
     Signed(usize),
     Unsigned(usize),
     Boolean,
@@ -25,6 +27,7 @@ impl Element {
         match self {
             Element::Float(n) | Element::Signed(n) | Element::Unsigned(n) | Element::Ascii(n) => n,
             Element::Boolean => 1,
+            Element::Brain => 2,
             Element::Unicode(n) => 4 * n,
         }
     }

@@ -1,15 +1,13 @@
 //! The archive around the arrays of a `.npz` file.
 
 use std::io::Read;
-use std::sync::Arc;
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::header::{self, Element, Header};
-use super::{Array, Numpy, Rows, Store, kind_of};
-use crate::column::{ColumnInfo, Kind};
+use super::npy::{self, Header};
+use super::{Array, ArrayFile, Rows, Store, Table};
 use crate::error::{Fault, printable, show};
 use crate::guard::damaged;
 use crate::input::{Blob, BlobReader};
@@ -17,17 +15,15 @@ use crate::input::{Blob, BlobReader};
 /// A deflated array in Fortran order is inflated in memory up to this size.
 const MAX_FORTRAN: u64 = 128 << 20;
 
-pub(super) fn open(blob: Blob) -> Result<Numpy, Fault> {
+pub(super) fn open(blob: Blob) -> Result<ArrayFile, Fault> {
     let mut archive = ZipArchive::new(blob.reader(0)).map_err(|e| damaged(&e.to_string()))?;
-    let (mut arrays, mut columns) = (Vec::new(), Vec::new());
-    // The array that sets the number of rows.
-    let mut first: Option<(String, u64)> = None;
+    let mut table = Table::new("array");
     for i in 0..archive.len() {
         let entry = archive.by_index_raw(i).map_err(|e| damaged(&e.to_string()))?;
         let name = entry.name().map_err(|e| damaged(&e.to_string()))?.into_owned();
         let Some(name) = name.strip_suffix(".npy").map(String::from) else { continue };
         let shown = printable(&name);
-        if columns.iter().any(|c: &ColumnInfo| c.name == name) {
+        if table.columns.iter().any(|c| c.name == name) {
             return Err(damaged(&format!("two arrays are named {}", show(&name))));
         }
         if entry.encrypted() {
@@ -46,49 +42,16 @@ pub(super) fn open(blob: Blob) -> Result<Numpy, Fault> {
             CompressionMethod::Deflated => deflated(&blob, start, len, crc),
             other => Err(Fault::new(format!("is compressed by {other}"))),
         };
-        match array {
-            Ok(array) => {
-                let rows = array.header.rows;
-                let (first_name, first_rows) = first.get_or_insert((name.clone(), rows));
-                if *first_rows != rows {
-                    return Err(Fault::new(format!(
-                        "array {shown} has {rows} rows, array {} has {first_rows}",
-                        printable(first_name)
-                    ))
-                    .column(&name)
-                    .hint("all arrays of a table need the same first dimension"));
-                }
-                columns.push(ColumnInfo { name, kind: kind_of(&array.header) });
-                arrays.push(array);
-            }
-            Err(fault) => {
-                let why = format!("array {shown} {}", fault.message);
-                columns.push(ColumnInfo { name, kind: Kind::Unsupported });
-                arrays.push(Array { header: nothing(), store: Store::Refused(why) });
-            }
-        }
+        table.push(name, array)?;
     }
-    let Some((_, rows)) = first else {
-        let why = arrays.iter().find_map(|array| match &array.store {
-            Store::Refused(why) => Some(why.clone()),
-            _ => None,
-        });
-        return Err(Fault::new(why.unwrap_or_else(|| "holds no arrays".into())));
-    };
-    Ok(Numpy { arrays: Arc::new(arrays), columns, rows, bytes: blob.len() })
-}
-
-/// The header of an array that is not read.
-fn nothing() -> Header {
-    let element = Element::Float(8);
-    Header { element, big_endian: false, fortran: false, rows: 0, width: None, start: 0 }
+    table.finish(blob.len())
 }
 
 fn stored(blob: &Blob, start: u64, len: u64) -> Result<Array, Fault> {
     let head = blob.bytes(start, len.min(12)).map_err(|e| Fault::io("cannot read", &e))?;
-    let length = header::length(&head)? as u64;
+    let length = npy::length(&head)? as u64;
     let head = blob.bytes(start, len.min(length)).map_err(|e| Fault::io("cannot read", &e))?;
-    let header = header::parse(&head)?;
+    let header = npy::parse(&head)?;
     if header.bytes().is_none_or(|bytes| bytes > len - header.start.min(len)) {
         return Err(damaged("it ends too early"));
     }
@@ -101,10 +64,10 @@ fn deflated(blob: &Blob, start: u64, len: u64, crc: u32) -> Result<Array, Fault>
     let mut reader = inflater(blob, start, len);
     let mut head = Vec::new();
     reader.by_ref().take(12).read_to_end(&mut head).map_err(failed)?;
-    let length = header::length(&head)?;
+    let length = npy::length(&head)?;
     let rest = length.saturating_sub(head.len()) as u64;
     reader.take(rest).read_to_end(&mut head).map_err(failed)?;
-    let header = header::parse(&head)?;
+    let header = npy::parse(&head)?;
     if !header.fortran || header.width.is_none_or(|w| w <= 1) {
         let store = Store::Deflated { blob: blob.clone(), start, len, crc };
         return Ok(Array { header, store });
