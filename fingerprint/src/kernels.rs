@@ -6,6 +6,7 @@ use xent::cross_entropy::{
 };
 use xent::element::Element;
 use xent::gemm::{Start, Workspace, product};
+use xent::linear::{self, Linear, WeightGradient, linear_cross_entropy};
 use xent::logits::{
     LogSumExp, log_softmax, log_softmax_in_place, log_sum_exp, log_sum_exp_parts, softmax,
     softmax_in_place,
@@ -198,6 +199,43 @@ fn all_products(hash: &mut Hash) -> Result<(), Box<dyn std::error::Error>> {
             product(columns, rows, ViewMut::columns_of(&mut c, m)?, start, &mut workspace);
             put_all(hash, &c);
         }
+    }
+    Ok(())
+}
+
+pub fn layers(hash: &mut Hash) {
+    sound(all_layers(hash));
+}
+
+fn all_layers(hash: &mut Hash) -> Result<(), Box<dyn std::error::Error>> {
+    let mut random = Random::new(47);
+    let mut workspace = linear::Workspace::new();
+    // Logits kept, and made anew; less than a tile of classes, and more.
+    for (n, d, v, scratch) in [(5, 3, 7, 8 << 20), (30, 17, 500, 0)] {
+        let mut numbers = |n| -> Vec<f32> { (0..n).map(|_| random.bell() as f32).collect() };
+        let (x, w, b) = (numbers(n * d), numbers(v * d), numbers(v));
+        let labels = random.labels(n, v);
+        let layer =
+            Linear { x: View::rows_of(&x, d)?, weight: View::rows_of(&w, d)?, bias: Some(&b) };
+        let (mut losses, mut dx) = (vec![0.0; n], vec![0.0; n * d]);
+        let (mut dw, mut db) = (vec![0.0; v * d], vec![0.0; v]);
+        let wanted = linear::Wanted {
+            losses: Some(&mut losses),
+            x: Some(ViewMut::rows_of(&mut dx, d)?),
+            weight: Some(WeightGradient {
+                weight: ViewMut::rows_of(&mut dw, d)?,
+                bias: Some(&mut db),
+                add: false,
+            }),
+        };
+        let options = linear::Options { scratch, ..linear::Options::default() };
+        let scale = Scale::All(0.125);
+        let total = linear_cross_entropy(&layer, &labels, &options, scale, wanted, &mut workspace)?;
+        hash.f64(total.loss.value());
+        hash.all(&losses);
+        hash.all(&db);
+        put_all(hash, &dx);
+        put_all(hash, &dw);
     }
     Ok(())
 }

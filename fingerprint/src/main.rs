@@ -10,6 +10,7 @@ mod hash;
 mod input;
 mod kernels;
 mod numbers;
+mod row_losses;
 mod scores;
 
 use hash::Hash;
@@ -31,6 +32,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("f16 and bf16", numbers::halves),
     ("special functions", numbers::special),
     ("information", numbers::information),
+    ("log loss", scores::log_losses),
     ("rows: columns", scores::columns),
     ("rows: row-major", scores::row_major),
     ("rows: binary", scores::binary),
@@ -39,6 +41,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("rows: clipped, normalised, smoothed", scores::adjusted),
     ("rows: soft targets", scores::soft),
     ("products of matrices", kernels::products),
+    ("cross entropy of a linear layer", kernels::layers),
     ("softmax, log-softmax, log-sum-exp", kernels::softmaxes),
     ("rows: logits of every kind", kernels::scores),
     ("cross entropy: f64", kernels::double),
@@ -48,6 +51,10 @@ const FAMILIES: &[(&str, Family)] = &[
     ("cross entropy: options", kernels::options),
     ("cross entropy: targets", kernels::targets),
     ("cross entropy: infinities, NaN, ties", kernels::edges),
+    ("divergences: logits", row_losses::divergences),
+    ("divergences: probabilities", row_losses::divergences_of_probabilities),
+    ("sigmoid", row_losses::sigmoids),
+    ("squared error after softmax", row_losses::squared_errors),
     ("scores", scores::finished),
     ("comparison", scores::compared),
 ];

@@ -2,6 +2,7 @@
 
 use xent::compare::Comparison;
 use xent::elementary;
+use xent::log_loss::log_loss;
 use xent::rows::{Input, Matrix, RowScores, Rules, Sums, Target};
 use xent::score::{Keep, ScoreState};
 
@@ -68,6 +69,15 @@ pub fn row_major(hash: &mut Hash) {
     for width in CLASSES {
         let batch = Batch::new(20, width);
         put(hash, &score(batch.matrix(), batch.target(), &rules()));
+    }
+}
+
+pub fn log_losses(hash: &mut Hash) {
+    for width in CLASSES {
+        let batch = Batch::new(21, width);
+        let loss = log_loss(batch.matrix(), &batch.labels);
+        assert!(loss.is_ok(), "{loss:?}");
+        hash.debug(&loss);
     }
 }
 

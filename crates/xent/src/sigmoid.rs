@@ -227,8 +227,7 @@ pub fn sigmoid_cross_entropy<T: Element, Y: BinaryTarget>(
 /// Shapes: both `(n_samples, n_labels)`, in any layout.
 ///
 /// Domain: any number; 0 and 1 at the infinities; NaN gives NaN. Accuracy: 2 ulp of f64 on both sides, then
-/// rounded to the output's kind. The same bits as [`information::sigmoid`](crate::information::sigmoid) but for
-/// the last.
+/// rounded to the output's kind.
 ///
 /// # Errors
 ///
