@@ -385,7 +385,8 @@ proptest! {
         let mut entropy = [0.0];
         entropy_rows(rows(&p, 6), Some(&mut entropy)).unwrap();
         prop_assert!((0.0..=ln(6.0)).contains(&entropy[0]) && cross >= 0.0);
-        prop_assert!(cross == kl || (cross - entropy[0] - kl).abs() <= 1e-14 * cross);
+        // Rows sum to 1 within rounding only, and by as much the identity is off.
+        prop_assert!(cross == kl || (cross - entropy[0] - kl).abs() <= 1e-14 * cross + 1e-15);
     }
 
     #[test]

@@ -252,7 +252,8 @@ mod tests {
             let point = BetaPoint { a, b, x: Twofold::from(x), y: Twofold::sum(1.0, -x) };
             let expected = beta_inc(a + 1.0, b, x) + point.density_factor() / a;
             let got = beta_inc(a, b, x);
-            prop_assert!((got - expected).abs() <= TWO_WAYS * expected);
+            // Below the normal numbers digits are lost with the exponent.
+            prop_assert!((got - expected).abs() <= TWO_WAYS * expected.max(f64::MIN_POSITIVE));
         }
     }
 }
