@@ -437,11 +437,12 @@ fn run_checked<T: Element>(
 ) -> Total {
     let (n, v) = (io.x().n_rows(), io.x().n_cols());
     let mut total = Total { top_k_hits: vec![0; options.top_k.len()], ..Total::default() };
-    let plain =
-        options.label_smoothing == 0.0 && options.z_loss == 0.0 && options.temperature == 1.0;
+    let plain = matches!(target, Target::Classes(_))
+        && options.label_smoothing == 0.0
+        && options.z_loss == 0.0
+        && options.temperature == 1.0;
     let wants_ranks = outputs.ranks.is_some() || !options.top_k.is_empty();
     let mut batch = Batch::new();
-    let plain = plain && matches!(target, Target::Classes(_));
     let mut narrow = (plain && !T::WIDE).then(hard::Scratch::<f32>::new);
     let mut wide = (plain && T::WIDE).then(hard::Scratch::<f64>::new);
     let mut general = (!plain).then(general::Scratch::new);
@@ -478,7 +479,9 @@ fn run_checked<T: Element>(
         } else if let Some(scratch) = &mut general {
             for (i, row) in rows.clone().enumerate() {
                 if batch.ignored[i] {
-                    batch.loss[i] = 0.0;
+                    if let Some(out) = &mut outputs.log_probabilities {
+                        out[row] = 0.0;
+                    }
                     continue;
                 }
                 let label = batch.labels[i];
@@ -486,17 +489,11 @@ fn run_checked<T: Element>(
                 let done = general::score(&mut io, row, &aim, options, batch.scale[i], scratch);
                 batch.loss[i] = done.loss;
                 batch.class_weight[i] = aim.weight;
-                if let (Some(out), Target::Classes(_)) = (&mut outputs.log_probabilities, target) {
+                if let Some(out) = &mut outputs.log_probabilities {
                     out[row] = done.log_probability;
                 }
                 if wants_ranks {
                     batch.rank[i] = done.rank;
-                }
-            }
-            if let Some(out) = &mut outputs.log_probabilities {
-                for (i, row) in rows.clone().enumerate().filter(|(i, _)| batch.ignored[*i]) {
-                    let _ = i;
-                    out[row] = 0.0;
                 }
             }
         }

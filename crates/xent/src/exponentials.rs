@@ -221,7 +221,7 @@ pub(crate) fn largest_body<const FMA: bool, A: Arithmetic>(x: &[A]) -> A {
 }
 
 leveled! {
-    /// The terms of at most [`BLOCK`] numbers. `terms` is as long, and then zeros up to a multiple of 128.
+    /// The terms of at most [`BLOCK`] numbers, in `terms`, which is as long.
     pub(crate) fn fill_terms[A: Arithmetic](x: &[A], terms: &mut [A], reference: &Reference<A>) => terms_body::<FMA>
 }
 
@@ -295,28 +295,44 @@ impl Accumulator {
         Self { high: [0.0; 16], low: [0.0; 16] }
     }
 
-    /// Adds terms, whose number is a multiple of `LANES * CHAIN`.
+    /// Adds terms, as if there were zeros behind them up to a whole number of chains.
     #[inline(always)]
     pub fn add<A: Arithmetic, const SQUARES: bool>(&mut self, terms: &[A]) {
-        for unit in terms.chunks_exact(A::LANES * A::CHAIN) {
-            let mut lanes = [A::default(); 16];
-            for group in unit.chunks_exact(A::LANES) {
-                for (lane, &term) in lanes[..A::LANES].iter_mut().zip(group) {
-                    let term = if SQUARES { term.times(term) } else { term };
-                    *lane = lane.plus(term);
-                }
+        let units = terms.chunks_exact(A::LANES * A::CHAIN);
+        let rest = units.remainder();
+        for unit in units {
+            self.add_unit::<A, SQUARES>(unit.chunks_exact(A::LANES));
+        }
+        if !rest.is_empty() {
+            let mut last = [A::default(); 64];
+            last[..rest.len()].copy_from_slice(rest);
+            self.add_unit::<A, SQUARES>(last[..A::LANES * A::CHAIN].chunks_exact(A::LANES));
+        }
+    }
+
+    /// Adds a chain a lane, of at most [`Arithmetic::CHAIN`] terms.
+    #[inline(always)]
+    fn add_unit<'a, A: Arithmetic, const SQUARES: bool>(
+        &mut self,
+        groups: impl Iterator<Item = &'a [A]>,
+    ) {
+        let mut lanes = [A::default(); 16];
+        for group in groups {
+            for (lane, &term) in lanes[..A::LANES].iter_mut().zip(group) {
+                let term = if SQUARES { term.times(term) } else { term };
+                *lane = lane.plus(term);
             }
-            for l in 0..A::LANES {
-                let x = lanes[l].to_f64();
-                if A::WIDE {
-                    // Terms are not negative, but which is larger is not known: six operations.
-                    let sum = self.high[l] + x;
-                    let part = sum - self.high[l];
-                    self.low[l] += (self.high[l] - (sum - part)) + (x - part);
-                    self.high[l] = sum;
-                } else {
-                    self.high[l] += x;
-                }
+        }
+        for l in 0..A::LANES {
+            let x = lanes[l].to_f64();
+            if A::WIDE {
+                // Terms are not negative, but which is larger is not known: six operations.
+                let sum = self.high[l] + x;
+                let part = sum - self.high[l];
+                self.low[l] += (self.high[l] - (sum - part)) + (x - part);
+                self.high[l] = sum;
+            } else {
+                self.high[l] += x;
             }
         }
     }

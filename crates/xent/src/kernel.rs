@@ -73,6 +73,16 @@ pub(crate) fn ln_complement(p: f64) -> f64 {
     ln(s) + e * (2.0 - s)
 }
 
+/// Log loss where the positive class has probability x: as `-ln(x)` or [`ln_complement`], without a branch.
+#[inline(always)]
+pub(crate) fn positive_loss(x: f64, positive: bool) -> f64 {
+    // The true class has s + e exactly.
+    let rest = 1.0 - x;
+    let s = if positive { x } else { rest };
+    let e = if positive { 0.0 } else { (1.0 - rest) - x };
+    0.0 - (ln(s) + e * (2.0 - s))
+}
+
 leveled! {
     /// Whole groups of eight rows by column; whether every number is in [0, 1] and every sum within the
     /// note's distance of 1.
@@ -656,12 +666,9 @@ fn positive_body(out: &mut RowScores, p: &[f64], labels: &[u32], top_k: &[u32]) 
         let positive = label == 1;
         odd |= u64::from(!(0.0..=1.0).contains(&x));
         tied += u64::from(x == 0.5);
-        // The true class has s + e exactly; its complement is what squared error sees.
-        let rest = 1.0 - x;
-        let s = if positive { x } else { rest };
-        let e = if positive { 0.0 } else { (1.0 - rest) - x };
-        let miss = if positive { rest } else { x };
-        losses[i] = 0.0 - (ln(s) + e * (2.0 - s));
+        // The complement of the true class is what squared error sees.
+        let miss = if positive { 1.0 - x } else { x };
+        losses[i] = positive_loss(x, positive);
         squares[i] = 2.0 * (miss * miss);
         let top = u32::from(x > 0.5);
         tops[i] = top;

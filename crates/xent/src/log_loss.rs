@@ -1,8 +1,7 @@
 //! Log loss of probabilities alone: what a loop over epochs or a monitor asks for, without the other scores.
 
-use crate::elementary::ln;
 use crate::exact::ExactSum;
-use crate::kernel::{sum_few, take_logarithms};
+use crate::kernel::{positive_loss, sum_few, take_logarithms};
 use crate::rows::{
     Matrix, Problem, RowNotes, RowProblem, RowScores, Rules, SUM_NOTE, Target, check_labels, is_far,
 };
@@ -206,11 +205,7 @@ fn positive_body(p: &[f64], labels: &[u32], losses: &mut [f64]) -> bool {
     let mut odd = 0;
     for ((&x, &label), loss) in p.iter().zip(labels).zip(losses) {
         odd |= u64::from(x.to_bits() > 1.0_f64.to_bits());
-        let rest = 1.0 - x;
-        let positive = label == 1;
-        let s = if positive { x } else { rest };
-        let e = if positive { 0.0 } else { (1.0 - rest) - x };
-        *loss = 0.0 - (ln(s) + e * (2.0 - s));
+        *loss = positive_loss(x, label == 1);
     }
     odd == 0
 }

@@ -236,15 +236,13 @@ impl<A: Arithmetic> Softmax<A> {
         let reference = A::reference(max);
         let mut sum = Accumulator::new();
         for cols in blocks(v) {
-            let whole = cols.len().next_multiple_of(128);
             let (start, len) = (cols.start, cols.len());
             let numbers = scaled_block(x, row, cols, temperature, numbers);
             fill_terms(numbers, &mut terms[..len], &reference);
-            terms[len..whole].fill(A::default());
             if (start..start + len).contains(&top) {
                 terms[top - start] = A::default();
             }
-            add_terms(&mut sum, &terms[..whole]);
+            add_terms(&mut sum, &terms[..len]);
         }
         let rest = sum.total::<A>();
         if rest.is_nan() {
@@ -356,17 +354,15 @@ pub(super) fn score<T: Element>(
     if is_dense || aim.uniform > 0.0 {
         let mut sum = Accumulator::new();
         for cols in blocks(v) {
-            let whole = cols.len().next_multiple_of(128);
-            let start = cols.start;
+            let (start, len) = (cols.start, cols.len());
             let numbers = scaled_block(&x, row, cols, temperature, numbers);
-            values[numbers.len()..whole].fill(0.0);
             for (i, (&x, out)) in numbers.iter().zip(values.iter_mut()).enumerate() {
                 let c = start + i;
                 let q = spread(c);
                 *out = part(weight_of(c), q, c, x);
                 weight += weight_of(c) * q;
             }
-            add_terms(&mut sum, &values[..whole]);
+            add_terms(&mut sum, &values[..len]);
         }
         loss += sum.total::<f64>();
     }

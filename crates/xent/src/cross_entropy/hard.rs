@@ -159,7 +159,7 @@ fn long<T: Element, A: Arithmetic>(
         return general::odd_row(io, row, y, wants, scale);
     }
     // Terms go straight to the gradient where that is memory of its own and of this kind.
-    let direct = scale.is_some() && !wants.squares && io.stores_terms::<A>(row);
+    let direct = scale.is_some() && io.stores_terms::<A>(row);
     let mut sum = Accumulator::new();
     let mut squares = Accumulator::new();
     let mut ahead = 0;
@@ -172,45 +172,31 @@ fn long<T: Element, A: Arithmetic>(
                 simd::prefetch(slice, cols.start + AHEAD + line * 16);
             }
         }
-        let whole = cols.len().next_multiple_of(128);
-        let in_block = cols.contains(&y).then(|| y - cols.start);
         // Equal numbers are ahead if they stand before the target.
         let before = y.saturating_sub(cols.start).min(cols.len());
+        let in_block = cols.contains(&y).then(|| y - cols.start);
+        let mut add = |numbers: &[A], terms: &mut [A]| {
+            fill_terms(numbers, terms, reference);
+            if let Some(y) = in_block {
+                terms[y] = A::default();
+            }
+            add_terms(&mut sum, terms);
+            if wants.squares {
+                add_squares(&mut squares, terms);
+            }
+            if wants.ranks {
+                ahead += count_ahead(numbers, target, before);
+            }
+        };
         if let Io::Apart { x, gradient: Some(gradient) } = io
             && direct
             && let Some(out) =
                 gradient.row_mut(row).and_then(|out| A::slice_mut(&mut out[cols.clone()]))
         {
-            let numbers = block(x, row, cols, buffer);
-            fill_terms(numbers, out, reference);
-            if let Some(y) = in_block {
-                out[y] = A::default();
-            }
-            let (units, rest) = out.split_at(out.len() - out.len() % (A::LANES * A::CHAIN));
-            add_terms(&mut sum, units);
-            if !rest.is_empty() {
-                terms[..rest.len()].copy_from_slice(rest);
-                terms[rest.len()..128].fill(A::default());
-                add_terms(&mut sum, &terms[..128]);
-            }
-            if wants.ranks {
-                ahead += count_ahead(numbers, target, before);
-            }
-            continue;
-        }
-        let x = io.x();
-        let numbers = block(&x, row, cols.clone(), buffer);
-        fill_terms(numbers, &mut terms[..cols.len()], reference);
-        if let Some(y) = in_block {
-            terms[y] = A::default();
-        }
-        terms[cols.len()..whole].fill(A::default());
-        add_terms(&mut sum, &terms[..whole]);
-        if wants.squares {
-            add_squares(&mut squares, &terms[..whole]);
-        }
-        if wants.ranks {
-            ahead += count_ahead(numbers, target, before);
+            add(block(x, row, cols, buffer), out);
+        } else {
+            let n = cols.len();
+            add(block(&io.x(), row, cols, buffer), &mut terms[..n]);
         }
     }
     let rest = sum.total::<A>();
@@ -356,11 +342,7 @@ fn short<T: Element, A: Arithmetic>(
             for (i, &label) in labels.iter().enumerate() {
                 let row = &flat[i * v..(i + 1) * v];
                 let y = label as usize;
-                let mut ahead = 0;
-                for (c, &x) in row.iter().enumerate() {
-                    ahead += u32::from((x > row[y]) | ((x == row[y]) & (c < y)));
-                }
-                batch.rank[group + i] = ahead;
+                batch.rank[group + i] = count_ahead(row, row[y], y);
             }
         }
         let clean = finish::<A>(sums, &mut batch.loss[group..group + n], v);
