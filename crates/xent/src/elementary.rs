@@ -49,7 +49,8 @@ pub(crate) const WHOLE: f64 = 6_755_399_441_055_744.0;
 pub(crate) const WHOLE32: f32 = 12_582_912.0;
 
 /// Whether every machine of the target that is compiled for has a fused multiply-add.
-pub(crate) const NATIVE_FMA: bool =
+#[doc(hidden)]
+pub const NATIVE_FMA: bool =
     cfg!(any(target_feature = "fma", target_arch = "aarch64", target_arch = "arm64ec"));
 
 /// a b + c, rounded once; an instruction if `FMA`, else made from f64, with the same bits.

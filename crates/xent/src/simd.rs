@@ -74,6 +74,10 @@ pub(crate) fn prefetch<T>(values: &[T], ahead: usize) {
 /// whether a fused multiply-add is one instruction there; type parameters stand in brackets, and are
 /// those of the body after `FMA`. The form with braces names a body for each level and makes a function
 /// with one more argument, the highest level that may be used, so that one process can test all.
+///
+/// Exported for the other crates of this project only.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! leveled {
     ($(#[$doc:meta])* $vis:vis fn $name:ident ($at:ident : Level; $($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => {
         avx512: $avx512:expr, avx2: $avx2:expr, baseline: $baseline:expr $(,)?
@@ -101,12 +105,12 @@ macro_rules! leveled {
         }
     };
     ($(#[$doc:meta])* $vis:vis fn $name:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:ident) => {
-        $crate::simd::leveled! {
+        $crate::leveled! {
             @ $(#[$doc])* $vis fn $name [] ($($arg: $ty),*) $(-> $ret)? => ($body) ($body)
         }
     };
     ($(#[$doc:meta])* $vis:vis fn $name:ident $([$($gen:ident : $bound:path),*])? ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:ident::<FMA>) => {
-        $crate::simd::leveled! {
+        $crate::leveled! {
             @ $(#[$doc])* $vis fn $name [$($($gen: $bound),*)?] ($($arg: $ty),*) $(-> $ret)?
                 => ($body::<true $($(, $gen)*)?>) ($body::<{ $crate::elementary::NATIVE_FMA } $($(, $gen)*)?>)
         }

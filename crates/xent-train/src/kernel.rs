@@ -1,0 +1,282 @@
+//! The arithmetic of a pass over a tile: eight rows side by side, one fused multiply-add after another.
+//!
+//! Arrays are vectors of [`Lanes`]: `tile[j * groups + g]` is feature `j` of rows `8 g ..`, `z[k * groups + g]` output `k`.
+//! A row's outputs depend on the row only; a gradient's on the rows of the tile in their order.
+
+use xent::elementary::{exp, ln_1p};
+use xent::leveled;
+
+/// Rows side by side.
+pub(crate) const LANES: usize = 8;
+/// A number for each of eight rows.
+pub(crate) type Lanes = [f64; LANES];
+pub(crate) const ZERO: Lanes = [0.0; LANES];
+
+#[inline(always)]
+fn fma(a: f64, x: &Lanes, c: &mut Lanes) {
+    for l in 0..LANES {
+        c[l] = a.mul_add(x[l], c[l]);
+    }
+}
+
+#[inline(always)]
+fn fma_lanes(a: &Lanes, x: &Lanes, c: &mut Lanes) {
+    for l in 0..LANES {
+        c[l] = a[l].mul_add(x[l], c[l]);
+    }
+}
+
+/// The sum of eight lanes, always in the same order.
+#[inline(always)]
+pub(crate) fn sum(a: &Lanes) -> f64 {
+    ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+}
+
+leveled! {
+    /// z += coefᵀ tile: `coef[j * outputs + k]`.
+    pub(crate) fn forward(tile: &[Lanes], groups: usize, coef: &[f64], outputs: usize, z: &mut [Lanes]) => forward_body
+}
+#[inline(always)]
+fn forward_body(tile: &[Lanes], groups: usize, coef: &[f64], outputs: usize, z: &mut [Lanes]) {
+    let mut k = 0;
+    while k < outputs {
+        match outputs - k {
+            1 => forward_groups::<1, 8>(tile, groups, coef, outputs, k, z),
+            2 => forward_groups::<2, 4>(tile, groups, coef, outputs, k, z),
+            3 => forward_groups::<3, 4>(tile, groups, coef, outputs, k, z),
+            4 => forward_groups::<4, 4>(tile, groups, coef, outputs, k, z),
+            _ => forward_groups::<5, 4>(tile, groups, coef, outputs, k, z),
+        }
+        k += (outputs - k).min(5);
+    }
+}
+
+#[inline(always)]
+fn forward_groups<const K: usize, const G: usize>(
+    tile: &[Lanes],
+    groups: usize,
+    coef: &[f64],
+    outputs: usize,
+    k: usize,
+    z: &mut [Lanes],
+) {
+    let mut g = 0;
+    while g + G <= groups {
+        forward_block::<K, G>(tile, groups, coef, outputs, k, g, z);
+        g += G;
+    }
+    while g < groups {
+        forward_block::<K, 1>(tile, groups, coef, outputs, k, g, z);
+        g += 1;
+    }
+}
+
+#[inline(always)]
+fn forward_block<const K: usize, const G: usize>(
+    tile: &[Lanes],
+    groups: usize,
+    coef: &[f64],
+    outputs: usize,
+    k: usize,
+    g: usize,
+    z: &mut [Lanes],
+) {
+    let mut acc = [[ZERO; G]; K];
+    for (i, row) in acc.iter_mut().enumerate() {
+        row.copy_from_slice(&z[(k + i) * groups + g..][..G]);
+    }
+    for (lanes, coef) in tile.chunks_exact(groups).zip(coef.chunks_exact(outputs)) {
+        let lanes: &[Lanes; G] = lanes[g..g + G].try_into().unwrap_or(&[ZERO; G]);
+        let coef: &[f64; K] = coef[k..k + K].try_into().unwrap_or(&[0.0; K]);
+        for i in 0..K {
+            for h in 0..G {
+                fma(coef[i], &lanes[h], &mut acc[i][h]);
+            }
+        }
+    }
+    for (i, row) in acc.iter().enumerate() {
+        z[(k + i) * groups + g..][..G].copy_from_slice(row);
+    }
+}
+
+leveled! {
+    /// gradient += tile residualsᵀ: `gradient[j * outputs + k]`.
+    pub(crate) fn backward(tile: &[Lanes], groups: usize, residuals: &[Lanes], outputs: usize, gradient: &mut [f64]) => backward_body
+}
+#[inline(always)]
+fn backward_body(
+    tile: &[Lanes],
+    groups: usize,
+    residuals: &[Lanes],
+    outputs: usize,
+    gradient: &mut [f64],
+) {
+    let mut k = 0;
+    while k < outputs {
+        match outputs - k {
+            1 => backward_features::<8, 1>(tile, groups, residuals, outputs, k, gradient),
+            2 => backward_features::<4, 2>(tile, groups, residuals, outputs, k, gradient),
+            3 => backward_features::<4, 3>(tile, groups, residuals, outputs, k, gradient),
+            4 => backward_features::<4, 4>(tile, groups, residuals, outputs, k, gradient),
+            _ => backward_features::<4, 5>(tile, groups, residuals, outputs, k, gradient),
+        }
+        k += (outputs - k).min(5);
+    }
+}
+
+#[inline(always)]
+fn backward_features<const J: usize, const K: usize>(
+    tile: &[Lanes],
+    groups: usize,
+    residuals: &[Lanes],
+    outputs: usize,
+    k: usize,
+    gradient: &mut [f64],
+) {
+    let width = tile.len() / groups;
+    let mut j = 0;
+    while j + J <= width {
+        backward_block::<J, K>(tile, groups, residuals, outputs, k, j, gradient);
+        j += J;
+    }
+    while j < width {
+        backward_block::<1, K>(tile, groups, residuals, outputs, k, j, gradient);
+        j += 1;
+    }
+}
+
+#[inline(always)]
+fn backward_block<const J: usize, const K: usize>(
+    tile: &[Lanes],
+    groups: usize,
+    residuals: &[Lanes],
+    outputs: usize,
+    k: usize,
+    j: usize,
+    gradient: &mut [f64],
+) {
+    let mut acc = [[ZERO; K]; J];
+    let tile: [&[Lanes]; J] = std::array::from_fn(|i| &tile[(j + i) * groups..][..groups]);
+    let residuals: [&[Lanes]; K] =
+        std::array::from_fn(|i| &residuals[(k + i) * groups..][..groups]);
+    for g in 0..groups {
+        for a in 0..J {
+            for b in 0..K {
+                fma_lanes(&residuals[b][g], &tile[a][g], &mut acc[a][b]);
+            }
+        }
+    }
+    for a in 0..J {
+        for b in 0..K {
+            gradient[(j + a) * outputs + k + b] += sum(&acc[a][b]);
+        }
+    }
+}
+
+leveled! {
+    /// Of one output: cross entropy (into `loss`), probability (into `z`), for targets in [0, 1].
+    ///
+    /// ```text
+    /// t = e^{-|z|},  p = (1 or t) / (1 + t),  loss = max(z, 0) + ln(1 + t) - y z
+    /// ```
+    pub(crate) fn sigmoid_link(z: &mut [Lanes], y: &[Lanes], loss: &mut [Lanes]) => sigmoid_body
+}
+#[inline(always)]
+fn sigmoid_body(z: &mut [Lanes], y: &[Lanes], loss: &mut [Lanes]) {
+    for ((z, y), loss) in z.iter_mut().zip(y).zip(loss) {
+        for l in 0..LANES {
+            let x = z[l];
+            let t = exp(-x.abs());
+            let up = if x > 0.0 { 1.0 } else { t };
+            z[l] = up / (1.0 + t);
+            loss[l] += (if x > 0.0 { x } else { 0.0 }) + ln_1p(t) - y[l] * x;
+        }
+    }
+}
+
+leveled! {
+    /// The softmax of `outputs` logits, and of one more that is 0 if `reference`: probabilities into `z`, and
+    /// the logarithm of the sum of exponentials into `tail`.
+    pub(crate) fn softmax_link(z: &mut [Lanes], groups: usize, outputs: usize, reference: bool, tail: &mut [Lanes]) => softmax_body
+}
+#[inline(always)]
+fn softmax_body(
+    z: &mut [Lanes],
+    groups: usize,
+    outputs: usize,
+    reference: bool,
+    tail: &mut [Lanes],
+) {
+    for g in 0..groups {
+        let mut max = if reference { ZERO } else { z[g] };
+        for k in 0..outputs {
+            let x = &z[k * groups + g];
+            for l in 0..LANES {
+                max[l] = if x[l] > max[l] { x[l] } else { max[l] };
+            }
+        }
+        let mut total = ZERO;
+        if reference {
+            for l in 0..LANES {
+                total[l] = exp(-max[l]);
+            }
+        }
+        for k in 0..outputs {
+            let x = &mut z[k * groups + g];
+            for l in 0..LANES {
+                x[l] = exp(x[l] - max[l]);
+                total[l] += x[l];
+            }
+        }
+        for l in 0..LANES {
+            // The sum is at least 1: the largest term is.
+            tail[g][l] = max[l] + ln_1p(total[l] - 1.0);
+            total[l] = 1.0 / total[l];
+        }
+        for k in 0..outputs {
+            let x = &mut z[k * groups + g];
+            for l in 0..LANES {
+                x[l] *= total[l];
+            }
+        }
+    }
+}
+
+/// Adds Σ q x_i x_j over the rows for each pair of features j <= i, through `add(i, j, sum)`.
+pub(crate) fn add_gram(
+    tile: &[Lanes],
+    groups: usize,
+    q: &[Lanes],
+    add: &mut dyn FnMut(usize, usize, f64),
+) {
+    let width = tile.len() / groups;
+    let mut weighted = vec![ZERO; groups];
+    let mut sums = vec![0.0; width];
+    for i in 0..width {
+        gram_row(tile, groups, q, i, &mut weighted, &mut sums);
+        for (j, &x) in sums[..=i].iter().enumerate() {
+            add(i, j, x);
+        }
+    }
+}
+
+leveled! {
+    fn gram_row(tile: &[Lanes], groups: usize, q: &[Lanes], i: usize, weighted: &mut [Lanes], sums: &mut [f64]) => gram_body
+}
+#[inline(always)]
+fn gram_body(
+    tile: &[Lanes],
+    groups: usize,
+    q: &[Lanes],
+    i: usize,
+    weighted: &mut [Lanes],
+    sums: &mut [f64],
+) {
+    for ((w, q), x) in weighted.iter_mut().zip(q).zip(&tile[i * groups..]) {
+        for l in 0..LANES {
+            w[l] = q[l] * x[l];
+        }
+    }
+    sums[..=i].fill(0.0);
+    backward_features::<8, 1>(&tile[..(i + 1) * groups], groups, weighted, 1, 0, &mut sums[..=i]);
+}

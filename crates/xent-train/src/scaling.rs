@@ -1,0 +1,232 @@
+//! Means and standard deviations of the features: the coordinates that solvers work in.
+//!
+//! Solvers see `u = coef * scale` over `(x - center) / scale`, so that no column is large or far away. What is
+//! penalised is declared apart, so the problem solved does not depend on these coordinates.
+
+use crate::design::{Block, Design};
+use crate::error::{Error, Place};
+use crate::kernel::{LANES, sum};
+use crate::tile::{Rows, Tile, for_each};
+
+/// What standardises each feature, and its place among the parameters.
+#[derive(Clone, Debug)]
+pub struct Scaling {
+    /// Subtracted from each feature: its weighted mean; 0 for categories and sparse features.
+    pub center: Vec<f64>,
+    /// Divides each feature: its weighted standard deviation, without Bessel's correction; 1 for categories and for
+    /// features that are constant.
+    pub scale: Vec<f64>,
+    /// 1 / scale.
+    pub(crate) inverse: Vec<f64>,
+    /// Where each feature stands among the parameters: dense ones first, then the intercept, then the others.
+    pub(crate) order: Vec<usize>,
+    /// Dense features, which is where the intercept stands.
+    pub(crate) n_dense: usize,
+    /// Features with the same number in every row, with that number.
+    pub constants: Vec<(usize, f64)>,
+}
+
+impl Scaling {
+    /// Measures the features, weighted, and checks that all numbers are finite.
+    ///
+    /// ```text
+    /// center = Σ w x / Σ w,  scale² = Σ w (x - center)² / Σ w
+    /// ```
+    ///
+    /// Without an intercept nothing is subtracted, as it could not be made up for.
+    ///
+    /// # Errors
+    ///
+    /// A number is not finite, or a column's spread overflows.
+    pub fn measure(
+        design: &Design<'_>,
+        weights: Option<&[f64]>,
+        has_intercept: bool,
+    ) -> Result<Self, Error> {
+        let mut scaling = Self::identity(design);
+        scaling.inverse.fill(1.0);
+        let n = design.n_rows();
+        if n == 0 {
+            return Ok(scaling);
+        }
+        let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
+        let total: f64 = weights.map_or(n as f64, |weights| weights.iter().sum());
+        // Differences are taken from the mean of a few rows, so that squares do not cancel.
+        let some = 64.min(n);
+        let mut first = 0;
+        for block in design.blocks() {
+            if block.is_dense() {
+                for col in 0..block.width() {
+                    let few = (0..some).map(|i| block.number(i * n / some, col));
+                    scaling.center[first + col] = few.map(|x| x / some as f64).sum();
+                }
+            }
+            first += block.width();
+        }
+        let (means, squares) = scaling.moments(design, weights, total);
+        let mut first = 0;
+        for block in design.blocks() {
+            let width = block.width();
+            for col in 0..width {
+                let feature = first + col;
+                let at = scaling.order[feature];
+                match block {
+                    Block::Category(_) => {}
+                    Block::Sparse(_) => {}
+                    _ => {
+                        let (mean, square) = (means[at], squares[at]);
+                        if !square.is_finite() || !mean.is_finite() {
+                            return Err(odd_column(block, feature, col, n));
+                        }
+                        let variance = square - mean * mean;
+                        let shift = scaling.center[feature];
+                        let here = block.number(0, col);
+                        let spread = variance.sqrt();
+                        let is_constant = !(spread > 0.0)
+                            || spread <= 1e-13 * here.abs().max((shift + mean).abs())
+                                && (0..n).all(|row| {
+                                    weight(row) == 0.0 || block.number(row, col) == here
+                                });
+                        if is_constant {
+                            scaling.constants.push((feature, here));
+                            scaling.center[feature] = 0.0;
+                        } else {
+                            scaling.scale[feature] = spread;
+                            scaling.center[feature] =
+                                if has_intercept { shift + mean } else { 0.0 };
+                        }
+                    }
+                }
+            }
+            if let Block::Sparse(_) = block {
+                let mut moments = vec![(0.0, 0.0); width];
+                for row in 0..n {
+                    let w = weight(row);
+                    for_each(block, row, |col, x| {
+                        moments[col].0 += w * x;
+                        moments[col].1 += w * x * x;
+                    });
+                }
+                for (col, (sum, squares)) in moments.into_iter().enumerate() {
+                    let mean = sum / total;
+                    let variance = squares / total - mean * mean;
+                    let feature = first + col;
+                    if !variance.is_finite() {
+                        return Err(Error::Range { feature, least: 0.0, greatest: f64::INFINITY });
+                    }
+                    if variance > 1e-14 * mean * mean {
+                        scaling.scale[feature] = variance.sqrt();
+                    } else {
+                        scaling.constants.push((feature, mean));
+                    }
+                }
+            }
+            first += width;
+        }
+        for (inverse, scale) in scaling.inverse.iter_mut().zip(&scaling.scale) {
+            *inverse = 1.0 / scale;
+        }
+        Ok(scaling)
+    }
+
+    /// No centring and no scaling.
+    pub fn identity(design: &Design<'_>) -> Self {
+        let n = design.n_features();
+        let n_dense: usize =
+            design.blocks().iter().filter(|block| block.is_dense()).map(Block::width).sum();
+        let (mut dense, mut other) = (0, n_dense + 1);
+        let mut order = Vec::with_capacity(n);
+        for block in design.blocks() {
+            let next = if block.is_dense() { &mut dense } else { &mut other };
+            order.extend(*next..*next + block.width());
+            *next += block.width();
+        }
+        Self {
+            center: vec![0.0; n],
+            scale: vec![1.0; n],
+            inverse: vec![1.0; n],
+            order,
+            n_dense,
+            constants: Vec::new(),
+        }
+    }
+
+    /// Means and mean squares of the dense features from `self.center`.
+    fn moments(
+        &self,
+        design: &Design<'_>,
+        weights: Option<&[f64]>,
+        total: f64,
+    ) -> (Vec<f64>, Vec<f64>) {
+        let width = self.n_dense + 1;
+        let height = height(width);
+        let (mut means, mut squares) = (vec![0.0; width], vec![0.0; width]);
+        if self.n_dense == 0 {
+            return (means, squares);
+        }
+        let mut tile = Tile::new(width, height);
+        let n = design.n_rows();
+        let mut w = vec![[0.0; LANES]; height / LANES];
+        for start in (0..n).step_by(height) {
+            let range = start..(start + height).min(n);
+            tile.load(design, self, Rows::All(n), &range, false);
+            for (i, slot) in w.as_flattened_mut().iter_mut().enumerate() {
+                let row = start + i;
+                *slot = if row < n { weights.map_or(1.0, |weights| weights[row]) } else { 0.0 };
+            }
+            add_moments(&tile.lanes, tile.groups, &w, &mut means, &mut squares);
+        }
+        means.iter_mut().for_each(|x| *x /= total);
+        squares.iter_mut().for_each(|x| *x /= total);
+        (means, squares)
+    }
+
+    /// Parameters of one output: features and intercept.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len() + 1
+    }
+}
+
+xent::leveled! {
+    fn add_moments(tile: &[[f64; LANES]], groups: usize, w: &[[f64; LANES]], means: &mut [f64], squares: &mut [f64]) => moments_body
+}
+#[inline(always)]
+fn moments_body(
+    tile: &[[f64; LANES]],
+    groups: usize,
+    w: &[[f64; LANES]],
+    means: &mut [f64],
+    squares: &mut [f64],
+) {
+    for ((lanes, mean), square) in tile.chunks_exact(groups).zip(means).zip(squares) {
+        let (mut a, mut b) = ([0.0; LANES], [0.0; LANES]);
+        for (x, w) in lanes.iter().zip(w) {
+            for l in 0..LANES {
+                let wx = w[l] * x[l];
+                a[l] += wx;
+                b[l] = wx.mul_add(x[l], b[l]);
+            }
+        }
+        *mean += sum(&a);
+        *square += sum(&b);
+    }
+}
+
+/// Rows of a tile of so many columns: within the second-level cache.
+pub(crate) fn height(width: usize) -> usize {
+    (24_576 / width.max(1) / LANES * LANES).clamp(32, 256)
+}
+
+#[cold]
+fn odd_column(block: &Block<'_>, feature: usize, col: usize, n: usize) -> Error {
+    let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
+    for row in 0..n {
+        let value = block.number(row, col);
+        if !value.is_finite() {
+            return Error::NotFinite { place: Place { row, feature }, value };
+        }
+        least = least.min(value);
+        greatest = greatest.max(value);
+    }
+    Error::Range { feature, least, greatest }
+}

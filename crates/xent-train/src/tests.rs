@@ -1,0 +1,181 @@
+//! The objective against its own differences and a plain sum over rows.
+
+use xent::view::View;
+
+use crate::solve::{Flow, Lbfgs, Limits, Solver};
+use crate::{
+    Block, Category, Codes, Data, Design, Head, Loss, Penalty, Problem, Scaling, Sparse,
+    SparseValues, Target,
+};
+
+/// Numbers between -1 and 1, always the same.
+fn numbers(n: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// Calls `f` with designs of every kind of block and with several classes.
+fn each_problem(mut f: impl FnMut(&Problem<'_>)) {
+    let n = 83;
+    let x = numbers(n * 3, 1);
+    let column: Vec<f32> = numbers(n, 2).iter().map(|x| (x * 100.0 + 1000.0) as f32).collect();
+    let bytes: Vec<u8> = numbers(n, 3).iter().map(|x| (x * 3.0 + 5.0) as u8).collect();
+    let codes: Vec<u8> = numbers(n, 4).iter().map(|x| (x * 2.0 + 2.0) as u8).collect();
+    let offsets: Vec<usize> = (0..=n).map(|i| i * 2).collect();
+    let indices: Vec<u32> = (0..n).flat_map(|i| [(i % 3) as u32, 3 + (i % 2) as u32]).collect();
+    let values = numbers(2 * n, 5);
+    let design = Design::new(vec![
+        Block::F64(View::rows_of(&x, 3).unwrap()),
+        Block::Category(Category::with_reference(Codes::U8(&codes), 4, Some(0))),
+        Block::F32(View::rows_of(&column, 1).unwrap()),
+        Block::Sparse(Sparse {
+            offsets: &offsets,
+            indices: &indices,
+            values: SparseValues::F64(&values),
+            width: 5,
+        }),
+        Block::U8(View::rows_of(&bytes, 1).unwrap()),
+    ])
+    .unwrap();
+    let weights: Vec<f64> = numbers(n, 6).iter().map(|x| x + 1.5).collect();
+    for k in [2_u32, 3, 7] {
+        let labels: Vec<u32> = (0..n as u32).map(|i| (i * i / 3) % k).collect();
+        let soft: Vec<f64> = (0..n * k as usize)
+            .map(|i| if i % k as usize == 1 { 0.5 } else { 0.5 / f64::from(k - 1) })
+            .collect();
+        let soft = View::rows_of(&soft, k as usize).unwrap();
+        let scaling = Scaling::measure(&design, Some(&weights), true).unwrap();
+        for (target, weights) in
+            [(Target::Classes(&labels), Some(&weights[..])), (Target::Distributions(soft), None)]
+        {
+            let data =
+                Data { design: &design, target, n_classes: k as usize, weights, offsets: None };
+            for head in [Head::Softmax, Head::Sigmoid] {
+                for loss in [Loss::CrossEntropy, Loss::SquaredError] {
+                    for l2 in [0.0, 0.3] {
+                        let penalty = Penalty { l2, ..Penalty::default() };
+                        f(&Problem::new(data, &scaling, head, loss, &penalty, true).unwrap());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_and_curvatures_are_slopes() {
+    const SLOPE: f64 = 1e-8;
+    each_problem(|problem| {
+        let n = problem.n_params();
+        let at = numbers(n, 8);
+        let mut gradient = vec![0.0; n];
+        let value = problem.gradient(&at, &mut gradient);
+        assert!((value - problem.value(&at)).abs() < 1e-14);
+        let moved = |i: usize, by: f64| {
+            let mut at = at.clone();
+            at[i] += by;
+            at
+        };
+        let h = 1e-3;
+        for i in 0..n {
+            let slope = |f: &dyn Fn(f64) -> f64| {
+                (f(-2.0 * h) - 8.0 * f(-h) + 8.0 * f(h) - f(2.0 * h)) / (12.0 * h)
+            };
+            let expected = slope(&|d| problem.value(&moved(i, d)));
+            assert!((gradient[i] - expected).abs() < SLOPE, "{i} {} {expected}", gradient[i]);
+        }
+        if problem.loss() == Loss::SquaredError {
+            return;
+        }
+        let mut hessian = vec![0.0; n * n];
+        problem.hessian(&at, &mut hessian);
+        let v = numbers(n, 9);
+        let mut product = vec![0.0; n];
+        problem.hessian_product(&at, &v, &mut product);
+        let mut diagonal = vec![0.0; n];
+        problem.hessian_diagonal(&at, &mut diagonal);
+        for i in 0..n {
+            let row: f64 = hessian[i * n..(i + 1) * n].iter().zip(&v).map(|(h, v)| h * v).sum();
+            assert!((row - product[i]).abs() < 1e-13);
+            assert!((hessian[i * n + i] - diagonal[i]).abs() < 1e-13);
+            let slope = |by: f64| {
+                let mut gradient = vec![0.0; n];
+                problem.gradient(&moved(i, by), &mut gradient);
+                gradient
+            };
+            let (a, b, c, d) = (slope(-2.0 * h), slope(-h), slope(h), slope(2.0 * h));
+            for j in 0..n {
+                let expected = (a[j] - 8.0 * b[j] + 8.0 * c[j] - d[j]) / (12.0 * h);
+                assert!((hessian[i * n + j] - expected).abs() < SLOPE);
+            }
+        }
+    });
+}
+
+#[test]
+fn threads_do_not_matter() {
+    let n = 20_000;
+    let x = numbers(n * 20, 1);
+    let design = Design::new(vec![Block::F64(View::rows_of(&x, 20).unwrap())]).unwrap();
+    let labels: Vec<u32> = (0..n as u32).map(|i| (i * i / 3) % 3).collect();
+    let target = Target::Classes(&labels);
+    let data = Data { design: &design, target, n_classes: 3, weights: None, offsets: None };
+    let scaling = Scaling::measure(&design, None, true).unwrap();
+    let penalty = Penalty { l2: 1e-3, ..Penalty::default() };
+    let all: Vec<_> = [1, 2, 3, 8]
+        .map(|threads| {
+            let problem =
+                Problem::new(data, &scaling, Head::Softmax, Loss::CrossEntropy, &penalty, true);
+            let problem = problem.unwrap().with_threads(threads);
+            let mut gradient = vec![0.0; problem.n_params()];
+            let value = problem.gradient(&numbers(63, 3), &mut gradient);
+            (value, gradient)
+        })
+        .into_iter()
+        .collect();
+    assert!(all.iter().all(|x| *x == all[0]));
+}
+
+#[test]
+fn at_the_minimum_the_mean_prediction_is_the_frequency() {
+    each_problem(|problem| {
+        if problem.loss() == Loss::SquaredError || problem.head() == Head::Sigmoid {
+            return;
+        }
+        let start = vec![0.0; problem.n_params()];
+        let solution = Lbfgs::default()
+            .solve(problem, start, &Limits::default(), &mut |_| Flow::Continue)
+            .unwrap();
+        assert!(solution.gap <= 1e-12, "{solution:?}");
+        let data = problem.data();
+        let (mut predicted, mut wanted) = (vec![0.0; data.n_classes], vec![0.0; data.n_classes]);
+        problem.predict(&solution.params, |row, p| {
+            let w = data.weights.map_or(1.0, |w| w[row]);
+            for k in 0..data.n_classes {
+                predicted[k] += w * p[k];
+                wanted[k] += w * match data.target {
+                    Target::Classes(c) => f64::from(u8::from(c[row] as usize == k)),
+                    Target::Distributions(view) => view.get(row, k),
+                };
+            }
+        });
+        for (p, w) in predicted.iter().zip(&wanted) {
+            assert!((p - w).abs() < 1e-4, "{predicted:?} {wanted:?}");
+        }
+    });
+}
+
+#[test]
+fn coefficients_come_back() {
+    each_problem(|problem| {
+        let params = numbers(problem.n_params(), 4);
+        let back = problem.params(&problem.coefficients(&params));
+        for (a, b) in params.iter().zip(&back) {
+            assert!((a - b).abs() < 1e-12);
+        }
+    });
+}
