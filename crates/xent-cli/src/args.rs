@@ -260,6 +260,7 @@ pub enum FileFormatArg {
     Npy,
     Npz,
     Safetensors,
+    Svmlight,
 }
 
 fn number(text: &str) -> Result<f64, String> {

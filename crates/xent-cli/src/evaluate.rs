@@ -102,6 +102,7 @@ fn open_options(args: &RowArgs) -> OpenOptions {
         FileFormatArg::Npy => Format::Npy,
         FileFormatArg::Npz => Format::Npz,
         FileFormatArg::Safetensors => Format::Safetensors,
+        FileFormatArg::Svmlight => Format::Svmlight,
     });
     OpenOptions { format }
 }
