@@ -21,18 +21,22 @@
 //! ```
 //!
 //! where every term is at least 0 and computed so. The first line is the summation by parts of
-//! S(p) - S(x̂). A perfectly calibrated model has a miscalibration of exactly 0, and one of 1e-12 has its digits.
+//! S(p) - S(x̂). A perfectly calibrated model has a miscalibration of exactly 0, and one of 1e-12 has its digits. Blocks whose
+//! miscalibration is a good part of their score are taken as the difference, which is cheaper and as good.
 //!
 //! Source: Dimitriadis, Gneiting and Jordan (2021), doi:10.1073/pnas.2016191118; for the log score, Bröcker (2009),
 //! doi:10.1002/qj.456.
 
 use crate::calibration::CalibrationError;
 use crate::calibration::isotonic::Block;
-use crate::calibration::rows::{Prediction, SortedRows};
-use crate::divergence::terms::divergence_term;
+use std::ops::Range;
+
+use crate::calibration::rows::{Prediction, SortedRows, tail};
+use crate::divergence::terms::{divergence_term, gap_to_logarithm};
 use crate::elementary::{ln, ln_1p};
 use crate::exact::{Exact, ExactSum, two_product};
 use crate::kernel::positive_loss;
+use crate::lanes::two_sum;
 use crate::simd::leveled;
 
 /// A score and its parts, in the score's unit.
@@ -77,29 +81,279 @@ pub struct Decompositions {
     pub squared: Decomposition,
 }
 
-/// Groups worked on at a time.
+/// Rows or groups worked on at a time.
 const CHUNK: usize = 256;
+/// Sums side by side.
+const LANES: usize = 8;
+/// The part of a block's score that its miscalibration must be to be taken as a difference of scores: 8 bits are lost then.
+const DIFFERENCE: f64 = 1.0 / 256.0;
 
-/// Groups of equal predictions beside each other, and what is computed of them.
-struct Chunk {
+leveled! {
+    /// The losses of rows by their keys.
+    fn take_losses(keys: &[u64], log_loss: &mut [f64], squared_error: &mut [f64]) => losses_body
+}
+
+#[inline(always)]
+fn losses_body(keys: &[u64], log_loss: &mut [f64], squared_error: &mut [f64]) {
+    for ((&key, log_loss), squared_error) in keys.iter().zip(log_loss).zip(squared_error) {
+        let (tail, is_tail) = tail(key);
+        let off = if is_tail { 1.0 - tail } else { tail };
+        *log_loss = positive_loss(tail, is_tail);
+        *squared_error = 2.0 * (off * off);
+    }
+}
+
+/// The scores of the rows of a block, summed.
+#[derive(Clone, Debug, Default)]
+struct Scores {
+    log_loss: ExactSum,
+    squared_error: ExactSum,
+}
+
+impl Scores {
+    fn of(rows: &SortedRows, range: Range<usize>) -> Self {
+        let mut scores = Self::default();
+        let (mut log_loss, mut squared_error) = ([0.0; CHUNK], [0.0; CHUNK]);
+        let (keys, weights) = rows.keys_and_weights(range);
+        for (i, keys) in keys.chunks(CHUNK).enumerate() {
+            let n = keys.len();
+            take_losses(keys, &mut log_loss[..n], &mut squared_error[..n]);
+            for (sum, values) in [
+                (&mut scores.log_loss, &log_loss[..n]),
+                (&mut scores.squared_error, &squared_error[..n]),
+            ] {
+                match weights {
+                    None => sum.add_slice(values),
+                    Some(weights) => sum.add_products(&weights[i * CHUNK..][..n], values),
+                }
+            }
+        }
+        scores
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.log_loss.merge(&other.log_loss);
+        self.squared_error.merge(&other.squared_error);
+    }
+}
+
+/// Groups of one block beside each other.
+struct Misfits {
     len: usize,
-    /// The prediction, the one before it in the block (itself, for the first), and the block's value.
-    p: [Prediction; CHUNK],
-    rise: [f64; CHUNK],
-    before: [f64; CHUNK],
-    fit: [Prediction; CHUNK],
+    block: Whole,
+    /// The predictions, both ways, from 1 on; before them the one before, for the first group itself.
+    p: [f64; CHUNK + 1],
+    q: [f64; CHUNK + 1],
+    /// Weight of the groups, and of the block's rows before each, by outcome.
+    weight: [f64; CHUNK],
     negative: [f64; CHUNK],
     positive: [f64; CHUNK],
-    /// -C before this group: 0 for the first of a block.
-    lag: [f64; CHUNK],
-    log_loss: [[f64; CHUNK]; 2],
-    squared_error: [[f64; CHUNK]; 2],
-    log_misfit: [f64; CHUNK],
-    squared_misfit: [f64; CHUNK],
+    log: [f64; CHUNK],
+    squared: [f64; CHUNK],
+}
+
+/// What all groups of a block share.
+#[derive(Clone, Copy)]
+struct Whole {
+    fit: Prediction,
+    inverse_fit: Prediction,
+    negative: f64,
+    positive: f64,
+    inverse_weight: f64,
 }
 
 leveled! {
-    fn compute(chunk: &mut Chunk) => compute_body
+    /// The terms of the miscalibration; whether every group was near the block's value, and the sums
+    /// (the log score's only if so).
+    fn take_misfits(misfits: &mut Misfits) -> (bool, [f64; 2]) => misfits_body
+}
+
+#[inline(always)]
+fn misfits_body(m: &mut Misfits) -> (bool, [f64; 2]) {
+    let Whole { fit, inverse_fit, .. } = m.block;
+    let upper = fit.positive > fit.negative;
+    // What is behind the end was there before, or is the initial 1/2: of no consequence.
+    let n = m.len.next_multiple_of(LANES);
+    let mut near = true;
+    for i in 0..n {
+        let (p, q) = (m.p[i + 1], m.q[i + 1]);
+        let (down, up) = (fit.negative - q, p - fit.positive);
+        let off = if upper { down } else { up };
+        let (r, s) = (off * inverse_fit.positive, -off * inverse_fit.negative);
+        let lag = m.block.lag(m.negative[i], m.positive[i]);
+        let before = m.p[i];
+        let (down, up) = (m.q[i] - q, p - before);
+        let rise = if before > m.q[i] { down } else { up };
+        // φ(p) - φ(before) = ln(p (1 - before) / (before (1 - p))).
+        let ratio = rise / (before * q);
+        near &= (i >= m.len) | ((r.abs() <= 0.5) & (s.abs() <= 0.5) & (ratio <= 1.0));
+        let step = ratio - gap_to_logarithm(ratio);
+        let divergence = fit.positive * gap_to_logarithm(r) + fit.negative * gap_to_logarithm(s);
+        let (log, squared) =
+            (m.weight[i] * divergence + lag * step, m.weight[i] * (off * off) + 2.0 * (lag * rise));
+        m.log[i] = if i < m.len { log } else { 0.0 };
+        m.squared[i] = if i < m.len { 2.0 * squared } else { 0.0 };
+    }
+    (near, [total(&m.log[..n]), total(&m.squared[..n])])
+}
+
+/// Sum of a chunk, in two parts that are rounded into one at the end.
+#[inline(always)]
+fn total(values: &[f64]) -> f64 {
+    let (mut sums, mut errors) = ([0.0; LANES], [0.0; LANES]);
+    for part in values.as_chunks::<LANES>().0 {
+        for lane in 0..LANES {
+            let (sum, error) = two_sum(sums[lane], part[lane]);
+            sums[lane] = sum;
+            errors[lane] += error;
+        }
+    }
+    let (mut sum, mut error) = (0.0, 0.0);
+    for lane in 0..LANES {
+        let (next, lost) = two_sum(sum, sums[lane]);
+        sum = next;
+        error += lost + errors[lane];
+    }
+    sum + error
+}
+
+impl Whole {
+    fn of(block: &Block) -> Self {
+        let fit = block.frequencies();
+        let inverse_fit = Prediction { positive: 1.0 / fit.positive, negative: 1.0 / fit.negative };
+        let (negative, positive) = (block.negative, block.positive);
+        Self { fit, inverse_fit, negative, positive, inverse_weight: 1.0 / block.weight() }
+    }
+
+    /// -C behind rows of these weights: at least 0.
+    ///
+    /// Exact products, so that whole numbers that agree give 0.
+    #[inline(always)]
+    fn lag(&self, negative: f64, positive: f64) -> f64 {
+        let (left, left_error) = two_product(positive, self.negative);
+        let (right, right_error) = two_product(negative, self.positive);
+        let determinant = (left - right) + (left_error - right_error);
+        let determinant = if determinant > 0.0 { determinant } else { 0.0 };
+        determinant * self.inverse_weight
+    }
+}
+
+impl Misfits {
+    fn new() -> Box<Self> {
+        let half = Prediction { positive: 0.5, negative: 0.5 };
+        Box::new(Self {
+            len: 0,
+            block: Whole {
+                fit: half,
+                inverse_fit: half,
+                negative: 0.0,
+                positive: 0.0,
+                inverse_weight: 0.0,
+            },
+            p: [0.5; CHUNK + 1],
+            q: [0.5; CHUNK + 1],
+            weight: [0.0; CHUNK],
+            negative: [0.0; CHUNK],
+            positive: [0.0; CHUNK],
+            log: [0.0; CHUNK],
+            squared: [0.0; CHUNK],
+        })
+    }
+
+    /// Adds the terms of a block.
+    fn add(
+        &mut self,
+        rows: &SortedRows,
+        block: &Block,
+        log: &mut ExactSum,
+        squared: &mut ExactSum,
+    ) {
+        self.block = Whole::of(block);
+        let mut at = block.rows.start;
+        let (mut negative, mut positive) = (0.0, 0.0);
+        (self.p[0], self.q[0]) = (block.lowest.positive, block.lowest.negative);
+        while at < block.rows.end {
+            let p = rows.prediction(at);
+            let Some(counts) = rows.next_counts(&mut at) else { break };
+            let i = self.len;
+            (self.p[i + 1], self.q[i + 1]) = (p.positive, p.negative);
+            self.weight[i] = counts.0 + counts.1;
+            (self.negative[i], self.positive[i]) = (negative, positive);
+            // Sums of whole numbers are exact; others are not used where exactness matters.
+            negative += counts.0;
+            positive += counts.1;
+            self.len += 1;
+            if self.len == CHUNK {
+                self.flush(log, squared);
+                (self.p[0], self.q[0]) = (p.positive, p.negative);
+            }
+        }
+        self.flush(log, squared);
+    }
+
+    fn flush(&mut self, log: &mut ExactSum, squared: &mut ExactSum) {
+        let (near, sums) = take_misfits(self);
+        squared.add(sums[1]);
+        if near {
+            log.add(sums[0]);
+        } else {
+            (0..self.len).for_each(|i| log.add(self.any(i)));
+        }
+        self.len = 0;
+    }
+
+    /// The log score's terms of a group that is not near its block's value or its neighbour.
+    fn any(&self, i: usize) -> f64 {
+        let p = Prediction { positive: self.p[i + 1], negative: self.q[i + 1] };
+        let before = Prediction { positive: self.p[i], negative: self.q[i] };
+        let lag = self.block.lag(self.negative[i], self.positive[i]);
+        let misfit = self.weight[i] * divergence(self.block.fit, p);
+        if lag > 0.0 {
+            // In two divisions, and by logarithms beyond: odds may leave the range of numbers.
+            let ratio = (p.rise_from(before) / before.positive) / p.negative;
+            let step = if ratio < 1e300 {
+                ln_1p(ratio)
+            } else {
+                (ln(p.positive) - ln(before.positive)) - ln(p.negative)
+            };
+            misfit + lag * step
+        } else {
+            misfit
+        }
+    }
+}
+
+/// The sums over rows behind both decompositions.
+#[derive(Default)]
+struct Sums {
+    scores: Scores,
+    log_misfit: ExactSum,
+    squared_misfit: ExactSum,
+}
+
+fn sums(rows: &SortedRows, blocks: &[Block]) -> Sums {
+    let mut sums = Sums::default();
+    let mut misfits = Misfits::new();
+    for block in blocks {
+        let scores = Scores::of(rows, block.rows.clone());
+        sums.scores.merge(&scores);
+        let fit = block.frequencies();
+        let (entropy, spread) = uncertainties(fit);
+        let [log, squared] = [(scores.log_loss, entropy), (scores.squared_error, spread)].map(
+            |(score, uncertainty)| {
+                let score = score.value();
+                let difference = score - block.weight() * uncertainty;
+                (difference > DIFFERENCE * score).then_some(difference)
+            },
+        );
+        if let (Some(log), Some(squared)) = (log, squared) {
+            sums.log_misfit.add(log);
+            sums.squared_misfit.add(squared);
+        } else {
+            misfits.add(rows, block, &mut sums.log_misfit, &mut sums.squared_misfit);
+        }
+    }
+    sums
 }
 
 /// `D(a || b)` of two binary distributions, nats.
@@ -120,122 +374,6 @@ pub(crate) fn log_losses(p: Prediction) -> [f64; 2] {
     let tail = if upper { p.negative } else { p.positive };
     let (rare, common) = (positive_loss(tail, true), positive_loss(tail, false));
     if upper { [rare, common] } else { [common, rare] }
-}
-
-#[inline(always)]
-fn compute_body(chunk: &mut Chunk) {
-    for i in 0..CHUNK {
-        let (p, fit) = (chunk.p[i], chunk.fit[i]);
-        let (negative, positive) = (chunk.negative[i], chunk.positive[i]);
-        let losses = log_losses(p);
-        // An outcome that did not happen costs nothing, however improbable.
-        chunk.log_loss[0][i] = if negative > 0.0 { losses[0] } else { 0.0 };
-        chunk.log_loss[1][i] = if positive > 0.0 { losses[1] } else { 0.0 };
-        chunk.squared_error[0][i] = 2.0 * (p.positive * p.positive);
-        chunk.squared_error[1][i] = 2.0 * (p.negative * p.negative);
-        let weight = negative + positive;
-        let upper = fit.positive > fit.negative;
-        let off = if upper { fit.negative - p.negative } else { p.positive - fit.positive };
-        let (lag, rise) = (chunk.lag[i], chunk.rise[i]);
-        // φ(p) - φ(before) = ln(p (1 - before) / (before (1 - p))).
-        let step = ln_1p((rise / chunk.before[i]) / p.negative);
-        let step = if lag > 0.0 { step } else { 0.0 };
-        chunk.log_misfit[i] = weight * divergence(fit, p) + lag * step;
-        chunk.squared_misfit[i] = 2.0 * (weight * (off * off) + 2.0 * (lag * rise));
-    }
-}
-
-impl Chunk {
-    fn new() -> Box<Self> {
-        let half = Prediction { positive: 0.5, negative: 0.5 };
-        Box::new(Self {
-            len: 0,
-            p: [half; CHUNK],
-            rise: [0.0; CHUNK],
-            before: [1.0; CHUNK],
-            fit: [half; CHUNK],
-            negative: [0.0; CHUNK],
-            positive: [0.0; CHUNK],
-            lag: [0.0; CHUNK],
-            log_loss: [[0.0; CHUNK]; 2],
-            squared_error: [[0.0; CHUNK]; 2],
-            log_misfit: [0.0; CHUNK],
-            squared_misfit: [0.0; CHUNK],
-        })
-    }
-}
-
-/// The sums over rows behind both decompositions.
-#[derive(Default)]
-struct Sums {
-    log_loss: ExactSum,
-    squared_error: ExactSum,
-    log_misfit: ExactSum,
-    squared_misfit: ExactSum,
-}
-
-impl Sums {
-    fn add(&mut self, chunk: &mut Chunk) {
-        compute(chunk);
-        let n = std::mem::take(&mut chunk.len);
-        for i in 0..n {
-            if chunk.log_misfit[i] == f64::INFINITY && chunk.lag[i] > 0.0 {
-                // A ratio of odds beyond the range of numbers; if it is that of 0 or 1, infinite here too.
-                let (p, before) = (chunk.p[i], chunk.before[i]);
-                let step = (ln(p.positive) - ln(before)) + (0.0 - ln(p.negative));
-                let weight = chunk.negative[i] + chunk.positive[i];
-                chunk.log_misfit[i] = weight * divergence(chunk.fit[i], p) + chunk.lag[i] * step;
-            }
-        }
-        for (outcome, weights) in [&chunk.negative, &chunk.positive].into_iter().enumerate() {
-            self.log_loss.add_products(&weights[..n], &chunk.log_loss[outcome][..n]);
-            self.squared_error.add_products(&weights[..n], &chunk.squared_error[outcome][..n]);
-        }
-        self.log_misfit.add_slice(&chunk.log_misfit[..n]);
-        self.squared_misfit.add_slice(&chunk.squared_misfit[..n]);
-    }
-}
-
-/// a d - b c, at least 0: exact products, so that whole numbers that agree give 0.
-#[inline(always)]
-fn determinant(a: f64, d: f64, b: f64, c: f64) -> f64 {
-    let (left, left_error) = two_product(a, d);
-    let (right, right_error) = two_product(b, c);
-    let difference = (left - right) + (left_error - right_error);
-    if difference > 0.0 { difference } else { 0.0 }
-}
-
-fn sums(rows: &SortedRows, blocks: &[Block]) -> Sums {
-    let mut sums = Sums::default();
-    let mut chunk = Chunk::new();
-    let mut at = 0;
-    for block in blocks {
-        let fit = block.frequencies();
-        let weight = block.weight();
-        let (mut negative, mut positive) = (0.0, 0.0);
-        let mut before = block.lowest;
-        while at < block.rows.end {
-            let Some(group) = rows.next_group(&mut at) else { break };
-            let i = chunk.len;
-            chunk.p[i] = group.prediction;
-            chunk.rise[i] = group.prediction.rise_from(before);
-            chunk.before[i] = before.positive;
-            chunk.fit[i] = fit;
-            chunk.negative[i] = group.negative;
-            chunk.positive[i] = group.positive;
-            chunk.lag[i] = determinant(positive, block.negative, negative, block.positive) / weight;
-            // Sums of whole numbers are exact; others are not used where exactness matters.
-            negative += group.negative;
-            positive += group.positive;
-            before = group.prediction;
-            chunk.len += 1;
-            if chunk.len == CHUNK {
-                sums.add(&mut chunk);
-            }
-        }
-    }
-    sums.add(&mut chunk);
-    sums
 }
 
 /// Entropy of the outcomes, nats, and twice p (1 - p).
@@ -306,7 +444,7 @@ pub fn corp_of_blocks(rows: &SortedRows, blocks: &[Block]) -> Decompositions {
         squared.add(block.weight() * (2.0 * (off * off)));
     }
     let (entropy, spread) = uncertainties(all);
-    let score = mean(&sums.log_loss, weight);
+    let score = mean(&sums.scores.log_loss, weight);
     // The divergence of an infinite score may be 0 times infinity on the way.
     let misfit =
         if score == f64::INFINITY { f64::INFINITY } else { mean(&sums.log_misfit, weight) };
@@ -318,7 +456,7 @@ pub fn corp_of_blocks(rows: &SortedRows, blocks: &[Block]) -> Decompositions {
             miscalibration: misfit,
         },
         squared: Decomposition {
-            score: mean(&sums.squared_error, weight),
+            score: mean(&sums.scores.squared_error, weight),
             uncertainty: spread,
             discrimination: mean(&squared, weight),
             miscalibration: mean(&sums.squared_misfit, weight),

@@ -85,30 +85,55 @@ impl SortedRows {
     ///
     /// Source: Ayer, Brunk, Ewing, Reid and Silverman (1955), doi:10.1214/aoms/1177728423.
     pub fn isotonic(&self) -> Vec<Block> {
-        let mut blocks: Vec<Block> = Vec::new();
+        struct Step {
+            negative: f64,
+            positive: f64,
+            end: usize,
+        }
+        let mut steps: Vec<Step> = Vec::new();
         let mut at = 0;
-        let mut start = 0;
-        while let Some(group) = self.next_group(&mut at) {
-            let mut block = Block {
-                lowest: group.prediction,
-                highest: group.prediction,
-                negative: group.negative,
-                positive: group.positive,
-                rows: start..at,
-            };
-            start = at;
-            while let Some(last) = blocks.last() {
-                if !is_at_least(last.positive, last.negative, block.positive, block.negative) {
+        let mut next = self.next_counts(&mut at);
+        while let Some((negative, positive)) = next {
+            let mut step = Step { negative, positive, end: at };
+            // What can only be pooled, at once: 1 after 1, and 0 after anything.
+            loop {
+                next = self.next_counts(&mut at);
+                match next {
+                    Some((n, p)) if p == 0.0 || (n == 0.0 && step.negative == 0.0) => {
+                        step = Step {
+                            negative: step.negative + n,
+                            positive: step.positive + p,
+                            end: at,
+                        };
+                    }
+                    _ => break,
+                }
+            }
+            while let Some(last) = steps.last() {
+                if !is_at_least(last.positive, last.negative, step.positive, step.negative) {
                     break;
                 }
-                block.lowest = last.lowest;
-                block.negative += last.negative;
-                block.positive += last.positive;
-                block.rows.start = last.rows.start;
-                blocks.pop();
+                step.negative += last.negative;
+                step.positive += last.positive;
+                steps.pop();
             }
-            blocks.push(block);
+            steps.push(step);
         }
+        let mut start = 0;
+        let mut blocks: Vec<Block> = steps
+            .into_iter()
+            .map(|step| {
+                let rows = start..step.end;
+                start = step.end;
+                Block {
+                    lowest: self.prediction(rows.start),
+                    highest: self.prediction(rows.end - 1),
+                    negative: step.negative,
+                    positive: step.positive,
+                    rows,
+                }
+            })
+            .collect();
         if self.is_fractional() {
             // The sums of sums are rounded; those of the rows are not, until the end.
             for block in &mut blocks {

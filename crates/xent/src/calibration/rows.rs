@@ -104,6 +104,15 @@ fn key(p: Prediction, outcome: bool) -> u64 {
     place | u64::from(outcome)
 }
 
+/// The probability of a key's less likely outcome, and whether it is the one that happened.
+#[inline(always)]
+pub(crate) fn tail(key: u64) -> (f64, bool) {
+    let place = (key & !UPPER) >> 1;
+    let upper = key >= UPPER;
+    let bits = if upper { HALF - place } else { place };
+    (f64::from_bits(bits), upper != (key & 1 == 1))
+}
+
 /// The prediction of a key.
 #[inline(always)]
 pub(crate) fn prediction(key: u64) -> Prediction {
@@ -469,27 +478,48 @@ impl SortedRows {
     #[inline(always)]
     pub(crate) fn next_group(&self, at: &mut usize) -> Option<Group> {
         let start = *at;
+        let (negative, positive) = self.next_counts(at)?;
+        let squares =
+            if self.weights.is_empty() { negative + positive } else { self.squares(start, *at) };
+        let prediction = self.prediction(start);
+        Some(Group { prediction, negative, positive, rows: *at - start, squares })
+    }
+
+    /// Weights of the negative and positive outcomes of the group that begins at a row; `at` moves behind
+    /// it.
+    #[inline(always)]
+    pub(crate) fn next_counts(&self, at: &mut usize) -> Option<(f64, f64)> {
+        let start = *at;
         let first = *self.keys.get(start)?;
         let last = first | 1;
-        let mut middle = start;
-        while middle < self.keys.len() && self.keys[middle] < last {
-            middle += 1;
+        // Most groups are one row.
+        let next = self.keys.get(start + 1).copied().unwrap_or(u64::MAX);
+        if next > last && self.weights.is_empty() {
+            *at = start + 1;
+            let positive = (first & 1) as f64;
+            return Some((1.0 - positive, positive));
         }
-        let mut end = middle;
-        while end < self.keys.len() && self.keys[end] == last {
-            end += 1;
-        }
+        let length =
+            |from: usize, to: u64| self.keys[from..].iter().take_while(|key| **key <= to).count();
+        let middle = start + length(start, last - 1);
+        let end = middle + length(middle, last);
         *at = end;
-        let (negative, positive) = (self.sum(start, middle), self.sum(middle, end));
-        let squares =
-            if self.weights.is_empty() { negative + positive } else { self.squares(start, end) };
-        Some(Group {
-            prediction: prediction(first),
-            negative,
-            positive,
-            rows: end - start,
-            squares,
-        })
+        Some((self.sum(start, middle), self.sum(middle, end)))
+    }
+
+    /// The keys of some rows, and their weights if there are any.
+    pub(crate) fn keys_and_weights(
+        &self,
+        rows: std::ops::Range<usize>,
+    ) -> (&[u64], Option<&[f64]>) {
+        let weights = (!self.weights.is_empty()).then(|| &self.weights[rows.clone()]);
+        (&self.keys[rows], weights)
+    }
+
+    /// The prediction of a row.
+    #[inline(always)]
+    pub(crate) fn prediction(&self, row: usize) -> Prediction {
+        prediction(self.keys[row])
     }
 
     /// The same rows with other outcomes, in the order of [`iter`](Self::iter): a resample.

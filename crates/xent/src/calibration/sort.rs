@@ -2,45 +2,102 @@
 
 /// Keys below which one ordinary sort is as fast.
 const FEW: usize = 1 << 12;
-/// Leading bits of a key, counted from the highest that differs, that choose its bucket.
+/// Leading bits, counted from the highest in which keys differ, that choose a key's first bucket.
 const BUCKET_BITS: u32 = 13;
+/// Keys of a first bucket that are spread again; fewer are sorted as they are.
+const SPREAD: usize = 64;
+/// Second buckets at most.
+const SECOND_BITS: u32 = 12;
 
-/// Sorts keys in O(n log n) comparisons at worst and O(n) for keys spread over their range, with a
-/// second copy of the keys as scratch.
+/// Sorts keys, with a second copy of them as scratch: two passes into buckets where keys are spread over their
+/// range, O(n log n) comparisons where they are not.
 pub(crate) fn sort_keys(keys: &mut Vec<u64>) {
     let n = keys.len();
     if n < FEW {
         keys.sort_unstable();
         return;
     }
-    let (mut low, mut high) = (u64::MAX, 0);
-    for &key in keys.iter() {
-        low = low.min(key);
-        high = high.max(key);
-    }
-    let bits = u64::BITS - (high - low).leading_zeros();
-    let shift = bits.saturating_sub(BUCKET_BITS);
+    let Buckets { low, shift } = Buckets::of(keys, BUCKET_BITS);
     let bucket = |key: u64| ((key - low) >> shift) as usize;
-    let mut ends = vec![0_usize; bucket(high) + 2];
+    let mut starts = vec![0_usize; (1 << BUCKET_BITS) + 1];
     for &key in keys.iter() {
-        ends[bucket(key) + 1] += 1;
+        starts[bucket(key) + 1] += 1;
     }
-    for i in 1..ends.len() {
-        ends[i] += ends[i - 1];
+    for i in 1..starts.len() {
+        starts[i] += starts[i - 1];
     }
-    let starts = ends.clone();
-    let mut sorted = vec![0; n];
+    let mut places = starts.clone();
+    let mut spread = vec![0; n];
     for &key in keys.iter() {
-        let place = &mut ends[bucket(key)];
-        sorted[*place] = key;
+        let place = &mut places[bucket(key)];
+        spread[*place] = key;
         *place += 1;
     }
+    if shift == 0 {
+        *keys = spread;
+        return;
+    }
+    let mut counts = vec![0_u32; (1 << SECOND_BITS) + 1];
+    for range in starts.windows(2) {
+        let range = range[0]..range[1];
+        sort_bucket(&mut spread[range.clone()], &mut keys[range], &mut counts);
+    }
+}
+
+/// The keys of one bucket, sorted into `to`.
+fn sort_bucket(from: &mut [u64], to: &mut [u64], counts: &mut [u32]) {
+    let n = from.len();
+    if n < SPREAD || u32::try_from(n).is_err() {
+        from.sort_unstable();
+        to.copy_from_slice(from);
+        return;
+    }
+    // About four keys each.
+    let bits = (n / 4).ilog2().min(SECOND_BITS);
+    let Buckets { low, shift } = Buckets::of(from, bits);
+    let bucket = |key: u64| ((key - low) >> shift) as usize;
+    let counts = &mut counts[..=1 << bits];
+    counts.fill(0);
+    for &key in from.iter() {
+        counts[bucket(key)] += 1;
+    }
+    let mut end = 0;
+    for count in counts.iter_mut() {
+        end += *count;
+        *count = end;
+    }
+    // From the back, so that each count ends as its bucket's start.
+    for &key in from.iter() {
+        let place = &mut counts[bucket(key)];
+        *place -= 1;
+        to[*place as usize] = key;
+    }
     if shift > 0 {
-        for pair in starts.windows(2) {
-            sorted[pair[0]..pair[1]].sort_unstable();
+        for range in counts.windows(2) {
+            let part = &mut to[range[0] as usize..range[1] as usize];
+            if part.len() > 1 {
+                part.sort_unstable();
+            }
         }
     }
-    *keys = sorted;
+}
+
+/// A key's bucket is `(key - low) >> shift`.
+struct Buckets {
+    low: u64,
+    shift: u32,
+}
+
+impl Buckets {
+    fn of(keys: &[u64], bits: u32) -> Self {
+        let (mut low, mut high) = (u64::MAX, 0);
+        for &key in keys {
+            low = low.min(key);
+            high = high.max(key);
+        }
+        let differ = u64::BITS - (high - low).leading_zeros();
+        Self { low, shift: differ.saturating_sub(bits) }
+    }
 }
 
 #[cfg(test)]
