@@ -24,11 +24,15 @@
 
 use thiserror::Error;
 
+pub mod binned;
 pub mod decomposition;
+pub mod errors;
 pub mod isotonic;
+pub mod multiclass;
 mod random;
 pub mod recalibrate;
 pub mod rows;
+pub mod smooth;
 mod sort;
 
 /// Why rows cannot be used. Nothing has been added.

@@ -376,8 +376,14 @@ pub(crate) fn log_losses(p: Prediction) -> [f64; 2] {
     if upper { [rare, common] } else { [common, rare] }
 }
 
+/// Mean log loss and mean squared error of the rows.
+pub(crate) fn scores(rows: &SortedRows) -> [f64; 2] {
+    let scores = Scores::of(rows, 0..rows.len());
+    [scores.log_loss, scores.squared_error].map(|sum| mean(&sum, rows.weight()))
+}
+
 /// Entropy of the outcomes, nats, and twice p (1 - p).
-fn uncertainties(all: Prediction) -> (f64, f64) {
+pub(crate) fn uncertainties(all: Prediction) -> (f64, f64) {
     let losses = log_losses(all);
     let term = |p: f64, loss: f64| if p > 0.0 { p * loss } else { 0.0 };
     let entropy = term(all.negative, losses[0]) + term(all.positive, losses[1]);
@@ -385,13 +391,13 @@ fn uncertainties(all: Prediction) -> (f64, f64) {
 }
 
 /// The frequencies of the outcomes.
-fn frequencies(rows: &SortedRows) -> Prediction {
+pub(crate) fn frequencies(rows: &SortedRows) -> Prediction {
     let weight = rows.weight();
     Prediction { positive: rows.positive() / weight, negative: rows.negative() / weight }
 }
 
 /// A sum over the weight, rounded once.
-fn mean(sum: &ExactSum, weight: f64) -> f64 {
+pub(crate) fn mean(sum: &ExactSum, weight: f64) -> f64 {
     sum.to_exact().map_or_else(|special| special, |sum| sum.ratio(&Exact::of(weight)))
 }
 
