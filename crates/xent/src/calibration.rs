@@ -31,6 +31,8 @@ pub mod isotonic;
 pub mod multiclass;
 mod random;
 pub mod recalibrate;
+pub mod reliability;
+pub mod repair;
 pub mod rows;
 pub mod smooth;
 mod sort;

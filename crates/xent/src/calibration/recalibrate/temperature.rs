@@ -8,8 +8,9 @@
 //! One pass over the logits gives both derivatives: with d = x - max, the sums of e^(b d), d e^(b d) and d^2 e^(b d). The zero of the rising L' is
 //! bracketed, so a step that leaves the bracket is halved instead.
 
+use crate::calibration::random::mix;
 use crate::element::Element;
-use crate::elementary::{exp, exp_f32_body};
+use crate::elementary::{WHOLE32, exp, exp_parts};
 use crate::exact::ExactSum;
 use crate::simd::leveled;
 use crate::view::View;
@@ -18,8 +19,14 @@ use crate::view::View;
 const RANGE: [f64; 2] = [1.0 / 1_048_576.0, 1_048_576.0];
 /// Passes at most.
 const PASSES: usize = 60;
-/// After a relative step below this Newton's next would be below its square.
-const SMALL: f64 = 1e-7;
+/// After a relative step below this the error is about its square.
+const SMALL: f64 = 1e-5;
+/// The same where the result is a start only.
+const ROUGH: f64 = 1e-2;
+/// Numbers from which on a part of the rows finds the start.
+const MANY: usize = 1 << 20;
+/// One row of so many is in that part.
+const PART: u64 = 16;
 /// Rows between two additions to the sums.
 const BATCH: usize = 512;
 /// Numbers side by side, and how many of them a lane of f32 adds up before it is emptied.
@@ -28,10 +35,27 @@ const CHAIN: usize = 4;
 
 /// The inverse of the temperature.
 pub(super) fn fit<T: Element>(x: View<'_, T>, labels: &[u32], weights: Option<&[f64]>) -> f64 {
+    let rows = Rows { x, labels, weights };
+    let n = labels.len();
+    let mut start = 1.0;
+    if n * x.n_cols() > MANY {
+        // Chosen by what is in a row, not by its place: in any order the same rows.
+        let is_in = |&row: &usize| {
+            let [first, last] = [0, x.n_cols() - 1].map(|c| x.get(row, c).to_f64().to_bits());
+            mix(mix(first) ^ last).is_multiple_of(PART)
+        };
+        let part: Vec<usize> = (0..n).filter(is_in).collect();
+        start = newton(|b| rows.derivatives(part.iter().copied(), b), start, ROUGH);
+    }
+    newton(|b| rows.derivatives(0..n, b), start, SMALL)
+}
+
+/// The zero of a rising function, from its value and slope.
+fn newton(at: impl Fn(f64) -> [f64; 2], start: f64, small: f64) -> f64 {
     let [mut low, mut high] = RANGE;
-    let mut b = 1.0;
+    let mut b = start;
     for _ in 0..PASSES {
-        let [slope, curve] = derivatives(x, labels, weights, b);
+        let [slope, curve] = at(b);
         if slope == 0.0 {
             return b;
         }
@@ -49,61 +73,61 @@ pub(super) fn fit<T: Element>(x: View<'_, T>, labels: &[u32], weights: Option<&[
         };
         let step = (next - b).abs();
         b = next;
-        if step <= SMALL * b || high - low <= 1e-14 * b {
+        if step <= small * b {
             break;
         }
     }
     b
 }
 
-/// L' and L'' at b, over the rows whose loss is finite.
-fn derivatives<T: Element>(
-    x: View<'_, T>,
-    labels: &[u32],
-    weights: Option<&[f64]>,
-    b: f64,
-) -> [f64; 2] {
-    let k = x.n_cols();
-    let mut sums = [ExactSum::new(), ExactSum::new()];
-    let mut batch = [[0.0; BATCH]; 2];
-    let mut filled = 0;
-    let mut row_f32 = Vec::new();
-    let mut row_f64 = Vec::new();
-    for (row, &label) in labels.iter().enumerate() {
-        let own = x.get(row, label as usize).to_f64();
-        let w = weights.map_or(1.0, |w| w[row]);
-        let Moments { max, sums: [s0, s1, s2] } = if T::WIDE {
-            match x.row(row).and_then(T::as_f64) {
-                Some(slice) => moments_f64(slice, b),
-                None => {
-                    row_f64.clear();
-                    row_f64.extend((0..k).map(|c| x.get(row, c).to_f64()));
-                    moments_f64(&row_f64, b)
+struct Rows<'a, T> {
+    x: View<'a, T>,
+    labels: &'a [u32],
+    weights: Option<&'a [f64]>,
+}
+
+impl<T: Element> Rows<'_, T> {
+    /// L' and L'' at b, over the rows whose loss is finite.
+    fn derivatives(&self, rows: impl Iterator<Item = usize>, b: f64) -> [f64; 2] {
+        let Self { x, labels, weights } = *self;
+        let k = x.n_cols();
+        let mut sums = [ExactSum::new(), ExactSum::new()];
+        let mut batch = [[0.0; BATCH]; 2];
+        let mut filled = 0;
+        let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+        for row in rows {
+            let own = x.get(row, labels[row] as usize).to_f64();
+            let w = weights.map_or(1.0, |w| w[row]);
+            let Moments { max, sums: [s0, s1, s2] } = if T::WIDE {
+                if let Some(slice) = x.row(row).and_then(T::as_f64) {
+                    moments_f64(slice, b)
+                } else {
+                    wide.clear();
+                    wide.extend((0..k).map(|c| x.get(row, c).to_f64()));
+                    moments_f64(&wide, b)
                 }
+            } else if let Some(slice) = x.row(row).and_then(T::as_f32) {
+                moments_f32(slice, b as f32)
+            } else {
+                narrow.clear();
+                narrow.extend((0..k).map(|c| x.get(row, c).to_f32()));
+                moments_f32(&narrow, b as f32)
+            };
+            // Rows without a finite loss have it at every temperature.
+            if w > 0.0 && own > f64::NEG_INFINITY && max < f64::INFINITY {
+                let mean = s1 / s0;
+                batch[0][filled] = w * (mean - (own - max));
+                batch[1][filled] = w * (s2 / s0 - mean * mean);
+                filled += 1;
             }
-        } else {
-            match x.row(row).and_then(T::as_f32) {
-                Some(slice) => moments_f32(slice, b as f32),
-                None => {
-                    row_f32.clear();
-                    row_f32.extend((0..k).map(|c| x.get(row, c).to_f32()));
-                    moments_f32(&row_f32, b as f32)
-                }
+            if filled == BATCH {
+                sums.iter_mut().zip(&batch).for_each(|(sum, batch)| sum.add_slice(batch));
+                filled = 0;
             }
-        };
-        // Rows without a finite loss have it at every temperature.
-        if w > 0.0 && own > f64::NEG_INFINITY && max < f64::INFINITY {
-            let mean = s1 / s0;
-            batch[0][filled] = w * (mean - (own - max));
-            batch[1][filled] = w * (s2 / s0 - mean * mean);
-            filled += 1;
         }
-        if filled == BATCH || row + 1 == labels.len() {
-            sums.iter_mut().zip(&batch).for_each(|(sum, batch)| sum.add_slice(&batch[..filled]));
-            filled = 0;
-        }
+        sums.iter_mut().zip(&batch).for_each(|(sum, batch)| sum.add_slice(&batch[..filled]));
+        sums.map(|sum| sum.value())
     }
-    sums.map(|sum| sum.value())
 }
 
 /// The largest number of a row, and the sums of d^k e^(b d) for k of 0, 1, 2.
@@ -119,8 +143,8 @@ leveled! {
     fn moments_f64(x: &[f64], b: f64) -> Moments => moments_f64_body
 }
 
-/// Below this d the exponential is 0 or nearly so for every b in use, and -inf would make 0 times infinity.
-const FLOOR: f32 = -1e30;
+/// -inf would make 0 times infinity. Numbers so far below are as improbable; only where b is below 1e-4 would it show.
+const FLOOR: f32 = -1e6;
 
 #[inline(always)]
 fn moments_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Moments {
@@ -144,7 +168,10 @@ fn moments_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Moments {
                 let d = block[lane] - max;
                 let d = if d > FLOOR { d } else { FLOOR };
                 let z = d * b;
-                let e = exp_f32_body::<FMA>(z);
+                // As small as a normal number can be: nothing beside the largest term, which is 1.
+                let z = if z > -87.0 { z } else { -87.0 };
+                let (p, power) = exp_parts::<FMA>(z, WHOLE32 + 127.0);
+                let e = p * f32::from_bits(power << 23);
                 sums[0][lane] += e;
                 sums[1][lane] += e * d;
                 sums[2][lane] += (e * d) * d;
