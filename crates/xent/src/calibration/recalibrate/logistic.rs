@@ -53,13 +53,12 @@ pub(super) fn fit<const K: usize>(
         // The loss is convex: some part of the step lowers it, or this is the minimum.
         let mut part = 1.0;
         let mut next = coef;
-        let mut lower = false;
         while part > 1e-6 {
             next = coef;
             next.iter_mut().zip(step).for_each(|(c, s)| *c -= part * s);
             let there = loss(&next);
-            if there <= current {
-                lower = there < current;
+            // The last steps move the loss by less than it is rounded.
+            if there <= current * (1.0 + 4.0 * f64::EPSILON) {
                 current = there;
                 break;
             }
@@ -70,7 +69,7 @@ pub(super) fn fit<const K: usize>(
         }
         let size = coef.iter().fold(1.0_f64, |m, c| m.max(c.abs()));
         coef = next;
-        if !lower || step.iter().all(|s| s.abs() <= SMALL * size) {
+        if step.iter().all(|s| s.abs() <= SMALL * size) {
             break;
         }
     }

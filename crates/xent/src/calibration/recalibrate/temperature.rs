@@ -19,8 +19,9 @@ use crate::view::View;
 const RANGE: [f64; 2] = [1.0 / 1_048_576.0, 1_048_576.0];
 /// Passes at most.
 const PASSES: usize = 60;
-/// After a relative step below this the error is about its square.
+/// After a relative step below this the error is about its square: f64, and f32, whose sums have no more digits.
 const SMALL: f64 = 1e-5;
+const SMALL_F32: f64 = 1e-4;
 /// The same where the result is a start only.
 const ROUGH: f64 = 1e-2;
 /// Numbers from which on a part of the rows finds the start.
@@ -47,7 +48,8 @@ pub(super) fn fit<T: Element>(x: View<'_, T>, labels: &[u32], weights: Option<&[
         let part: Vec<usize> = (0..n).filter(is_in).collect();
         start = newton(|b| rows.derivatives(part.iter().copied(), b), start, ROUGH);
     }
-    newton(|b| rows.derivatives(0..n, b), start, SMALL)
+    let small = if T::WIDE { SMALL } else { SMALL_F32 };
+    newton(|b| rows.derivatives(0..n, b), start, small)
 }
 
 /// The zero of a rising function, from its value and slope.
