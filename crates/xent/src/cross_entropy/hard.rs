@@ -604,14 +604,17 @@ leveled! {
 #[inline(always)]
 fn narrow_body<const FMA: bool>(rest: &[f64], own: &mut [f64], losses: &mut [f64]) {
     let raise = <f32 as Arithmetic>::RAISE;
-    for ((loss, &rest), own) in losses.iter_mut().zip(rest).zip(own) {
+    // Two loops, so that the chains of operations are short: a processor looks only so far ahead.
+    for own in &mut *own {
         // It was an f32.
         let x = *own as f32;
         let (m, power) = elementary::exp_rest::<FMA>(x);
         let term = (1.0 + f64::from(m)) * (f64::from(power) * raise);
         // Beyond this the row is odd; NaN is too.
         *own = if x.abs() < 80.0 { term } else { f64::NAN };
-        *loss = elementary::ln_ratio(rest, *own);
+    }
+    for ((loss, &rest), &own) in losses.iter_mut().zip(rest).zip(&*own) {
+        *loss = elementary::ln_ratio(rest, own);
     }
 }
 
