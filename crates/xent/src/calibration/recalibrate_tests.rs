@@ -100,9 +100,9 @@ fn fits_are_stationary_points() {
     is_stationary(&found, logits, &labels, |i, d| {
         let (mut scale, mut bias) = (scale.clone(), bias.clone());
         if i < 3 {
-            scale[i] += d
+            scale[i] += d;
         } else {
-            *bias.get_mut(i - 3)? += d
+            *bias.get_mut(i - 3)? += d;
         }
         Some(Calibrator::Vector { scale, bias })
     });
