@@ -1,12 +1,15 @@
 //! L-BFGS, started from the inverse of a cheap Hessian.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use crate::error::Error;
 use crate::problem::Problem;
-use crate::solve::{Clock, Flow, Iteration, Limits, Observer, Solution, Solver, Stop, dot, norm};
+use crate::solve::line_search::search;
+use crate::solve::walk::{Header, Standing, Step, Steps, walk};
+use crate::solve::{Limits, Observer, Solution, Solver, State, dot, norm, refuse_lasso};
 
-/// L-BFGS (Liu and Nocedal 1989).
+/// L-BFGS (Liu and Nocedal 1989, doi:10.1007/BF01589116).
 #[derive(Clone, Debug)]
 pub struct Lbfgs {
     /// Pairs of steps and changes of the gradient that are remembered.
@@ -22,6 +25,8 @@ impl Default for Lbfgs {
 /// An approximate inverse of the Hessian.
 pub(crate) type Preconditioner<'a> = dyn Fn(&mut [f64]) + 'a;
 
+const NAME: &str = "lbfgs";
+
 impl Solver for Lbfgs {
     fn solve(
         &self,
@@ -34,116 +39,186 @@ impl Solver for Lbfgs {
         problem.hessian_diagonal(&start, &mut diagonal);
         diagonal.iter_mut().for_each(|d| *d = if *d > 1e-12 { 1.0 / *d } else { 1.0 });
         let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
-        self.run(problem, start, limits, &precondition, observer)
+        let kept = [("diagonal", &diagonal[..])];
+        self.run_keeping(NAME, problem, start, limits, &precondition, &kept, observer)
+    }
+
+    fn resume(
+        &self,
+        problem: &Problem<'_>,
+        state: &State,
+        limits: &Limits,
+        observer: &mut Observer<'_>,
+    ) -> Result<Solution, Error> {
+        let diagonal = state.need_vector("diagonal", problem.n_params())?;
+        let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
+        let kept = [("diagonal", &diagonal[..])];
+        self.run_on(NAME, problem, state, limits, &precondition, &kept, observer)
     }
 }
 
+/// Vectors by name that a state holds besides those of L-BFGS, for making the preconditioner again.
+pub(crate) type Kept<'a> = [(&'a str, &'a [f64])];
+
 impl Lbfgs {
-    pub(crate) fn run(
+    /// From a start, in the name of a method, with what its states hold besides.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn run_keeping(
         &self,
+        method: &'static str,
         problem: &Problem<'_>,
-        mut params: Vec<f64>,
+        params: Vec<f64>,
         limits: &Limits,
         precondition: &Preconditioner<'_>,
+        kept: &Kept<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        let clock = Clock::start();
-        let n = params.len();
-        let mut gradient = vec![0.0; n];
-        let mut objective = problem.gradient(&params, &mut gradient);
-        let mut passes = 1;
-        let mut pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)> = VecDeque::new();
-        let mut iterations = 0;
-        loop {
-            if !objective.is_finite() {
-                return Err(Error::Numerical(format!("the objective is {objective}")));
+        refuse_lasso(method, problem)?;
+        let mut gradient = vec![0.0; params.len()];
+        let objective = problem.gradient(&params, &mut gradient);
+        let memory = self.memory;
+        let pairs = VecDeque::new();
+        let mut steps = Under {
+            problem,
+            precondition,
+            kept,
+            memory,
+            params,
+            gradient,
+            objective,
+            pairs,
+            direction: Vec::new(),
+        };
+        steps.aim();
+        walk(&mut steps, Header::start(method, 1), problem, limits, observer)
+    }
+
+    /// From a state of the same method.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn run_on(
+        &self,
+        method: &'static str,
+        problem: &Problem<'_>,
+        state: &State,
+        limits: &Limits,
+        precondition: &Preconditioner<'_>,
+        kept: &Kept<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Solution, Error> {
+        let header = Header::of(method, state)?;
+        let n = problem.n_params();
+        let mut pairs = VecDeque::new();
+        for i in 0..state.need("pairs")? as usize {
+            let s = state.need_vector(&format!("s{i}"), n)?;
+            let y = state.need_vector(&format!("y{i}"), n)?;
+            pairs.push_back((s, y, state.need(&format!("rho{i}"))?));
+        }
+        let params = state.need_vector("params", n)?;
+        let gradient = state.need_vector("gradient", n)?;
+        let objective = state.need("objective")?;
+        let memory = self.memory;
+        let mut steps = Under {
+            problem,
+            precondition,
+            kept,
+            memory,
+            params,
+            gradient,
+            objective,
+            pairs,
+            direction: Vec::new(),
+        };
+        steps.aim();
+        walk(&mut steps, header, problem, limits, observer)
+    }
+}
+
+struct Under<'a> {
+    problem: &'a Problem<'a>,
+    precondition: &'a Preconditioner<'a>,
+    kept: &'a Kept<'a>,
+    memory: usize,
+    params: Vec<f64>,
+    gradient: Vec<f64>,
+    objective: f64,
+    /// Steps, changes of the gradient, and 1 / their product.
+    pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
+    /// H⁻¹ g.
+    direction: Vec<f64>,
+}
+
+impl fmt::Debug for Under<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lbfgs").field("objective", &self.objective).finish_non_exhaustive()
+    }
+}
+
+impl Under<'_> {
+    /// H⁻¹ g by the two loops.
+    fn aim(&mut self) {
+        let mut direction = self.gradient.clone();
+        let mut alphas = Vec::with_capacity(self.pairs.len());
+        for (s, y, rho) in self.pairs.iter().rev() {
+            let alpha = rho * dot(s, &direction);
+            direction.iter_mut().zip(y).for_each(|(d, y)| *d -= alpha * y);
+            alphas.push(alpha);
+        }
+        (self.precondition)(&mut direction);
+        for ((s, y, rho), alpha) in self.pairs.iter().zip(alphas.iter().rev()) {
+            let beta = rho * dot(y, &direction);
+            direction.iter_mut().zip(s).for_each(|(d, s)| *d += (alpha - beta) * s);
+        }
+        self.direction = direction;
+    }
+}
+
+impl Steps for Under<'_> {
+    fn standing(&self) -> Standing {
+        Standing {
+            objective: self.objective,
+            gradient_norm: norm(&self.gradient),
+            estimate: Some(0.5 * dot(&self.gradient, &self.direction)),
+        }
+    }
+
+    fn params(&self) -> &[f64] {
+        &self.params
+    }
+
+    fn step(&mut self) -> Result<Step, Error> {
+        let slope = dot(&self.gradient, &self.direction);
+        let (found, passes) =
+            search(self.problem, &self.params, self.objective, &self.direction, slope);
+        let Some(found) = found else {
+            return Ok(Step { has_moved: false, passes });
+        };
+        let s: Vec<f64> = found.params.iter().zip(&self.params).map(|(a, b)| a - b).collect();
+        let y: Vec<f64> = found.gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
+        let sy = dot(&s, &y);
+        if sy > 1e-16 * norm(&s) * norm(&y) {
+            if self.pairs.len() == self.memory {
+                self.pairs.pop_front();
             }
-            // H⁻¹ g by the two loops.
-            let mut direction = gradient.clone();
-            let mut alphas = Vec::with_capacity(pairs.len());
-            for (s, y, rho) in pairs.iter().rev() {
-                let alpha = rho * dot(s, &direction);
-                direction.iter_mut().zip(y).for_each(|(d, y)| *d -= alpha * y);
-                alphas.push(alpha);
-            }
-            precondition(&mut direction);
-            for ((s, y, rho), alpha) in pairs.iter().zip(alphas.iter().rev()) {
-                let beta = rho * dot(y, &direction);
-                direction.iter_mut().zip(s).for_each(|(d, s)| *d += (alpha - beta) * s);
-            }
-            let slope = dot(&gradient, &direction);
-            let gap = 0.5 * slope / objective.abs().max(f64::MIN_POSITIVE);
-            let gradient_norm = norm(&gradient);
-            let seen = Iteration {
-                number: iterations,
-                objective,
-                gradient_norm,
-                gap: Some(gap),
-                params: &params,
-                seconds: clock.seconds(),
-            };
-            let flow = observer(&seen);
-            let done = |stop, params, passes| Solution {
-                params,
-                objective,
-                gradient_norm,
-                gap,
-                iterations,
-                passes,
-                stop,
-            };
-            if gap <= limits.tolerance || gradient_norm == 0.0 {
-                return Ok(done(Stop::Tolerance, params, passes));
-            }
-            if flow == Flow::Stop {
-                return Ok(done(Stop::Asked, params, passes));
-            }
-            if iterations >= limits.max_iterations {
-                return Ok(done(Stop::Iterations, params, passes));
-            }
-            let mut step = 1.0;
-            let mut next_gradient = vec![0.0; n];
-            let mut accepted = None;
-            for _ in 0..30 {
-                let next: Vec<f64> =
-                    params.iter().zip(&direction).map(|(u, d)| u - step * d).collect();
-                let value = problem.gradient(&next, &mut next_gradient);
-                passes += 1;
-                let new_slope = dot(&next_gradient, &direction);
-                // Near the minimum differences of the objective are rounding; slopes still tell.
-                let falls = value <= objective - 1e-4 * step * slope
-                    || (value - objective).abs() <= 1e-13 * objective.abs()
-                        && new_slope >= -0.9 * slope
-                        && new_slope <= slope;
-                if value.is_finite() && falls {
-                    accepted = Some((next, value));
-                    break;
-                }
-                // The minimum of the parabola through what is known.
-                let rise = value - objective + step * slope;
-                let shrunk = if rise.is_finite() && rise > 0.0 {
-                    0.5 * slope * step * step / rise
-                } else {
-                    0.0
-                };
-                step = shrunk.clamp(0.1 * step, 0.5 * step);
-            }
-            let Some((next, value)) = accepted else {
-                return Ok(done(Stop::Precision, params, passes));
-            };
-            let s: Vec<f64> = next.iter().zip(&params).map(|(a, b)| a - b).collect();
-            let y: Vec<f64> = next_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
-            let sy = dot(&s, &y);
-            if sy > 1e-16 * norm(&s) * norm(&y) {
-                if pairs.len() == self.memory {
-                    pairs.pop_front();
-                }
-                pairs.push_back((s, y, 1.0 / sy));
-            }
-            params = next;
-            gradient = next_gradient;
-            objective = value;
-            iterations += 1;
+            self.pairs.push_back((s, y, 1.0 / sy));
+        }
+        self.params = found.params;
+        self.gradient = found.gradient;
+        self.objective = found.objective;
+        self.aim();
+        Ok(Step { has_moved: true, passes })
+    }
+
+    fn save(&self, state: &mut State) {
+        for (name, vector) in self.kept {
+            state.put_vector(*name, vector);
+        }
+        state.put("objective", self.objective);
+        state.put_vector("gradient", &self.gradient);
+        state.put("pairs", self.pairs.len() as f64);
+        for (i, (s, y, rho)) in self.pairs.iter().enumerate() {
+            state.put_vector(format!("s{i}"), s);
+            state.put_vector(format!("y{i}"), y);
+            state.put(format!("rho{i}"), *rho);
         }
     }
 }
