@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::problem::Problem;
+use crate::solve::gap::Duality;
 use crate::solve::line_search::search;
 use crate::solve::walk::{Header, Standing, Step, Steps, walk};
 use crate::solve::{Limits, Observer, Solution, Solver, State, dot, norm, refuse_lasso};
@@ -14,11 +15,15 @@ use crate::solve::{Limits, Observer, Solution, Solver, State, dot, norm, refuse_
 pub struct Lbfgs {
     /// Pairs of steps and changes of the gradient that are remembered.
     pub memory: usize,
+    /// Whether the gap is to be proven by duality where it can be, which takes a pass when the estimate is within the
+    /// tolerance. The estimate alone, from the curvature remembered, may be hundreds of times too low where features
+    /// are nearly collinear.
+    pub certifies: bool,
 }
 
 impl Default for Lbfgs {
     fn default() -> Self {
-        Self { memory: 10 }
+        Self { memory: 10, certifies: true }
     }
 }
 
@@ -77,9 +82,11 @@ impl Lbfgs {
         let mut gradient = vec![0.0; params.len()];
         let objective = problem.gradient(&params, &mut gradient);
         let memory = self.memory;
+        let duality = self.certifies.then(|| Duality::new(problem)).flatten();
         let pairs = VecDeque::new();
         let mut steps = Under {
             problem,
+            duality,
             precondition,
             kept,
             memory,
@@ -117,8 +124,10 @@ impl Lbfgs {
         let gradient = state.need_vector("gradient", n)?;
         let objective = state.need("objective")?;
         let memory = self.memory;
+        let duality = self.certifies.then(|| Duality::new(problem)).flatten();
         let mut steps = Under {
             problem,
+            duality,
             precondition,
             kept,
             memory,
@@ -135,6 +144,7 @@ impl Lbfgs {
 
 struct Under<'a> {
     problem: &'a Problem<'a>,
+    duality: Option<Duality<'a>>,
     precondition: &'a Preconditioner<'a>,
     kept: &'a Kept<'a>,
     memory: usize,
@@ -183,6 +193,15 @@ impl Steps for Under<'_> {
 
     fn params(&self) -> &[f64] {
         &self.params
+    }
+
+    fn bound(&self) -> Option<f64> {
+        let duality = self.duality.as_ref()?;
+        Some(duality.gap(&self.params, self.objective, &self.gradient))
+    }
+
+    fn patience(&self) -> usize {
+        100
     }
 
     fn step(&mut self) -> Result<Step, Error> {
