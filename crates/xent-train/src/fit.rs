@@ -1,11 +1,11 @@
-//! From data to a fitted model: the parameters, checked, and the result with its certificate.
+//! Begin data to a fitted model: the parameters, checked, and the result with its certificate.
 
 use crate::error::Error;
 use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target};
 use crate::scaling::Scaling;
 use crate::solve::{
-    Cd, Flow, Gd, Irls, Iteration, Lbfgs, Limits, Newton, NewtonCg, Saga, Schedule, Sgd, Solution,
-    Solver, State, Stop,
+    Begin, Cd, Flow, Gd, Irls, Iteration, Lbfgs, Limits, Newton, NewtonCg, Saga, Schedule, Sgd,
+    Solution, Solver, State, Stop, auto,
 };
 
 /// Ways to the minimum.
@@ -71,15 +71,6 @@ impl Method {
     /// led to, untouched.
     pub fn is_for_watching(self) -> bool {
         matches!(self, Self::Gd | Self::Sgd)
-    }
-
-    /// The method for a problem, and why.
-    fn choose(problem: &Problem<'_>) -> (Self, String) {
-        if problem.has_l1() {
-            (Self::Cd, "there is a lasso".to_owned())
-        } else {
-            (Self::Lbfgs, "the objective is smooth".to_owned())
-        }
     }
 }
 
@@ -210,22 +201,31 @@ impl Trainer {
         let problem =
             Problem::new(data, scaling, self.head, self.loss, &self.penalty, self.has_intercept)?
                 .with_threads(self.threads);
-        let (method, reason) = match self.method {
-            Method::Auto => Method::choose(&problem),
+        let (method, mut reason) = match self.method {
+            Method::Auto if problem.has_l1() => (Method::Cd, "there is a lasso".to_owned()),
             method => (method, "it was asked for".to_owned()),
         };
         if !(method.is_for_watching() && (self.start.is_some() || state.is_some())) {
             refuse_hopeless(&data, &measured)?;
         }
-        let solver = self.solver(method);
-        let mut solution = if let Some(state) = state {
-            solver.resume(&problem, state, &self.limits, &mut observer)?
-        } else {
-            let start = match &self.start {
-                Some(start) => problem.params(start),
-                None => vec![0.0; problem.n_params()],
-            };
-            solver.solve(&problem, start, &self.limits, &mut observer)?
+        let from = match (state, &self.start) {
+            (Some(state), _) => Begin::State(state),
+            (None, Some(start)) => Begin::Start(problem.params(start)),
+            (None, None) => Begin::Start(vec![0.0; problem.n_params()]),
+        };
+        let (limits, observer) = (&self.limits, &mut observer);
+        let mut solution = match (self.solver(method), from) {
+            (None, from) => {
+                let (solution, why) = auto::solve(&problem, from, limits, observer)?;
+                reason = why;
+                solution
+            }
+            (Some(solver), Begin::Start(start)) => {
+                solver.solve(&problem, start, limits, observer)?
+            }
+            (Some(solver), Begin::State(state)) => {
+                solver.resume(&problem, state, limits, observer)?
+            }
         };
         let is_free = !method.is_for_watching();
         if is_free {
@@ -235,13 +235,18 @@ impl Trainer {
         if is_free {
             problem.fix_intercepts(&mut coefficients);
         }
-        let log_loss = problem.log_loss(&solution.params);
+        // Of a softmax by cross entropy the loss is what is left of the objective.
+        let log_loss = if problem.is_log_loss() {
+            solution.objective - problem.penalty(&solution.params)
+        } else {
+            problem.log_loss(&solution.params)
+        };
         Ok(Fitted {
             coefficients,
             objective: solution.objective,
             log_loss,
             log_likelihood: -log_loss * problem.total_weight(),
-            method,
+            method: if method == Method::Auto { Method::Lbfgs } else { method },
             reason,
             solution,
             scaling: measured,
@@ -252,10 +257,12 @@ impl Trainer {
         self.penalty.l1 > 0.0 || self.penalty.l2 > 0.0
     }
 
-    fn solver(&self, method: Method) -> Box<dyn Solver> {
+    /// The solver of a method; none if it is chosen by the shape of the data.
+    fn solver(&self, method: Method) -> Option<Box<dyn Solver>> {
         let (rate, seed) = (self.learning_rate, self.seed);
-        match method {
-            Method::Auto | Method::Lbfgs => Box::new(Lbfgs::default()),
+        Some(match method {
+            Method::Auto => return None,
+            Method::Lbfgs => Box::new(Lbfgs::default()),
             Method::Gd => Box::new(Gd { rate }),
             Method::Sgd => {
                 let (batch_size, schedule) = (self.batch_size, self.schedule);
@@ -266,7 +273,7 @@ impl Trainer {
             Method::Irls => Box::new(Irls),
             Method::Saga => Box::new(Saga { rate, seed }),
             Method::Cd => Box::new(Cd::default()),
-        }
+        })
     }
 
     /// The weights of the rows times those of their classes.

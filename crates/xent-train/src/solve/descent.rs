@@ -14,7 +14,7 @@ use crate::solve::{Limits, Observer, Solution, State, dot, norm};
 pub(crate) type Direction<'a> = dyn Fn(&[f64], f64, &[f64]) -> (Vec<f64>, usize) + 'a;
 
 /// Where to begin.
-pub(crate) enum From<'a> {
+pub(crate) enum Begin<'a> {
     Start(Vec<f64>),
     State(&'a State),
 }
@@ -25,14 +25,14 @@ pub(crate) enum From<'a> {
 pub(crate) fn descend(
     method: &'static str,
     problem: &Problem<'_>,
-    from: From<'_>,
+    from: Begin<'_>,
     direction: &Direction<'_>,
     limits: &Limits,
     observer: &mut Observer<'_>,
 ) -> Result<Solution, Error> {
     let (params, header) = match from {
-        From::Start(params) => (params, None),
-        From::State(state) => {
+        Begin::Start(params) => (params, None),
+        Begin::State(state) => {
             let params = state.need_vector("params", problem.n_params())?;
             (params, Some(Header::of(method, state)?))
         }

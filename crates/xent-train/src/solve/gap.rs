@@ -11,19 +11,20 @@
 //! the row's distribution, of sigmoids the sum of their entropies. Each such `q` gives `objective - D(q) >= objective -
 //! minimum >= 0`.
 //!
-//! The predictions p that the solver has made need not be such a `q`, so two steps make them one, both within the simplex:
+//! The predictions p that the solver has made need not be such a `q`, so three steps make them one, all within the simplex:
 //!
-//! 1. *Intercept.* With `d = Σ π (p - y)`, the gradient there, `q = (1 - t) p + t r` with one distribution
+//! 1. *Classes without any row.* Of a softmax their share of each row goes to the most frequent class, and so does their `v`.
+//! 2. *Intercept.* With `d = Σ π (p - y)`, the gradient there, `q = (1 - t) p + t r` with one distribution
 //!    `r = ȳ - (1 - t) d / t` for all rows, and the least t at which r is not negative, `t = max d_k / (ȳ_k + d_k)` over `d_k > 0`.
 //!    Then `Σ π (q - y) = 0`. As `v` is linear, `v_j(q) = (1 - t) v_j(p) + t (r x̄_j - Σ π x_j y)`: no pass is needed for it.
-//! 2. *Lasso.* `q' = s q + (1 - s) y` with the greatest `s <= 1` for which `s |v_j(q)| <= l1_j` wherever `l2_j = 0`.
+//! 3. *Lasso.* `q' = s q + (1 - s) y` with the greatest `s <= 1` for which `s |v_j(q)| <= l1_j` wherever `l2_j = 0`.
 //!
 //! Both t and 1 - s vanish with the gradient. Where the bound is above the objective, the objective itself is one, as no loss is
 //! negative. The bound needs a pass for the entropies. There is none for squared error, and none if a
 //! feature is free of any penalty: then v must be 0 there too, and the objective may have no minimum at all.
 //!
 //! Sources: Koh, Kim and Boyd (2007), "An interior-point method for large-scale l1-regularized logistic regression",
-//! JMLR 8, for the scaling in step 2 with one output (there the intercept is made optimal first); Boyd and Vandenberghe
+//! JMLR 8, for the scaling in step 3 with one output (there the intercept is made optimal first); Boyd and Vandenberghe
 //! (2004), section 5.5.1, for stopping by it.
 
 use std::cell::OnceCell;
@@ -83,6 +84,15 @@ impl<'a> Duality<'a> {
         let problem = self.problem;
         let m = problem.n_outputs();
         let at = problem.scaling().n_dense * m;
+        let (absent, heir) = self.absent();
+        let mut gradient = gradient.to_vec();
+        for place in 0..problem.n_places() {
+            for &k in &absent {
+                let share = gradient[place * m + k] - problem.l2(place * m) * params[place * m + k];
+                gradient[place * m + heir] += share;
+                gradient[place * m + k] -= share;
+            }
+        }
         let (t, r) = if problem.has_intercept() {
             self.mix(&gradient[at..at + m])
         } else {
@@ -132,6 +142,9 @@ impl<'a> Duality<'a> {
                 Vec::new()
             };
             link(problem, &mut q);
+            for &k in &absent {
+                q[heir] += std::mem::take(&mut q[k]);
+            }
             let mut row = 0.0;
             for k in 0..m {
                 let y = reader.target(k);
@@ -147,6 +160,18 @@ impl<'a> Duality<'a> {
         }
         let dual = sum.value() / problem.total_weight() - penalty;
         (objective - dual + ROUNDING * objective).clamp(0.0, objective)
+    }
+
+    /// Classes of a softmax that no row has, and the most frequent one.
+    fn absent(&self) -> (Vec<usize>, usize) {
+        let m = self.problem.n_outputs();
+        if is_sigmoid(self.problem) || !self.problem.has_intercept() {
+            return (Vec::new(), 0);
+        }
+        let at = self.problem.scaling().n_dense * m;
+        let y = &self.moments().xy[at..at + m];
+        let most = (1..m).fold(0, |most, k| if y[k] > y[most] { k } else { most });
+        ((0..m).filter(|&k| y[k] == 0.0).collect(), most)
     }
 
     /// For each output how much of the constant distribution is mixed in, and its probability there.

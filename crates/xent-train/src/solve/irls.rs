@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::problem::Problem;
-use crate::solve::descent::{From, descend};
+use crate::solve::descent::{Begin, descend};
 use crate::solve::qr::Triangle;
 use crate::solve::rows::{Reader, is_sigmoid, link};
 use crate::solve::{Limits, Observer, Solution, Solver, State, refuse_lasso, refuse_squared_error};
@@ -29,7 +29,7 @@ const NAME: &str = "irls";
 impl Irls {
     fn run(
         problem: &Problem<'_>,
-        from: From<'_>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
@@ -115,7 +115,7 @@ impl Solver for Irls {
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        Self::run(problem, From::Start(start), limits, observer)
+        Self::run(problem, Begin::Start(start), limits, observer)
     }
 
     fn resume(
@@ -125,6 +125,6 @@ impl Solver for Irls {
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        Self::run(problem, From::State(state), limits, observer)
+        Self::run(problem, Begin::State(state), limits, observer)
     }
 }

@@ -44,8 +44,16 @@ impl Solver for Lbfgs {
         problem.hessian_diagonal(&start, &mut diagonal);
         diagonal.iter_mut().for_each(|d| *d = if *d > 1e-12 { 1.0 / *d } else { 1.0 });
         let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
-        let kept = [("diagonal", &diagonal[..])];
-        self.run_keeping(NAME, problem, start, limits, &precondition, &kept, observer)
+        let kept = Kept { vector: ("diagonal", &diagonal), numbers: &[] };
+        self.run_keeping(
+            Header::start(NAME, 0),
+            problem,
+            start,
+            limits,
+            &precondition,
+            kept,
+            observer,
+        )
     }
 
     fn resume(
@@ -57,28 +65,47 @@ impl Solver for Lbfgs {
     ) -> Result<Solution, Error> {
         let diagonal = state.need_vector("diagonal", problem.n_params())?;
         let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
-        let kept = [("diagonal", &diagonal[..])];
-        self.run_on(NAME, problem, state, limits, &precondition, &kept, observer)
+        let kept = Kept { vector: ("diagonal", &diagonal), numbers: &[] };
+        self.run_on(NAME, problem, state, limits, &precondition, kept, observer)
     }
 }
 
-/// Vectors by name that a state holds besides those of L-BFGS, for making the preconditioner again.
-pub(crate) type Kept<'a> = [(&'a str, &'a [f64])];
+/// What a state holds besides that of L-BFGS, for making the preconditioner again.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    pub vector: (&'static str, &'a [f64]),
+    pub numbers: &'a [(&'static str, f64)],
+}
 
 impl Lbfgs {
-    /// From a start, in the name of a method, with what its states hold besides.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn run_keeping(
+    /// From a start, without states that could be gone on from.
+    pub(crate) fn run(
         &self,
-        method: &'static str,
         problem: &Problem<'_>,
         params: Vec<f64>,
         limits: &Limits,
         precondition: &Preconditioner<'_>,
-        kept: &Kept<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        refuse_lasso(method, problem)?;
+        let kept = Kept { vector: ("diagonal", &[]), numbers: &[] };
+        let header = Header::start(NAME, 0);
+        self.run_keeping(header, problem, params, limits, precondition, kept, observer)
+    }
+
+    /// From a start, in the name of a method and with its counts so far, and with what its states hold besides.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn run_keeping(
+        &self,
+        mut header: Header,
+        problem: &Problem<'_>,
+        params: Vec<f64>,
+        limits: &Limits,
+        precondition: &Preconditioner<'_>,
+        kept: Kept<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Solution, Error> {
+        refuse_lasso(header.method, problem)?;
+        header.passes += 1;
         let mut gradient = vec![0.0; params.len()];
         let objective = problem.gradient(&params, &mut gradient);
         let memory = self.memory;
@@ -97,7 +124,7 @@ impl Lbfgs {
             direction: Vec::new(),
         };
         steps.aim();
-        walk(&mut steps, Header::start(method, 1), problem, limits, observer)
+        walk(&mut steps, header, problem, limits, observer)
     }
 
     /// From a state of the same method.
@@ -109,7 +136,7 @@ impl Lbfgs {
         state: &State,
         limits: &Limits,
         precondition: &Preconditioner<'_>,
-        kept: &Kept<'_>,
+        kept: Kept<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
         let header = Header::of(method, state)?;
@@ -146,7 +173,7 @@ struct Under<'a> {
     problem: &'a Problem<'a>,
     duality: Option<Duality<'a>>,
     precondition: &'a Preconditioner<'a>,
-    kept: &'a Kept<'a>,
+    kept: Kept<'a>,
     memory: usize,
     params: Vec<f64>,
     gradient: Vec<f64>,
@@ -187,7 +214,8 @@ impl Steps for Under<'_> {
         Standing {
             objective: self.objective,
             gradient_norm: norm(&self.gradient),
-            estimate: Some(0.5 * dot(&self.gradient, &self.direction)),
+            // Twice what the model promises, as it is not exact.
+            estimate: Some(dot(&self.gradient, &self.direction)),
         }
     }
 
@@ -228,8 +256,9 @@ impl Steps for Under<'_> {
     }
 
     fn save(&self, state: &mut State) {
-        for (name, vector) in self.kept {
-            state.put_vector(*name, vector);
+        state.put_vector(self.kept.vector.0, self.kept.vector.1);
+        for (name, number) in self.kept.numbers {
+            state.put(*name, *number);
         }
         state.put("objective", self.objective);
         state.put_vector("gradient", &self.gradient);

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::problem::Problem;
 use crate::solve::cholesky::Cholesky;
-use crate::solve::descent::{From, descend};
+use crate::solve::descent::{Begin, descend};
 use crate::solve::{Limits, Observer, Solution, Solver, State, refuse_lasso, refuse_squared_error};
 
 /// Newton's method with the whole Hessian and a line search.
@@ -26,7 +26,7 @@ const NAME: &str = "newton";
 impl Newton {
     fn run(
         problem: &Problem<'_>,
-        from: From<'_>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
@@ -53,7 +53,7 @@ impl Solver for Newton {
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        Self::run(problem, From::Start(start), limits, observer)
+        Self::run(problem, Begin::Start(start), limits, observer)
     }
 
     fn resume(
@@ -63,6 +63,6 @@ impl Solver for Newton {
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        Self::run(problem, From::State(state), limits, observer)
+        Self::run(problem, Begin::State(state), limits, observer)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::problem::Problem;
-use crate::solve::descent::{From, descend};
+use crate::solve::descent::{Begin, descend};
 use crate::solve::{Limits, Observer, Solution, Solver, State, dot, refuse_lasso};
 
 /// Truncated Newton: directions from conjugate gradients over Hessian-vector products, a line search along them.
@@ -34,7 +34,7 @@ impl NewtonCg {
     fn run(
         &self,
         problem: &Problem<'_>,
-        from: From<'_>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
@@ -98,7 +98,7 @@ impl Solver for NewtonCg {
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        self.run(problem, From::Start(start), limits, observer)
+        self.run(problem, Begin::Start(start), limits, observer)
     }
 
     fn resume(
@@ -108,6 +108,6 @@ impl Solver for NewtonCg {
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        self.run(problem, From::State(state), limits, observer)
+        self.run(problem, Begin::State(state), limits, observer)
     }
 }

@@ -267,6 +267,27 @@ fn bounds_close_with_the_gap() {
     }
 }
 
+/// The intercept of a class without rows has no minimum, but its infimum is bounded as well.
+#[test]
+fn bounds_close_without_any_row_of_a_class() {
+    let table = Table::new(160);
+    let design = table.design();
+    let labels = table.labels(3);
+    for head in [Head::Softmax, Head::Sigmoid] {
+        for (method, l2, l1) in
+            [(Method::Newton, 0.05, 0.0), (Method::Lbfgs, 0.05, 0.0), (Method::Cd, 0.01, 0.02)]
+        {
+            let trainer = Trainer { head, ..trainer(method, l2, l1) };
+            let fitted = trainer.fit(&data(&design, &labels, 4), unobserved).unwrap();
+            let solution = &fitted.solution;
+            assert!(solution.is_bound && solution.gap <= 1e-10, "{method:?} {head:?} {solution:?}");
+            let fewer = trainer.fit(&data(&design, &labels, 3), unobserved).unwrap();
+            assert!(fitted.objective >= fewer.objective * (1.0 - 1e-12));
+            assert!(fitted.objective <= fewer.objective * (1.0 + 1e-9));
+        }
+    }
+}
+
 #[test]
 fn order_of_features_does_not_matter() {
     const COEFFICIENTS: f64 = 1e-8;
