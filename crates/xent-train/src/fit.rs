@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target};
 use crate::scaling::Scaling;
-use crate::solve::{Flow, Iteration, Lbfgs, Limits, Solution, Solver, Stop};
+use crate::solve::{Flow, Iteration, Lbfgs, Limits, Solution, Solver, Stop, auto};
 
 /// Ways to the minimum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,15 +116,25 @@ impl Trainer {
             Some(start) => problem.params(start),
             None => vec![0.0; problem.n_params()],
         };
-        let solution = Lbfgs::default().solve(&problem, start, &self.limits, &mut observer)?;
-        let (method, reason) = (Method::Lbfgs, String::new());
-        let log_loss = problem.log_loss(&solution.params);
+        let (solution, reason) = match self.method {
+            Method::Auto => auto::solve(&problem, start, &self.limits, &mut observer)?,
+            Method::Lbfgs => {
+                let solver = Lbfgs::default();
+                (solver.solve(&problem, start, &self.limits, &mut observer)?, "asked for".into())
+            }
+        };
+        // Of a softmax by cross entropy the loss is what is left of the objective.
+        let log_loss = if problem.is_log_loss() {
+            solution.objective - problem.penalty(&solution.params)
+        } else {
+            problem.log_loss(&solution.params)
+        };
         Ok(Fitted {
             coefficients: problem.coefficients(&solution.params),
             objective: solution.objective,
             log_loss,
             log_likelihood: -log_loss * problem.total_weight(),
-            method,
+            method: Method::Lbfgs,
             reason,
             solution,
             scaling,

@@ -1,30 +1,21 @@
 //! The arithmetic of a pass over a tile: eight rows side by side, one fused multiply-add after another.
 //!
-//! Arrays are vectors of [`Lanes`]: `tile[j * groups + g]` is feature `j` of rows `8 g ..`, `z[k * groups + g]` output `k`.
+//! Arrays are vectors of [`Lanes`]: `tile[g * stride + j]` is feature `j` of rows `8 g ..`, `z[k * groups + g]` output `k`.
 //! A row's outputs depend on the row only; a gradient's on the rows of the tile in their order.
 
 use xent::elementary::{exp, ln_1p};
 use xent::leveled;
+use xent::simd::Level;
+
+#[cfg(target_arch = "x86_64")]
+use crate::vector::{Avx2, Avx512};
+use crate::vector::{Plain, Vector};
 
 /// Rows side by side.
 pub(crate) const LANES: usize = 8;
 /// A number for each of eight rows.
 pub(crate) type Lanes = [f64; LANES];
 pub(crate) const ZERO: Lanes = [0.0; LANES];
-
-#[inline(always)]
-fn fma(a: f64, x: &Lanes, c: &mut Lanes) {
-    for l in 0..LANES {
-        c[l] = a.mul_add(x[l], c[l]);
-    }
-}
-
-#[inline(always)]
-fn fma_lanes(a: &Lanes, x: &Lanes, c: &mut Lanes) {
-    for l in 0..LANES {
-        c[l] = a[l].mul_add(x[l], c[l]);
-    }
-}
 
 /// The sum of eight lanes, always in the same order.
 #[inline(always)]
@@ -33,27 +24,37 @@ pub(crate) fn sum(a: &Lanes) -> f64 {
 }
 
 leveled! {
-    /// z += coefᵀ tile: `coef[j * outputs + k]`.
-    pub(crate) fn forward(tile: &[Lanes], groups: usize, coef: &[f64], outputs: usize, z: &mut [Lanes]) => forward_body
+    /// z += coefᵀ tile, over as many features as there are coefficients: `coef[j * outputs + k]`.
+    pub(crate) fn forward_at(at: Level; tile: &[Lanes], stride: usize, coef: &[f64], outputs: usize, z: &mut [Lanes]) => {
+        avx512: forward_body::<Avx512>, avx2: forward_body::<Avx2>, baseline: forward_body::<Plain>,
+    }
 }
 #[inline(always)]
-fn forward_body(tile: &[Lanes], groups: usize, coef: &[f64], outputs: usize, z: &mut [Lanes]) {
+fn forward_body<V: Vector>(
+    tile: &[Lanes],
+    stride: usize,
+    coef: &[f64],
+    outputs: usize,
+    z: &mut [Lanes],
+) {
+    let groups = z.len() / outputs;
     let mut k = 0;
     while k < outputs {
         match outputs - k {
-            1 => forward_groups::<1, 8>(tile, groups, coef, outputs, k, z),
-            2 => forward_groups::<2, 4>(tile, groups, coef, outputs, k, z),
-            3 => forward_groups::<3, 4>(tile, groups, coef, outputs, k, z),
-            4 => forward_groups::<4, 4>(tile, groups, coef, outputs, k, z),
-            _ => forward_groups::<5, 4>(tile, groups, coef, outputs, k, z),
+            1 => forward_groups::<V, 1, 8>(tile, stride, groups, coef, outputs, k, z),
+            2 => forward_groups::<V, 2, 4>(tile, stride, groups, coef, outputs, k, z),
+            3 => forward_groups::<V, 3, 4>(tile, stride, groups, coef, outputs, k, z),
+            4 => forward_groups::<V, 4, 4>(tile, stride, groups, coef, outputs, k, z),
+            _ => forward_groups::<V, 5, 4>(tile, stride, groups, coef, outputs, k, z),
         }
         k += (outputs - k).min(5);
     }
 }
 
 #[inline(always)]
-fn forward_groups<const K: usize, const G: usize>(
+fn forward_groups<V: Vector, const K: usize, const G: usize>(
     tile: &[Lanes],
+    stride: usize,
     groups: usize,
     coef: &[f64],
     outputs: usize,
@@ -62,18 +63,20 @@ fn forward_groups<const K: usize, const G: usize>(
 ) {
     let mut g = 0;
     while g + G <= groups {
-        forward_block::<K, G>(tile, groups, coef, outputs, k, g, z);
+        forward_block::<V, K, G>(tile, stride, groups, coef, outputs, k, g, z);
         g += G;
     }
     while g < groups {
-        forward_block::<K, 1>(tile, groups, coef, outputs, k, g, z);
+        forward_block::<V, K, 1>(tile, stride, groups, coef, outputs, k, g, z);
         g += 1;
     }
 }
 
 #[inline(always)]
-fn forward_block<const K: usize, const G: usize>(
+#[allow(clippy::too_many_arguments)]
+fn forward_block<V: Vector, const K: usize, const G: usize>(
     tile: &[Lanes],
+    stride: usize,
     groups: usize,
     coef: &[f64],
     outputs: usize,
@@ -81,32 +84,55 @@ fn forward_block<const K: usize, const G: usize>(
     g: usize,
     z: &mut [Lanes],
 ) {
-    let mut acc = [[ZERO; G]; K];
-    for (i, row) in acc.iter_mut().enumerate() {
-        row.copy_from_slice(&z[(k + i) * groups + g..][..G]);
+    let width = coef.len() / outputs;
+    let mut acc = [[V::splat(0.0); G]; K];
+    for i in 0..K {
+        for h in 0..G {
+            acc[i][h] = V::load(&z[(k + i) * groups + g + h]);
+        }
     }
-    for (lanes, coef) in tile.chunks_exact(groups).zip(coef.chunks_exact(outputs)) {
-        let lanes: &[Lanes; G] = lanes[g..g + G].try_into().unwrap_or(&[ZERO; G]);
-        let coef: &[f64; K] = coef[k..k + K].try_into().unwrap_or(&[0.0; K]);
+    let rows: [&[Lanes]; G] = std::array::from_fn(|h| &tile[(g + h) * stride..][..width]);
+    for (j, coef) in coef.chunks_exact(outputs).enumerate() {
+        let coef = &coef[k..k + K];
+        let mut x = [V::splat(0.0); G];
+        for h in 0..G {
+            x[h] = V::load(&rows[h][j]);
+        }
         for i in 0..K {
+            let coef = V::splat(coef[i]);
             for h in 0..G {
-                fma(coef[i], &lanes[h], &mut acc[i][h]);
+                acc[i][h] = acc[i][h].fma(coef, x[h]);
             }
         }
     }
-    for (i, row) in acc.iter().enumerate() {
-        z[(k + i) * groups + g..][..G].copy_from_slice(row);
+    for i in 0..K {
+        for h in 0..G {
+            acc[i][h].store(&mut z[(k + i) * groups + g + h]);
+        }
     }
 }
 
+/// See [`forward_at`].
+pub(crate) fn forward(
+    tile: &[Lanes],
+    stride: usize,
+    coef: &[f64],
+    outputs: usize,
+    z: &mut [Lanes],
+) {
+    forward_at(Level::Avx512, tile, stride, coef, outputs, z);
+}
+
 leveled! {
-    /// gradient += tile residualsᵀ: `gradient[j * outputs + k]`.
-    pub(crate) fn backward(tile: &[Lanes], groups: usize, residuals: &[Lanes], outputs: usize, gradient: &mut [f64]) => backward_body
+    /// gradient += tile residualsᵀ, over as many features as there are in it: `gradient[j * outputs + k]`.
+    pub(crate) fn backward_at(at: Level; tile: &[Lanes], stride: usize, residuals: &[Lanes], outputs: usize, gradient: &mut [f64]) => {
+        avx512: backward_body::<Avx512>, avx2: backward_body::<Avx2>, baseline: backward_body::<Plain>,
+    }
 }
 #[inline(always)]
-fn backward_body(
+fn backward_body<V: Vector>(
     tile: &[Lanes],
-    groups: usize,
+    stride: usize,
     residuals: &[Lanes],
     outputs: usize,
     gradient: &mut [f64],
@@ -114,63 +140,84 @@ fn backward_body(
     let mut k = 0;
     while k < outputs {
         match outputs - k {
-            1 => backward_features::<8, 1>(tile, groups, residuals, outputs, k, gradient),
-            2 => backward_features::<4, 2>(tile, groups, residuals, outputs, k, gradient),
-            3 => backward_features::<4, 3>(tile, groups, residuals, outputs, k, gradient),
-            4 => backward_features::<4, 4>(tile, groups, residuals, outputs, k, gradient),
-            _ => backward_features::<4, 5>(tile, groups, residuals, outputs, k, gradient),
+            1 => backward_features::<V, 8, 1>(tile, stride, residuals, outputs, k, gradient),
+            2 => backward_features::<V, 4, 2>(tile, stride, residuals, outputs, k, gradient),
+            3 => backward_features::<V, 4, 3>(tile, stride, residuals, outputs, k, gradient),
+            4 => backward_features::<V, 4, 4>(tile, stride, residuals, outputs, k, gradient),
+            _ => backward_features::<V, 4, 5>(tile, stride, residuals, outputs, k, gradient),
         }
         k += (outputs - k).min(5);
     }
 }
 
 #[inline(always)]
-fn backward_features<const J: usize, const K: usize>(
+fn backward_features<V: Vector, const J: usize, const K: usize>(
     tile: &[Lanes],
-    groups: usize,
+    stride: usize,
     residuals: &[Lanes],
     outputs: usize,
     k: usize,
     gradient: &mut [f64],
 ) {
-    let width = tile.len() / groups;
+    let width = gradient.len() / outputs;
     let mut j = 0;
     while j + J <= width {
-        backward_block::<J, K>(tile, groups, residuals, outputs, k, j, gradient);
+        backward_block::<V, J, K>(tile, stride, residuals, outputs, k, j, gradient);
         j += J;
     }
     while j < width {
-        backward_block::<1, K>(tile, groups, residuals, outputs, k, j, gradient);
+        backward_block::<V, 1, K>(tile, stride, residuals, outputs, k, j, gradient);
         j += 1;
     }
 }
 
 #[inline(always)]
-fn backward_block<const J: usize, const K: usize>(
+#[allow(clippy::too_many_arguments)]
+fn backward_block<V: Vector, const J: usize, const K: usize>(
     tile: &[Lanes],
-    groups: usize,
+    stride: usize,
     residuals: &[Lanes],
     outputs: usize,
     k: usize,
     j: usize,
     gradient: &mut [f64],
 ) {
-    let mut acc = [[ZERO; K]; J];
-    let tile: [&[Lanes]; J] = std::array::from_fn(|i| &tile[(j + i) * groups..][..groups]);
+    let mut acc = [[V::splat(0.0); K]; J];
+    // All outputs of the array are as long, whichever of them are meant here.
+    let groups = residuals.len() / outputs;
     let residuals: [&[Lanes]; K] =
         std::array::from_fn(|i| &residuals[(k + i) * groups..][..groups]);
-    for g in 0..groups {
+    for (g, tile) in tile.chunks(stride).take(groups).enumerate() {
+        let tile = &tile[j..j + J];
+        let mut r = [V::splat(0.0); K];
+        for b in 0..K {
+            r[b] = V::load(&residuals[b][g]);
+        }
         for a in 0..J {
+            let x = V::load(&tile[a]);
             for b in 0..K {
-                fma_lanes(&residuals[b][g], &tile[a][g], &mut acc[a][b]);
+                acc[a][b] = acc[a][b].fma(r[b], x);
             }
         }
     }
     for a in 0..J {
         for b in 0..K {
-            gradient[(j + a) * outputs + k + b] += sum(&acc[a][b]);
+            let mut lanes = ZERO;
+            acc[a][b].store(&mut lanes);
+            gradient[(j + a) * outputs + k + b] += sum(&lanes);
         }
     }
+}
+
+/// See [`backward_at`].
+pub(crate) fn backward(
+    tile: &[Lanes],
+    stride: usize,
+    residuals: &[Lanes],
+    outputs: usize,
+    gradient: &mut [f64],
+) {
+    backward_at(Level::Avx512, tile, stride, residuals, outputs, gradient);
 }
 
 leveled! {
@@ -242,41 +289,92 @@ fn softmax_body(
     }
 }
 
-/// Adds Σ q x_i x_j over the rows for each pair of features j <= i, through `add(i, j, sum)`.
+/// Adds Σ q x_i x_j over the rows for each pair of features j <= i to `sums[i (i + 1) / 2 + j]`; a few more
+/// pairs may be computed and dropped. `weighted` is as large as the tile.
 pub(crate) fn add_gram(
     tile: &[Lanes],
-    groups: usize,
+    stride: usize,
+    width: usize,
     q: &[Lanes],
-    add: &mut dyn FnMut(usize, usize, f64),
+    weighted: &mut Vec<Lanes>,
+    sums: &mut [f64],
 ) {
-    let width = tile.len() / groups;
-    let mut weighted = vec![ZERO; groups];
-    let mut sums = vec![0.0; width];
-    for i in 0..width {
-        gram_row(tile, groups, q, i, &mut weighted, &mut sums);
-        for (j, &x) in sums[..=i].iter().enumerate() {
-            add(i, j, x);
+    const BLOCK: usize = 4;
+    let groups = q.len();
+    // Feature after feature, as residuals stand.
+    weighted.clear();
+    weighted.resize(width.next_multiple_of(BLOCK) * groups, ZERO);
+    weigh(tile, stride, width, q, weighted);
+    let mut rows = vec![0.0; width * BLOCK];
+    for i in (0..width).step_by(BLOCK) {
+        let last = (i + BLOCK).min(width);
+        let rows = &mut rows[..last * BLOCK];
+        rows.fill(0.0);
+        backward(tile, stride, &weighted[i * groups..(i + BLOCK) * groups], BLOCK, rows);
+        for a in i..last {
+            let out = &mut sums[a * (a + 1) / 2..][..=a];
+            for (out, row) in out.iter_mut().zip(rows.chunks_exact(BLOCK)) {
+                *out += row[a - i];
+            }
         }
     }
 }
 
 leveled! {
-    fn gram_row(tile: &[Lanes], groups: usize, q: &[Lanes], i: usize, weighted: &mut [Lanes], sums: &mut [f64]) => gram_body
+    fn weigh(tile: &[Lanes], stride: usize, width: usize, q: &[Lanes], out: &mut [Lanes]) => weigh_body
 }
 #[inline(always)]
-fn gram_body(
-    tile: &[Lanes],
-    groups: usize,
-    q: &[Lanes],
-    i: usize,
-    weighted: &mut [Lanes],
-    sums: &mut [f64],
-) {
-    for ((w, q), x) in weighted.iter_mut().zip(q).zip(&tile[i * groups..]) {
-        for l in 0..LANES {
-            w[l] = q[l] * x[l];
+fn weigh_body(tile: &[Lanes], stride: usize, width: usize, q: &[Lanes], out: &mut [Lanes]) {
+    let groups = q.len();
+    for (g, tile) in tile.chunks(stride).take(groups).enumerate() {
+        for (j, x) in tile[..width].iter().enumerate() {
+            let out = &mut out[j * groups + g];
+            for l in 0..LANES {
+                out[l] = q[g][l] * x[l];
+            }
         }
     }
-    sums[..=i].fill(0.0);
-    backward_features::<8, 1>(&tile[..(i + 1) * groups], groups, weighted, 1, 0, &mut sums[..=i]);
+}
+
+leveled! {
+    /// Σ a b, always in the same order.
+    pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 => dot_body
+}
+#[inline(always)]
+pub(crate) fn dot_body(a: &[f64], b: &[f64]) -> f64 {
+    const CHAINS: usize = 4;
+    let n = a.len().min(b.len());
+    let (a, b) = (&a[..n], &b[..n]);
+    let mut acc = [ZERO; CHAINS];
+    let (wide, rest) = a.as_chunks::<{ CHAINS * LANES }>();
+    let (wide_b, rest_b) = b.as_chunks::<{ CHAINS * LANES }>();
+    for (a, b) in wide.iter().zip(wide_b) {
+        for c in 0..CHAINS {
+            for l in 0..LANES {
+                acc[c][l] = a[c * LANES + l].mul_add(b[c * LANES + l], acc[c][l]);
+            }
+        }
+    }
+    let mut last = ZERO;
+    for (a, b) in rest.chunks(LANES).zip(rest_b.chunks(LANES)) {
+        for (l, (a, b)) in a.iter().zip(b).enumerate() {
+            last[l] = a.mul_add(*b, last[l]);
+        }
+    }
+    ((sum(&acc[0]) + sum(&acc[1])) + (sum(&acc[2]) + sum(&acc[3]))) + sum(&last)
+}
+
+leveled! {
+    /// Σ w x; a weight of 0 leaves x out, whatever it is.
+    pub(crate) fn weighted_sum(w: &[Lanes], x: &[Lanes]) -> f64 => weighted_sum_body
+}
+#[inline(always)]
+fn weighted_sum_body(w: &[Lanes], x: &[Lanes]) -> f64 {
+    let mut acc = ZERO;
+    for (w, x) in w.iter().zip(x) {
+        for l in 0..LANES {
+            acc[l] += if w[l] == 0.0 { 0.0 } else { w[l] * x[l] };
+        }
+    }
+    sum(&acc)
 }

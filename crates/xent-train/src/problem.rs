@@ -101,6 +101,8 @@ pub struct Problem<'a> {
     l2: Vec<f64>,
     l1: Vec<f64>,
     rows: Option<Vec<u32>>,
+    /// Of a sample that is gone over many times: its tiles, loaded once.
+    tiles: Option<Vec<Tile>>,
     total_weight: f64,
     threads: usize,
 }
@@ -113,6 +115,8 @@ enum Want<'a> {
     /// The Hessian times a vector (of squared error: the Gauss-Newton part).
     Product(&'a [f64]),
     Hessian,
+    /// Its two factors, as if it were a product.
+    Kronecker,
     /// The diagonal of the Hessian.
     Diagonal,
 }
@@ -123,6 +127,8 @@ struct Workspace {
     y: Vec<Lanes>,
     loss: Vec<Lanes>,
     extra: Vec<Lanes>,
+    weighted: Vec<Lanes>,
+    weight: Vec<Lanes>,
 }
 
 /// A part's sums.
@@ -195,6 +201,7 @@ impl<'a> Problem<'a> {
             l2,
             l1,
             rows: None,
+            tiles: None,
             total_weight,
             threads: 1,
         })
@@ -216,9 +223,27 @@ impl<'a> Problem<'a> {
             l2: self.l2.clone(),
             l1: self.l1.clone(),
             rows: Some(rows),
+            tiles: None,
             total_weight,
             ..*self
         }
+    }
+
+    /// Keeps the standardised numbers, if they need at most 48 MiB: rows from all over a large array are slow to get.
+    pub(crate) fn held(mut self) -> Self {
+        let width = self.scaling.n_dense + 1;
+        let (n, height) = (self.row_list().len(), height(width));
+        if n * width * size_of::<f64>() <= 48 << 20 {
+            let (design, rows) = (self.data.design, self.row_list());
+            let load = |start: usize| {
+                let range = start..(start + height).min(n);
+                let mut tile = Tile::new(width, range.len());
+                tile.load(design, self.scaling, rows, &range, false);
+                tile
+            };
+            self.tiles = Some((0..n).step_by(height).map(load).collect());
+        }
+        self
     }
 
     /// Number of parameters.
@@ -340,19 +365,50 @@ impl<'a> Problem<'a> {
 
     /// The Hessian, `(n_params, n_params)`; cross entropy only.
     pub fn hessian(&self, params: &[f64], out: &mut [f64]) {
-        let (_, total) = self.pass(params, Want::Hessian, out);
+        let (m, width) = (self.outputs, self.scaling.len());
+        let triangle = width * (width + 1) / 2;
+        let mut sums = vec![0.0; m * (m + 1) / 2 * triangle];
+        let (_, total) = self.pass(params, Want::Hessian, &mut sums);
         let n = self.n_params();
-        for i in 0..n {
-            for j in 0..=i {
-                out[i * n + j] /= total;
-                out[j * n + i] = out[i * n + j];
+        for a in 0..m {
+            for b in 0..=a {
+                let sums = &sums[(a * (a + 1) / 2 + b) * triangle..][..triangle];
+                for i in 0..width {
+                    for j in 0..=i {
+                        let x = sums[i * (i + 1) / 2 + j] / total;
+                        for (i, j) in [(i * m + a, j * m + b), (i * m + b, j * m + a)] {
+                            out[i * n + j] = x;
+                            out[j * n + i] = x;
+                        }
+                    }
+                }
             }
+        }
+        for i in 0..n {
             out[i * n + i] += self.l2(i);
             if !self.is_free(i) {
                 (0..n).for_each(|j| (out[i * n + j], out[j * n + i]) = (0.0, 0.0));
                 out[i * n + i] = 1.0;
             }
         }
+    }
+
+    /// The Hessian taken for a Kronecker product: mean x xᵀ of the dense features and the intercept, and the mean
+    /// curvature of the outputs, `(n_outputs, n_outputs)`, without penalty.
+    pub(crate) fn kronecker(&self, params: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let (m, width) = (self.outputs, self.scaling.n_dense + 1);
+        let triangle = width * (width + 1) / 2;
+        let mut sums = vec![0.0; triangle + m * m];
+        let (_, total) = self.pass(params, Want::Kronecker, &mut sums);
+        let mut features = vec![0.0; width * width];
+        for i in 0..width {
+            for j in 0..=i {
+                let x = sums[i * (i + 1) / 2 + j] / total;
+                features[i * width + j] = x;
+                features[j * width + i] = x;
+            }
+        }
+        (features, sums[triangle..].iter().map(|x| x / total).collect())
     }
 
     /// The diagonal of the Hessian; cross entropy only.
@@ -366,6 +422,16 @@ impl<'a> Problem<'a> {
     /// The lasso, in nats a row.
     pub fn lasso(&self, params: &[f64]) -> f64 {
         params.iter().enumerate().map(|(i, u)| self.l1(i) * u.abs()).sum()
+    }
+
+    /// Ridge and lasso, in nats a row.
+    pub fn penalty(&self, params: &[f64]) -> f64 {
+        self.ridge(params) + self.lasso(params)
+    }
+
+    /// Whether the mean loss is the log loss of the predicted distribution.
+    pub fn is_log_loss(&self) -> bool {
+        self.loss == Loss::CrossEntropy && (self.head == Head::Softmax || self.outputs == 1)
     }
 
     fn ridge(&self, params: &[f64]) -> f64 {
@@ -408,10 +474,13 @@ impl<'a> Problem<'a> {
             y: vec![ZERO; height / LANES],
             loss: vec![ZERO; height / LANES],
             extra: vec![ZERO; self.outputs * height / LANES],
+            weighted: Vec::new(),
+            weight: vec![ZERO; height / LANES],
         };
         let work = n as f64 * (self.scaling.n_dense + 20) as f64 * self.outputs as f64;
         let threads = if work < 2e5 { 1 } else { self.threads.min(n_parts) };
         let mut loss = (0.0, 0.0);
+        let len = out.len();
         out.fill(0.0);
         let mut merge = |partial: &Partial| {
             loss = add(loss, partial.loss.0);
@@ -420,7 +489,6 @@ impl<'a> Problem<'a> {
                 *sum += x;
             }
         };
-        let len = if matches!(want, Want::Value) { 0 } else { merge_len(self, want) };
         if threads == 1 {
             let mut ws = workspace();
             let mut sums = vec![0.0; len];
@@ -475,58 +543,84 @@ impl<'a> Problem<'a> {
         partial: &mut Partial,
     ) {
         let expand = self.is_expanded(want);
-        ws.tile.load(self.data.design, self.scaling, rows, &range, expand);
-        let groups = ws.tile.groups;
         let m = self.outputs;
         let n_dense = self.scaling.n_dense + 1;
+        let own = &mut ws.tile;
+        let tile = match &self.tiles {
+            Some(tiles) if !expand => &tiles[range.start / height(n_dense)],
+            _ => {
+                own.load(self.data.design, self.scaling, rows, &range, expand);
+                &*own
+            }
+        };
+        let groups = tile.groups;
         let z = &mut ws.z[..m * groups];
-        self.scores(&ws.tile, rows, &range, params, self.data.offsets.as_ref(), z);
+        self.scores(tile, rows, &range, params, self.data.offsets.as_ref(), z);
         // Probabilities into z, losses into loss.
         let loss = &mut ws.loss[..groups];
         self.link(rows, &range, z, &mut ws.y[..groups], loss, &mut ws.extra);
-        let weight = |i: usize| {
-            if i >= range.len() {
-                0.0
-            } else {
-                self.data.weights.map_or(1.0, |w| w[rows.at(range.start + i)])
-            }
-        };
-        let mut sum = (0.0, 0.0);
-        for (i, &loss) in loss.as_flattened()[..range.len()].iter().enumerate() {
-            let w = weight(i);
-            if w != 0.0 {
-                sum = add(sum, w * loss);
+        let weight = &mut ws.weight[..groups];
+        let len = range.len();
+        match self.data.weights {
+            None => weight.as_flattened_mut()[..len].fill(1.0),
+            Some(weights) => {
+                for (i, slot) in weight.as_flattened_mut()[..len].iter_mut().enumerate() {
+                    *slot = weights[rows.at(range.start + i)];
+                }
             }
         }
-        partial.loss = add(partial.loss, sum.0);
-        partial.loss.1 += sum.1;
+        weight.as_flattened_mut()[len..].fill(0.0);
+        let weight = &*weight;
+        partial.loss = add(partial.loss, kernel::weighted_sum(weight, loss));
         match want {
             Want::Value => return,
-            Want::Gradient => self.residuals(rows, &range, z, &weight),
+            Want::Gradient => self.residuals(rows, &range, z, weight),
             Want::Product(vector) => {
                 let extra = &mut ws.extra[..m * groups];
-                self.scores(&ws.tile, rows, &range, vector, None, extra);
-                self.curve(z, extra, groups, &weight);
+                self.scores(tile, rows, &range, vector, None, extra);
+                self.curve(z, extra, groups, weight);
                 z.copy_from_slice(extra);
             }
             Want::Hessian => {
-                self.add_hessian(&ws.tile, z, &mut ws.extra, &weight, &mut partial.sums);
+                let (extra, weighted) = (&mut ws.extra, &mut ws.weighted);
+                self.add_hessian(tile, z, extra, weighted, weight, &mut partial.sums);
+                return;
+            }
+            Want::Kronecker => {
+                let (gram, outputs) = partial.sums.split_at_mut(n_dense * (n_dense + 1) / 2);
+                let weighted = &mut ws.weighted;
+                // With one output the curvature goes into the features, where it belongs.
+                let curvature = &mut ws.extra[..groups];
+                for g in 0..groups {
+                    for l in 0..LANES {
+                        let q = if m == 1 { z[g][l] * (1.0 - z[g][l]) } else { 1.0 };
+                        curvature[g][l] = weight[g][l] * q;
+                    }
+                }
+                kernel::add_gram(&tile.lanes, tile.stride, n_dense, curvature, weighted, gram);
+                self.add_curvature(z, weight, outputs);
                 return;
             }
             Want::Diagonal => {
                 for z in z.chunks_exact_mut(groups) {
-                    for (i, p) in z.as_flattened_mut().iter_mut().enumerate() {
-                        *p = weight(i) * *p * (1.0 - *p);
+                    for (z, w) in z.iter_mut().zip(weight) {
+                        for l in 0..LANES {
+                            z[l] = w[l] * z[l] * (1.0 - z[l]);
+                        }
                     }
                 }
-                for lanes in &mut ws.tile.lanes[..n_dense * groups] {
-                    lanes.iter_mut().for_each(|x| *x *= *x);
-                }
+                let squares = &mut ws.weighted;
+                squares.clear();
+                squares.extend(tile.lanes.iter().map(|x| x.map(|x| x * x)));
+                let sums = &mut partial.sums[..n_dense * m];
+                kernel::backward(squares, tile.stride, z, m, sums);
             }
         }
-        let lanes = &ws.tile.lanes[..n_dense * groups];
-        kernel::backward(lanes, groups, z, m, &mut partial.sums[..n_dense * m]);
         let is_square = matches!(want, Want::Diagonal);
+        if !is_square {
+            let sums = &mut partial.sums[..n_dense * m];
+            kernel::backward(&tile.lanes, tile.stride, z, m, sums);
+        }
         self.each_other(rows, &range, |i, place, x| {
             let x = if is_square { x * x } else { x };
             for k in 0..m {
@@ -580,7 +674,7 @@ impl<'a> Problem<'a> {
             }
         }
         let n_dense = self.scaling.n_dense + 1;
-        kernel::forward(&tile.lanes[..n_dense * groups], groups, &params[..n_dense * m], m, z);
+        kernel::forward(&tile.lanes, tile.stride, &params[..n_dense * m], m, z);
         self.each_other(rows, range, |i, place, x| {
             for k in 0..m {
                 z[k * groups + i / LANES][i % LANES] += params[place * m + k] * x;
@@ -656,20 +750,14 @@ impl<'a> Problem<'a> {
     }
 
     /// Probabilities to the derivatives of the weighted losses by the scores.
-    fn residuals(
-        &self,
-        rows: Rows<'_>,
-        range: &Range<usize>,
-        z: &mut [Lanes],
-        weight: &dyn Fn(usize) -> f64,
-    ) {
+    fn residuals(&self, rows: Rows<'_>, range: &Range<usize>, z: &mut [Lanes], weight: &[Lanes]) {
         let m = self.outputs;
         let groups = z.len() / m;
         let first_class = usize::from(self.reference);
         if self.loss == Loss::SquaredError {
             let is_sigmoid = m == 1 || self.head == Head::Sigmoid;
             for i in 0..groups * LANES {
-                let (g, l, w) = (i / LANES, i % LANES, weight(i));
+                let (g, l, w) = (i / LANES, i % LANES, weight[i / LANES][i % LANES]);
                 let row = rows.at(range.start + i.min(range.len() - 1));
                 let y = |k| self.data.target.probability(row, k + first_class);
                 let mean: f64 = (0..m)
@@ -705,20 +793,22 @@ impl<'a> Problem<'a> {
         }
         if self.data.weights.is_some() || range.len() < groups * LANES {
             for z in z.chunks_exact_mut(groups) {
-                for (i, r) in z.as_flattened_mut().iter_mut().enumerate() {
-                    *r *= weight(i);
+                for (z, w) in z.iter_mut().zip(weight) {
+                    for l in 0..LANES {
+                        z[l] *= w[l];
+                    }
                 }
             }
         }
     }
 
     /// `v` to the curvature of each row's loss times `v`, at probabilities `p`.
-    fn curve(&self, p: &[Lanes], v: &mut [Lanes], groups: usize, weight: &dyn Fn(usize) -> f64) {
+    fn curve(&self, p: &[Lanes], v: &mut [Lanes], groups: usize, weight: &[Lanes]) {
         let m = self.outputs;
         let is_sigmoid = m == 1 || self.head == Head::Sigmoid;
         let is_squared = self.loss == Loss::SquaredError;
         for i in 0..groups * LANES {
-            let (g, l, w) = (i / LANES, i % LANES, weight(i));
+            let (g, l, w) = (i / LANES, i % LANES, weight[i / LANES][i % LANES]);
             // The derivative of the probabilities by the scores, once for cross entropy, twice for squared error.
             for _ in 0..if is_squared { 2 } else { 1 } {
                 let mean: f64 = (0..m).map(|k| p[k * groups + g][l] * v[k * groups + g][l]).sum();
@@ -732,18 +822,46 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Adds the Hessian of a chunk, the lower triangle by features.
+    /// Adds the curvature of each row's loss by its scores.
+    fn add_curvature(&self, p: &[Lanes], weight: &[Lanes], out: &mut [f64]) {
+        let m = self.outputs;
+        let groups = weight.len();
+        if m == 1 {
+            out[0] += weight.as_flattened().iter().sum::<f64>();
+            return;
+        }
+        let is_sigmoid = self.head == Head::Sigmoid;
+        for a in 0..m {
+            for b in 0..m {
+                if is_sigmoid && a != b {
+                    continue;
+                }
+                let mut sum = ZERO;
+                for g in 0..groups {
+                    for l in 0..LANES {
+                        let (pa, pb) = (p[a * groups + g][l], p[b * groups + g][l]);
+                        let other = if a == b { 1.0 - pb } else { -pb };
+                        sum[l] += weight[g][l] * pa * other;
+                    }
+                }
+                out[a * m + b] += kernel::sum(&sum);
+            }
+        }
+    }
+
+    /// Adds the Hessian of a chunk: for each pair of outputs b <= a the lower triangle of the features.
     fn add_hessian(
         &self,
         tile: &Tile,
         p: &[Lanes],
         extra: &mut [Lanes],
-        weight: &dyn Fn(usize) -> f64,
+        weighted: &mut Vec<Lanes>,
+        weight: &[Lanes],
         sums: &mut [f64],
     ) {
         let (m, groups) = (self.outputs, tile.groups);
-        let n = self.n_params();
-        let width = n / m;
+        let width = self.scaling.len();
+        let triangle = width * (width + 1) / 2;
         let is_sigmoid = m == 1 || self.head == Head::Sigmoid;
         let q = &mut extra[..groups];
         for a in 0..m {
@@ -751,17 +869,16 @@ impl<'a> Problem<'a> {
                 if is_sigmoid && a != b {
                     continue;
                 }
-                for (i, q) in q.as_flattened_mut().iter_mut().enumerate() {
-                    let pa = p[a * groups + i / LANES][i % LANES];
-                    let pb = p[b * groups + i / LANES][i % LANES];
-                    *q = weight(i) * if a == b { pa * (1.0 - pa) } else { -pa * pb };
-                }
-                kernel::add_gram(&tile.lanes[..width * groups], groups, q, &mut |i, j, x| {
-                    sums[(i * m + a) * n + j * m + b] += x;
-                    if a != b {
-                        sums[(i * m + b) * n + j * m + a] += x;
+                for (g, q) in q.iter_mut().enumerate() {
+                    let (pa, pb) = (&p[a * groups + g], &p[b * groups + g]);
+                    for l in 0..LANES {
+                        let other = if a == b { pb[l] - 1.0 } else { pb[l] };
+                        q[l] = -weight[g][l] * pa[l] * other;
                     }
-                });
+                }
+                let pair = a * (a + 1) / 2 + b;
+                let sums = &mut sums[pair * triangle..][..triangle];
+                kernel::add_gram(&tile.lanes, tile.stride, width, q, weighted, sums);
             }
         }
     }
@@ -829,11 +946,6 @@ impl<'a> Problem<'a> {
         }
         params
     }
-}
-
-fn merge_len(problem: &Problem<'_>, want: Want<'_>) -> usize {
-    let n = problem.n_params();
-    if matches!(want, Want::Hessian) { n * n } else { n }
 }
 
 /// Scores of a row to probabilities of all classes.

@@ -82,7 +82,8 @@ impl Scaling {
                         let shift = scaling.center[feature];
                         let here = block.number(0, col);
                         let spread = variance.sqrt();
-                        let is_constant = !(spread > 0.0)
+                        let is_constant = spread == 0.0
+                            || spread.is_nan()
                             || spread <= 1e-13 * here.abs().max((shift + mean).abs())
                                 && (0..n).all(|row| {
                                     weight(row) == 0.0 || block.number(row, col) == here
@@ -174,7 +175,8 @@ impl Scaling {
                 let row = start + i;
                 *slot = if row < n { weights.map_or(1.0, |weights| weights[row]) } else { 0.0 };
             }
-            add_moments(&tile.lanes, tile.groups, &w, &mut means, &mut squares);
+            let w = &w[..tile.groups];
+            add_moments(&tile.lanes, tile.stride, w, &mut means, &mut squares);
         }
         means.iter_mut().for_each(|x| *x /= total);
         squares.iter_mut().for_each(|x| *x /= total);
@@ -188,23 +190,23 @@ impl Scaling {
 }
 
 xent::leveled! {
-    fn add_moments(tile: &[[f64; LANES]], groups: usize, w: &[[f64; LANES]], means: &mut [f64], squares: &mut [f64]) => moments_body
+    fn add_moments(tile: &[[f64; LANES]], stride: usize, w: &[[f64; LANES]], means: &mut [f64], squares: &mut [f64]) => moments_body
 }
 #[inline(always)]
 fn moments_body(
     tile: &[[f64; LANES]],
-    groups: usize,
+    stride: usize,
     w: &[[f64; LANES]],
     means: &mut [f64],
     squares: &mut [f64],
 ) {
-    for ((lanes, mean), square) in tile.chunks_exact(groups).zip(means).zip(squares) {
+    for (j, (mean, square)) in means.iter_mut().zip(squares).enumerate() {
         let (mut a, mut b) = ([0.0; LANES], [0.0; LANES]);
-        for (x, w) in lanes.iter().zip(w) {
+        for (x, w) in tile.chunks(stride).zip(w) {
             for l in 0..LANES {
-                let wx = w[l] * x[l];
+                let wx = w[l] * x[j][l];
                 a[l] += wx;
-                b[l] = wx.mul_add(x[l], b[l]);
+                b[l] = wx.mul_add(x[j][l], b[l]);
             }
         }
         *mean += sum(&a);

@@ -35,15 +35,21 @@ impl Rows<'_> {
 
 /// Standardised numbers: dense columns in their order, then ones for the intercept, then, if wanted, a column
 /// for each of the other features.
+///
+/// `lanes[g * stride + j]` is column `j` of the rows `8 g ..`.
+#[derive(Debug)]
 pub(crate) struct Tile {
     pub lanes: Vec<Lanes>,
     pub groups: usize,
+    pub stride: usize,
 }
 
 impl Tile {
     /// Room for `height` rows of `width` columns.
     pub fn new(width: usize, height: usize) -> Self {
-        Self { lanes: vec![ZERO; width * height.div_ceil(LANES)], groups: 0 }
+        // An odd distance, so that the groups do not fall into the same lines of the cache.
+        let stride = width | 1;
+        Self { lanes: vec![ZERO; stride * height.div_ceil(LANES)], groups: 0, stride }
     }
 
     /// Loads the rows of a range. Behind the last there are copies of it up to a whole group.
@@ -62,21 +68,24 @@ impl Tile {
         for block in design.blocks() {
             let width = block.width();
             if block.is_dense() {
-                let out = &mut self.lanes[first * groups..(first + width) * groups];
+                let out = &mut self.lanes[first..];
+                let stride = self.stride;
                 let center = &scaling.center[feature..feature + width];
                 let inverse = &scaling.inverse[feature..feature + width];
                 match block {
-                    Block::F64(view) => fill(*view, rows, range, center, inverse, out),
-                    Block::F32(view) => fill(*view, rows, range, center, inverse, out),
-                    Block::U8(view) => fill(*view, rows, range, center, inverse, out),
-                    Block::I32(view) => fill(*view, rows, range, center, inverse, out),
+                    Block::F64(view) => fill(*view, rows, range, center, inverse, stride, out),
+                    Block::F32(view) => fill(*view, rows, range, center, inverse, stride, out),
+                    Block::U8(view) => fill(*view, rows, range, center, inverse, stride, out),
+                    Block::I32(view) => fill(*view, rows, range, center, inverse, stride, out),
                     Block::Category(_) | Block::Sparse(_) => {}
                 }
                 first += width;
             }
             feature += width;
         }
-        self.lanes[first * groups..(first + 1) * groups].fill([1.0; LANES]);
+        for g in 0..groups {
+            self.lanes[g * self.stride + first] = [1.0; LANES];
+        }
         if expand {
             self.expand(design, scaling, rows, range, first + 1);
         }
@@ -96,13 +105,16 @@ impl Tile {
         for block in design.blocks() {
             let width = block.width();
             if !block.is_dense() {
-                let out = &mut self.lanes[first * groups..(first + width) * groups];
-                out.fill(ZERO);
+                let stride = self.stride;
+                let out = &mut self.lanes[first..];
+                for g in 0..groups {
+                    out[g * stride..][..width].fill(ZERO);
+                }
                 let inverse = &scaling.inverse[feature..feature + width];
                 for i in 0..groups * LANES {
                     let row = rows.at(range.start + i.min(range.len() - 1));
                     for_each(block, row, |col, x| {
-                        out[col * groups + i / LANES][i % LANES] = x * inverse[col];
+                        out[i / LANES * stride + col][i % LANES] = x * inverse[col];
                     });
                 }
                 first += width;
@@ -166,6 +178,7 @@ fn fill<T: Number>(
     range: &Range<usize>,
     center: &[f64],
     inverse: &[f64],
+    stride: usize,
     out: &mut [Lanes],
 ) {
     let groups = range.len().div_ceil(LANES);
@@ -173,46 +186,60 @@ fn fill<T: Number>(
     if let Rows::All(_) = rows
         && row_stride == 1
     {
-        for (j, out) in out.chunks_exact_mut(groups).enumerate() {
+        for j in 0..view.n_cols() {
             let column = view.column(j).unwrap_or_default();
-            fill_column(&column[range.clone()], center[j], inverse[j], out);
+            fill_column(&column[range.clone()], center[j], inverse[j], stride, &mut out[j..]);
         }
     } else if col_stride == 1 || view.n_cols() == 1 {
-        for g in 0..groups {
-            let slices: [&[T]; LANES] = std::array::from_fn(|l| {
-                let i = (g * LANES + l).min(range.len() - 1);
-                view.row(rows.at(range.start + i)).unwrap_or_default()
-            });
-            fill_group(&slices, center, inverse, groups, g, out);
+        let n = view.n_cols();
+        // Eight rows at a time as one long row: short rows have more ends than middles.
+        let (center, inverse) = (center.repeat(LANES), inverse.repeat(LANES));
+        let mut scratch = vec![0.0; LANES * n];
+        let flat = view.as_rows().filter(|_| matches!(rows, Rows::All(_)));
+        for (g, out) in out.chunks_mut(stride).take(groups).enumerate() {
+            let first = range.start + g * LANES;
+            if let Some(flat) = flat.filter(|_| first + LANES <= range.end) {
+                let x = &flat[first * n..(first + LANES) * n];
+                standardize(x, &center, &inverse, &mut scratch);
+            } else {
+                for (l, scratch) in scratch.chunks_exact_mut(n).enumerate() {
+                    let row = rows.at((first + l).min(range.end - 1));
+                    standardize(view.row(row).unwrap_or_default(), &center, &inverse, scratch);
+                }
+            }
+            exchange(&scratch, &mut out[..n]);
         }
     } else {
-        for (j, out) in out.chunks_exact_mut(groups).enumerate() {
-            for (i, slot) in out.as_flattened_mut().iter_mut().enumerate() {
-                let row = rows.at(range.start + i.min(range.len() - 1));
-                *slot = (view.get(row, j).to_f64() - center[j]) * inverse[j];
+        for i in 0..groups * LANES {
+            let row = rows.at(range.start + i.min(range.len() - 1));
+            for j in 0..view.n_cols() {
+                let x = (view.get(row, j).to_f64() - center[j]) * inverse[j];
+                out[i / LANES * stride + j][i % LANES] = x;
             }
         }
     }
 }
 
 leveled! {
-    fn fill_column[T: Number](column: &[T], center: f64, inverse: f64, out: &mut [Lanes]) => column_body::<FMA>
+    fn fill_column[T: Number](column: &[T], center: f64, inverse: f64, stride: usize, out: &mut [Lanes]) => column_body::<FMA>
 }
 #[inline(always)]
 fn column_body<const FMA: bool, T: Number>(
     column: &[T],
     center: f64,
     inverse: f64,
+    stride: usize,
     out: &mut [Lanes],
 ) {
     let last = column.last().copied().unwrap_or_default();
     let (whole, rest) = column.as_chunks::<LANES>();
-    for (x, out) in whole.iter().zip(out.iter_mut()) {
+    for (x, out) in whole.iter().zip(out.chunks_mut(stride)) {
         for l in 0..LANES {
-            out[l] = (x[l].to_f64() - center) * inverse;
+            out[0][l] = (x[l].to_f64() - center) * inverse;
         }
     }
-    if let Some(out) = out.get_mut(whole.len()) {
+    if !rest.is_empty() {
+        let out = &mut out[whole.len() * stride];
         for l in 0..LANES {
             out[l] = (rest.get(l).copied().unwrap_or(last).to_f64() - center) * inverse;
         }
@@ -220,43 +247,35 @@ fn column_body<const FMA: bool, T: Number>(
 }
 
 leveled! {
-    fn fill_group[T: Number](rows: &[&[T]; LANES], center: &[f64], inverse: &[f64], groups: usize, g: usize, out: &mut [Lanes]) => group_body::<FMA>
+    fn standardize[T: Number](x: &[T], center: &[f64], inverse: &[f64], out: &mut [f64]) => standardize_body::<FMA>
 }
 #[inline(always)]
-fn group_body<const FMA: bool, T: Number>(
-    rows: &[&[T]; LANES],
+fn standardize_body<const FMA: bool, T: Number>(
+    x: &[T],
     center: &[f64],
     inverse: &[f64],
-    groups: usize,
-    g: usize,
-    out: &mut [Lanes],
+    out: &mut [f64],
 ) {
-    let n = center.len();
-    let rows: [&[T]; LANES] = std::array::from_fn(|l| &rows[l][..n]);
-    let mut j = 0;
-    // Eight columns of eight rows: read by row, written by column.
-    while j + LANES <= n {
-        let mut square = [ZERO; LANES];
-        for l in 0..LANES {
-            let x = &rows[l][j..j + LANES];
-            for c in 0..LANES {
-                square[c][l] = x[c].to_f64();
-            }
-        }
-        for c in 0..LANES {
-            let (center, inverse) = (center[j + c], inverse[j + c]);
-            let out = &mut out[(j + c) * groups + g];
-            for l in 0..LANES {
-                out[l] = (square[c][l] - center) * inverse;
-            }
-        }
-        j += LANES;
+    for (((out, x), center), inverse) in out.iter_mut().zip(x).zip(center).zip(inverse) {
+        *out = (x.to_f64() - center) * inverse;
     }
-    while j < n {
-        let out = &mut out[j * groups + g];
-        for l in 0..LANES {
-            out[l] = (rows[l][j].to_f64() - center[j]) * inverse[j];
-        }
-        j += 1;
+}
+
+/// Eight rows, one after another, to lanes.
+///
+/// Not compiled for a higher level: there the compiler makes gathers and scatters of it, which take several times as long.
+#[inline(never)]
+fn exchange(rows: &[f64], out: &mut [Lanes]) {
+    let n = out.len();
+    let (a, rows) = rows.split_at(n);
+    let (b, rows) = rows.split_at(n);
+    let (c, rows) = rows.split_at(n);
+    let (d, rows) = rows.split_at(n);
+    let (e, rows) = rows.split_at(n);
+    let (f, rows) = rows.split_at(n);
+    let (g, h) = rows.split_at(n);
+    let h = &h[..n];
+    for (j, out) in out.iter_mut().enumerate() {
+        *out = [a[j], b[j], c[j], d[j], e[j], f[j], g[j], h[j]];
     }
 }

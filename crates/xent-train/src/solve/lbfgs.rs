@@ -72,7 +72,7 @@ impl Lbfgs {
                 direction.iter_mut().zip(s).for_each(|(d, s)| *d += (alpha - beta) * s);
             }
             let slope = dot(&gradient, &direction);
-            let gap = 0.5 * slope / objective.abs().max(f64::MIN_POSITIVE);
+            let gap = slope / objective.abs().max(f64::MIN_POSITIVE);
             let gradient_norm = norm(&gradient);
             let seen = Iteration {
                 number: iterations,

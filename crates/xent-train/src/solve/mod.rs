@@ -1,5 +1,6 @@
 //! Solvers: ways to the minimum of a [`Problem`], all with one report of how near they came.
 
+pub(crate) mod auto;
 mod cholesky;
 mod lbfgs;
 
@@ -106,9 +107,7 @@ pub(crate) fn norm(x: &[f64]) -> f64 {
     dot(x, x).sqrt()
 }
 
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
+pub(crate) use crate::kernel::dot;
 
 pub(crate) struct Clock(Instant);
 

@@ -1,0 +1,250 @@
+//! The default: few passes over the rows.
+//!
+//! A sample of the rows is solved first, in the cache; its minimum is where the full problem starts, and a Hessian of a
+//! sample stands for that of all rows as the start of L-BFGS. What is minimised is always the full problem, to the
+//! tolerance asked for: the sample only decides how many passes it takes.
+
+use crate::error::Error;
+use crate::kernel::dot;
+use crate::problem::{Loss, Problem};
+use crate::solve::cholesky::Cholesky;
+use crate::solve::{Clock, Flow, Iteration, Lbfgs, Limits, Observer, Solution, Stop};
+
+/// Parameters up to which the Hessian is factorised whole.
+const WHOLE: usize = 1_200;
+/// Columns up to which a matrix of features by features is factorised.
+const WIDE: usize = 4_000;
+
+/// An approximate inverse of the Hessian.
+pub(crate) enum Inverse {
+    /// Of all parameters.
+    Whole(Cholesky),
+    /// Of features (dense and intercept) and of outputs: the Hessian is taken for the Kronecker product of both; other
+    /// features by themselves.
+    Product { features: Cholesky, n_dense: usize, outputs: Vec<f64>, others: Vec<f64> },
+    /// Each parameter by itself.
+    Diagonal(Vec<f64>),
+}
+
+impl Inverse {
+    /// x to H⁻¹ x.
+    pub fn apply(&self, x: &mut [f64]) {
+        match self {
+            Self::Whole(cholesky) => cholesky.solve(x),
+            Self::Diagonal(inverse) => x.iter_mut().zip(inverse).for_each(|(x, d)| *x *= d),
+            Self::Product { features, n_dense, outputs, others } => {
+                let m = (outputs.len() as f64).sqrt() as usize;
+                let mut column = vec![0.0; *n_dense];
+                let (dense, rest) = x.split_at_mut(n_dense * m);
+                for row in dense.chunks_exact_mut(m) {
+                    let old: Vec<f64> = row.to_vec();
+                    for (k, x) in row.iter_mut().enumerate() {
+                        *x = dot(&outputs[k * m..(k + 1) * m], &old);
+                    }
+                }
+                for k in 0..m {
+                    for (c, row) in column.iter_mut().zip(dense.chunks_exact(m)) {
+                        *c = row[k];
+                    }
+                    features.solve(&mut column);
+                    for (c, row) in column.iter().zip(dense.chunks_exact_mut(m)) {
+                        row[k] = *c;
+                    }
+                }
+                rest.iter_mut().zip(others).for_each(|(x, d)| *x *= d);
+            }
+        }
+    }
+}
+
+/// The diagonal of the Hessian, inverted.
+fn diagonal(problem: &Problem<'_>, params: &[f64]) -> Vec<f64> {
+    let mut diagonal = vec![0.0; problem.n_params()];
+    problem.hessian_diagonal(params, &mut diagonal);
+    let largest = diagonal.iter().copied().fold(0.0, f64::max);
+    let least = (largest * 1e-12).max(f64::MIN_POSITIVE);
+    diagonal.iter().map(|d| 1.0 / d.max(least)).collect()
+}
+
+/// Rows of a sample: one from each stretch of equal length, by a hash of its number, so that neither sorted nor periodic
+/// data fool it.
+fn sample(n: usize, size: usize) -> Vec<u32> {
+    let row = |i: usize| {
+        let (from, to) = (i * n / size, (i + 1) * n / size);
+        // SplitMix64 (Steele, Lea and Flood 2014).
+        let mut z = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (from + ((z ^ (z >> 31)) % (to - from) as u64) as usize) as u32
+    };
+    (0..size).map(row).collect()
+}
+
+/// The Hessian as a product, at `params`, over the rows of `problem`.
+fn product(problem: &Problem<'_>, params: &[f64]) -> Inverse {
+    let (mut features, outputs) = problem.kronecker(params);
+    let m = problem.n_outputs();
+    let n_dense = problem.scaling().n_dense + 1;
+    // The penalty is not a product; its share is that of the mean curvature of the outputs.
+    let mean = (0..m).map(|k| outputs[k * m + k]).sum::<f64>() / m as f64;
+    for j in 0..n_dense {
+        features[j * n_dense + j] += problem.l2(j * m) / mean.max(1e-12);
+        if !problem.is_free(j * m) {
+            (0..n_dense).for_each(|i| {
+                features[j * n_dense + i] = 0.0;
+                features[i * n_dense + j] = 0.0;
+            });
+            features[j * n_dense + j] = 1.0;
+        }
+    }
+    let others = if problem.n_params() > n_dense * m {
+        diagonal(problem, params).split_off(n_dense * m)
+    } else {
+        Vec::new()
+    };
+    Inverse::Product {
+        features: Cholesky::new(features, n_dense),
+        n_dense,
+        outputs: inverse(outputs, m),
+        others,
+    }
+}
+
+/// The inverse of a small symmetric matrix, in the directions in which it is not 0.
+fn inverse(mut a: Vec<f64>, m: usize) -> Vec<f64> {
+    let largest = (0..m).map(|k| a[k * m + k]).fold(0.0, f64::max);
+    // Outputs that all grow alike change nothing: a little of that keeps the matrix definite.
+    for x in &mut a {
+        *x += largest / m as f64;
+    }
+    for k in 0..m {
+        a[k * m + k] += largest * 1e-6;
+    }
+    let cholesky = Cholesky::new(a, m);
+    let mut out = vec![0.0; m * m];
+    for (k, row) in out.chunks_exact_mut(m).enumerate() {
+        row[k] = 1.0;
+        cholesky.solve(row);
+    }
+    out
+}
+
+fn whole(problem: &Problem<'_>, params: &[f64]) -> Inverse {
+    let n = problem.n_params();
+    let mut hessian = vec![0.0; n * n];
+    problem.hessian(params, &mut hessian);
+    Inverse::Whole(Cholesky::new(hessian, n))
+}
+
+/// Solves a smooth problem in few passes.
+pub(crate) fn solve(
+    problem: &Problem<'_>,
+    start: Vec<f64>,
+    limits: &Limits,
+    observer: &mut Observer<'_>,
+) -> Result<(Solution, String), Error> {
+    let n = problem.n_rows();
+    let p = problem.n_params();
+    let width = problem.scaling().len();
+    let n_dense = problem.scaling().n_dense + 1;
+    let lbfgs = Lbfgs::default();
+    if problem.loss() == Loss::SquaredError {
+        let inverse = Inverse::Diagonal(vec![1.0; p]);
+        let solution = lbfgs.run(problem, start, limits, &|x| inverse.apply(x), observer)?;
+        return Ok((solution, "squared error is not convex: no Hessian to start from".into()));
+    }
+    let is_whole = p <= WHOLE && width <= WHOLE;
+    let is_product = !is_whole && n_dense > 1 && n_dense <= WIDE;
+    let kind = if is_whole {
+        "Hessian"
+    } else if is_product {
+        "Hessian as a product of features and outputs"
+    } else {
+        "diagonal of the Hessian"
+    };
+    let of = |problem: &Problem<'_>, params: &[f64]| {
+        if is_whole {
+            whole(problem, params)
+        } else if is_product {
+            product(problem, params)
+        } else {
+            Inverse::Diagonal(diagonal(problem, params))
+        }
+    };
+    // Enough rows that the sample's Hessian is within some percent of that of all.
+    let size = (32 * width).max(n / 16).max(4_096);
+    if n < 3 * size {
+        let reason = format!("L-BFGS from the {kind}, {p} parameters and {n} rows");
+        let solution = refreshed(problem, problem, start, limits, &of, observer)?;
+        return Ok((solution, reason));
+    }
+    let part = problem.over(sample(n, size)).held();
+    let rough = Limits { tolerance: 1e-4 / 32.0, max_iterations: 50 };
+    let first = if is_whole && problem.n_outputs() > 1 && problem.data().design.is_dense() {
+        product(&part, &start)
+    } else {
+        of(&part, &start)
+    };
+    let mut silent = |_: &Iteration<'_>| Flow::Continue;
+    let warm = lbfgs.run(&part, start, &rough, &|x| first.apply(x), &mut silent)?;
+    let reason = format!("L-BFGS from the {kind} of {size} of {n} rows, {p} parameters");
+    let solution = refreshed(problem, &part, warm.params, limits, &of, observer)?;
+    Ok((solution, reason))
+}
+
+/// L-BFGS, with the Hessian taken anew where it has become another.
+fn refreshed(
+    problem: &Problem<'_>,
+    hessian_of: &Problem<'_>,
+    start: Vec<f64>,
+    limits: &Limits,
+    of: &dyn Fn(&Problem<'_>, &[f64]) -> Inverse,
+    observer: &mut Observer<'_>,
+) -> Result<Solution, Error> {
+    let clock = Clock::start();
+    let (mut iterations, mut passes) = (0, 0);
+    let mut at = start;
+    let every = refresh_every(problem, hessian_of);
+    loop {
+        let inverse = of(hessian_of, &at);
+        let left = limits.max_iterations - iterations;
+        let some = Limits { max_iterations: every.min(left), ..*limits };
+        let mut asked = false;
+        let mut watch = |seen: &Iteration<'_>| {
+            if seen.number == 0 && iterations > 0 {
+                return Flow::Continue;
+            }
+            let number = iterations + seen.number;
+            let flow = observer(&Iteration { number, seconds: clock.seconds(), ..*seen });
+            asked |= flow == Flow::Stop;
+            flow
+        };
+        let solver = Lbfgs { memory: 20 };
+        let solution = solver.run(problem, at, &some, &|x| inverse.apply(x), &mut watch)?;
+        passes += solution.passes;
+        let moved = solution.iterations > 0;
+        iterations += solution.iterations;
+        // A step that was refused may be the Hessian's fault, once.
+        let goes_on = match solution.stop {
+            Stop::Iterations => iterations < limits.max_iterations,
+            Stop::Precision => moved,
+            Stop::Tolerance | Stop::Asked => false,
+        };
+        if !goes_on || asked {
+            return Ok(Solution { iterations, passes, ..solution });
+        }
+        at = solution.params;
+    }
+}
+
+/// After so many steps a new Hessian costs no more than they did.
+fn refresh_every(problem: &Problem<'_>, hessian_of: &Problem<'_>) -> usize {
+    let (m, width) = (problem.n_outputs() as f64, problem.scaling().len() as f64);
+    let p = problem.n_params() as f64;
+    let pass = 2.0 * problem.n_rows() as f64 * width * m + 1.0;
+    let (pairs, order) =
+        if p <= WHOLE as f64 { (m * (m + 1.0) / 2.0, p) } else { (1.0, width.min(WIDE as f64)) };
+    let rows = hessian_of.n_rows() as f64;
+    let hessian = rows * pairs * width * width / 2.0 + order * order * order / 6.0;
+    ((2.0 * hessian / pass) as usize).clamp(4, 60)
+}
