@@ -56,6 +56,7 @@ GAP = 1e-6
 NEAR = 2  # peers within so many times the best take turns
 PATIENCE = (15, 100)  # seconds that a fit of a peer may take at least and at most when its step is sought
 TIMES_BEST = 12  # and at most so many times the best peer
+UNKNOWN = 2.5  # seconds of the best peer while none is known
 SHORT = 0.3  # seconds: a side's turn lasts about that long
 CALLS = 3  # calls of a turn at most
 SLICE = 20  # seconds that a lock is held before others may have it
@@ -66,7 +67,6 @@ EPOCHS = sorted({round(2 * 1.3**k) for k in range(26)})
 STEPS = list(range(1, 31))
 XENT = [m * 10.0**-k for k in range(3, 12) for m in (1, 0.3)]
 
-BINARY, TEN, SPARSE = "ab", "cd", "e"
 SIDES = {
     # name: server, side there, ladder, where to start, cases (badly scaled ones too), whether the intercept is penalised
     "scikit-learn newton-cholesky": ("sklearn", "newton-cholesky", STEPS, 3, "abc", False),
@@ -84,10 +84,7 @@ SIDES = {
     "statsmodels newton": ("statsmodels", "newton", STEPS, 4, "abc", False),
     "Vowpal Wabbit --bfgs": ("vw", "bfgs", EPOCHS, 10, "e", True),
 }  # fmt: skip
-TITLES = {
-    "a": "1,000,000 x 30, two classes", "b": "100,000 x 300, two classes", "c": "200,000 x 50, ten classes",
-    "d": "20,000 x 784, ten classes", "e": "200,000 x 100,000 sparse, 50 numbers a row, two classes",
-}  # fmt: skip
+CASES = "abcde"
 CSV_ROWS = 500_000
 
 
@@ -216,7 +213,7 @@ def climb(case, side, patience):
             low = i
             if tried[i]["wall"] > patience / 1.5:
                 raise Refused(f"not within {patience:.0f} s")
-            i = min(i + stride, left - 1)
+            i, stride = min(i + stride, left - 1), 2 * stride if tried[i]["gap"] > 100 * GAP else stride
             if low == i:
                 raise Refused("not at its finest setting")
     except Refused as refused:
@@ -249,7 +246,7 @@ def find_ladders(run, case):
             continue
         if kind == "rust" and run.arguments.peers is None:
             continue
-        best = min((found["cpu"] for found in known.values() if "failed" not in found), default=math.inf)
+        best = min((found["cpu"] for found in known.values() if "failed" not in found), default=UNKNOWN)
         patience = min(max(TIMES_BEST * best, PATIENCE[0]), PATIENCE[1])
         say(f"  {case.name}: {side}")
         try:
@@ -342,9 +339,9 @@ def main():
     for binary in (arguments.bench, arguments.peers, arguments.xent):
         if binary is not None and not binary.is_file():
             parser.error(f"no such file: {binary}")
-    cases = arguments.only.split(",") if arguments.only else [c + kind for c in TITLES for kind in ("", "raw")] + ["csv"]
+    cases = arguments.only.split(",") if arguments.only else [c + kind for c in CASES for kind in ("", "raw")] + ["csv"]
     for name in cases:
-        if name != "csv" and name.removesuffix("raw") not in TITLES:
+        if name != "csv" and name.removesuffix("raw") not in list(CASES):
             parser.error(f"no case {name}")
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)

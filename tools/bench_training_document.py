@@ -12,10 +12,11 @@ NAMES = {"sklearn": "scikit-learn", "glum": "glum", "liblinear": "liblinear-offi
          "vw": "Vowpal Wabbit", "judge": "NumPy", "xent": "xent", "rust": ""}  # fmt: skip
 
 
-def title(name):
-    from bench_training import TITLES
-
-    return f"({name[0]}) {TITLES[name[0]]}" + (", badly scaled" if name.endswith("raw") else "")
+def title(run, name):
+    facts = run.facts[name]
+    classes = "two classes" if facts["classes"] == 2 else f"{facts['classes']} classes"
+    sparse = f" sparse, {facts['nonzero'] / facts['rows']:.0f} numbers a row" if name[0] == "e" else ""
+    return f"({name[0]}) {facts['rows']:,} x {facts['columns']:,}{sparse}, {classes}" + (", badly scaled" if name.endswith("raw") else "")
 
 
 def measured(run, name, threads=1):
@@ -47,14 +48,14 @@ def part_goals(doc, run):
     for name in run.results:
         found = measured(run, name)
         if "xent" not in found or len(found) < 2:
-            table.append([title(name), f"{GOALS[name[0]]} x", "", "", "", "", "", "not measured"])
+            table.append([title(run, name), f"{GOALS[name[0]]} x", "", "", "", "", "", "not measured"])
             continue
         own = found["xent"]["cpu"]
         middle, side = best(found, "cpu", statistics.median)
         least, _ = best(found, "cpu", min)
         ratios = [middle / statistics.median(own), least / min(own)]
         table.append([
-            title(name), f"{GOALS[name[0]]} x", digits(statistics.median(own)), side, digits(middle),
+            title(run, name), f"{GOALS[name[0]]} x", digits(statistics.median(own)), side, digits(middle),
             *(f"{x:.1f}" for x in ratios), verdict(ratios, GOALS[name[0]]),
         ])  # fmt: skip
     doc.table(["case", "goal", "xent, s", "best peer", "s", "by medians", "by minima", "reached"], table)
@@ -78,7 +79,7 @@ def part_threads(doc, run):
         gain = ""
         if side in one:
             gain = f"{statistics.median(one[side]['wall']) / middle:.2f}"
-        table.append([title(name), f"{THREADS_GOAL:g}", *(f"{x:.2f}" for x in gains), verdict(gains, THREADS_GOAL), gain, peer])
+        table.append([title(run, name), f"{THREADS_GOAL:g}", *(f"{x:.2f}" for x in gains), verdict(gains, THREADS_GOAL), gain, peer])
     doc.table(["case", "goal", "by medians", "by minima", "reached", "the best peer gains", "best peer / xent"], table)
 
 
@@ -96,7 +97,7 @@ def part_memory(doc, run):
         if own.get("peak_kb") is None:
             continue
         beside = own["peak_kb"] / 1024 - arrays
-        row = [title(name), f"{arrays:.0f}", f"{beside:.0f}", f"{(own['peak_kb'] - own['loaded_kb']) / 1024:.0f}"]
+        row = [title(run, name), f"{arrays:.0f}", f"{beside:.0f}", f"{(own['peak_kb'] - own['loaded_kb']) / 1024:.0f}"]
         row.append("yes" if beside * 2**20 <= MEMORY_GOAL else "**no**")
         peer = found[side]["first"] if side else {}
         row += [side or "", f"{(peer['peak_kb'] - peer['loaded_kb']) / 1024:.0f}" if peer.get("peak_kb") else ""]
@@ -115,8 +116,10 @@ def memory_words(found):
 
 
 def part_case(doc, run, name):
+    from bench_training import SIDES
+
     facts = run.facts[name]
-    doc.say(f"### {title(name)}")
+    doc.say(f"### {title(run, name)}")
     doc.say()
     doc.say(
         f"F* = {facts['F']:.12g} nats a row, {facts['null']:.4g} without any column. Certificate: within {facts['bound']:.0e} of the optimum, relative; "
@@ -151,6 +154,10 @@ def part_case(doc, run, name):
             row = [side, setting_words(found["setting"]), f"{max(found['gap'], 0):.1e}", f"{digits(found['cpu'])} *", f"{digits(found['wall'])} *", *blank, ratio, memory_words(found)]
         table.append(row)
     doc.table(header, table)
+    missing = [side for side, (*_, cases, _) in SIDES.items() if name[0] in cases and side not in run.ladders.get(name, {})]
+    if missing:
+        doc.say(f"Not measured, as no setting is known yet (`--ladders` finds it): {', '.join(missing)}.")
+        doc.say()
     if "xent" in first:
         found = first["xent"]["first"]
         reason = f" ({found['reason']})" if found.get("reason") else ""
