@@ -42,6 +42,7 @@ pub(crate) struct Tile {
     pub lanes: Vec<Lanes>,
     pub groups: usize,
     pub stride: usize,
+    scratch: Vec<f64>,
 }
 
 impl Tile {
@@ -49,7 +50,12 @@ impl Tile {
     pub fn new(width: usize, height: usize) -> Self {
         // An odd distance, so that the groups do not fall into the same lines of the cache.
         let stride = width | 1;
-        Self { lanes: vec![ZERO; stride * height.div_ceil(LANES)], groups: 0, stride }
+        Self {
+            lanes: vec![ZERO; stride * height.div_ceil(LANES)],
+            groups: 0,
+            stride,
+            scratch: Vec::new(),
+        }
     }
 
     /// Loads the rows of a range. Behind the last there are copies of it up to a whole group.
@@ -69,14 +75,22 @@ impl Tile {
             let width = block.width();
             if block.is_dense() {
                 let out = &mut self.lanes[first..];
-                let stride = self.stride;
+                let (stride, scratch) = (self.stride, &mut self.scratch);
                 let center = &scaling.center[feature..feature + width];
                 let inverse = &scaling.inverse[feature..feature + width];
                 match block {
-                    Block::F64(view) => fill(*view, rows, range, center, inverse, stride, out),
-                    Block::F32(view) => fill(*view, rows, range, center, inverse, stride, out),
-                    Block::U8(view) => fill(*view, rows, range, center, inverse, stride, out),
-                    Block::I32(view) => fill(*view, rows, range, center, inverse, stride, out),
+                    Block::F64(view) => {
+                        fill(*view, rows, range, center, inverse, stride, scratch, out)
+                    }
+                    Block::F32(view) => {
+                        fill(*view, rows, range, center, inverse, stride, scratch, out)
+                    }
+                    Block::U8(view) => {
+                        fill(*view, rows, range, center, inverse, stride, scratch, out)
+                    }
+                    Block::I32(view) => {
+                        fill(*view, rows, range, center, inverse, stride, scratch, out)
+                    }
                     Block::Category(_) | Block::Sparse(_) => {}
                 }
                 first += width;
@@ -172,6 +186,7 @@ impl Number for i32 {
     }
 }
 
+#[allow(clippy::too_many_arguments)]
 fn fill<T: Number>(
     view: View<'_, T>,
     rows: Rows<'_>,
@@ -179,6 +194,7 @@ fn fill<T: Number>(
     center: &[f64],
     inverse: &[f64],
     stride: usize,
+    scratch: &mut Vec<f64>,
     out: &mut [Lanes],
 ) {
     let groups = range.len().div_ceil(LANES);
@@ -192,22 +208,25 @@ fn fill<T: Number>(
         }
     } else if col_stride == 1 || view.n_cols() == 1 {
         let n = view.n_cols();
-        // Eight rows at a time as one long row: short rows have more ends than middles.
+        // Eight rows at a time as one long row: short rows have more ends than middles. All of the tile is read before any of
+        // it is exchanged: memory is fast only where nothing comes between two reads.
         let (center, inverse) = (center.repeat(LANES), inverse.repeat(LANES));
-        let mut scratch = vec![0.0; LANES * n];
+        scratch.resize(groups * LANES * n, 0.0);
         let flat = view.as_rows().filter(|_| matches!(rows, Rows::All(_)));
-        for (g, out) in out.chunks_mut(stride).take(groups).enumerate() {
+        for (g, scratch) in scratch.chunks_exact_mut(LANES * n).enumerate() {
             let first = range.start + g * LANES;
             if let Some(flat) = flat.filter(|_| first + LANES <= range.end) {
                 let x = &flat[first * n..(first + LANES) * n];
-                standardize(x, &center, &inverse, &mut scratch);
+                standardize(x, &center, &inverse, scratch);
             } else {
                 for (l, scratch) in scratch.chunks_exact_mut(n).enumerate() {
                     let row = rows.at((first + l).min(range.end - 1));
                     standardize(view.row(row).unwrap_or_default(), &center, &inverse, scratch);
                 }
             }
-            exchange(&scratch, &mut out[..n]);
+        }
+        for (scratch, out) in scratch.chunks_exact(LANES * n).zip(out.chunks_mut(stride)) {
+            exchange(scratch, &mut out[..n]);
         }
     } else {
         for i in 0..groups * LANES {
