@@ -80,16 +80,16 @@ impl Tile {
                 let inverse = &scaling.inverse[feature..feature + width];
                 match block {
                     Block::F64(view) => {
-                        fill(*view, rows, range, center, inverse, stride, scratch, out)
+                        fill(*view, rows, range, center, inverse, stride, scratch, out);
                     }
                     Block::F32(view) => {
-                        fill(*view, rows, range, center, inverse, stride, scratch, out)
+                        fill(*view, rows, range, center, inverse, stride, scratch, out);
                     }
                     Block::U8(view) => {
-                        fill(*view, rows, range, center, inverse, stride, scratch, out)
+                        fill(*view, rows, range, center, inverse, stride, scratch, out);
                     }
                     Block::I32(view) => {
-                        fill(*view, rows, range, center, inverse, stride, scratch, out)
+                        fill(*view, rows, range, center, inverse, stride, scratch, out);
                     }
                     Block::Category(_) | Block::Sparse(_) => {}
                 }
