@@ -22,6 +22,7 @@ use xent::rows::Matrix;
 use xent::view::{View, ViewMut};
 
 use crate::npy;
+use crate::process::{cpu_time, huge_pages};
 
 /// What a request found wrong, in words.
 type Said<T> = Result<T, String>;
@@ -384,28 +385,4 @@ fn copy(arrays: &mut Arrays, threads: usize) -> f64 {
     let Arrays { narrow, buffer, .. } = arrays;
     split(narrow.len(), threads, buffer, 1, |range, to| to.copy_from_slice(&narrow[range]));
     buffer.first().map_or(0.0, |&x| f64::from(x))
-}
-
-/// CPU time of all threads of the process so far, user and system.
-#[cfg(unix)]
-fn cpu_time() -> Duration {
-    use rustix::time::{ClockId, clock_gettime};
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Not known here.
-#[cfg(not(unix))]
-fn cpu_time() -> Duration {
-    Duration::ZERO
-}
-
-/// How much of the process's own memory there is, and how much of it lies on huge pages.
-fn huge_pages() -> Value {
-    let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
-    let kb = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    json!({ "anonymous_kb": kb("Anonymous:"), "huge_kb": kb("AnonHugePages:") })
 }

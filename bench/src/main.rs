@@ -1,5 +1,5 @@
 //! xent's side of the benchmarks: `xent-bench in-memory data.npy labels.npy` for scoring, `xent-bench
-//! kernels` for the kernels (see [`kernels`]).
+//! kernels` for the kernels (see [`kernels`]), `xent-bench training` for training (see [`training`]).
 //!
 //! `in-memory` reads a C-ordered f64 array of probabilities and a u32, i64 or u8 array of labels, and prints a
 //! JSON line for each case with the seconds of every repetition. The array is what NumPy holds and
@@ -8,6 +8,8 @@
 
 mod kernels;
 mod npy;
+mod process;
+mod training;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -23,9 +25,19 @@ fn main() {
     match args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()[..] {
         ["in-memory", data, labels, ref rest @ ..] => in_memory(data, labels, rest),
         ["kernels"] => kernels::serve(),
+        ["training"] => training::serve(),
+        ["training", folder, ref options @ ..] => {
+            if let Err(said) = training::run(folder, options, |line| println!("{line}")) {
+                eprintln!("error: {said}");
+                std::process::exit(2);
+            }
+        }
         _ => {
             eprintln!("usage: xent-bench in-memory data.npy labels.npy [repetitions]");
             eprintln!("       xent-bench kernels");
+            eprintln!(
+                "       xent-bench training [folder] [--tolerance 1e-6] [--threads 1] [--repeat 1]"
+            );
             std::process::exit(2);
         }
     }

@@ -1,7 +1,7 @@
-//! Arrays from `.npy` files, version 1 or 2, in C order.
+//! Arrays from and to `.npy` files, version 1 or 2, in C order.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, BufWriter, Read, Write};
 
 /// Bytes decoded at a time, so that no array is in memory twice.
 const PART: usize = 1 << 20;
@@ -32,6 +32,13 @@ impl Number for i64 {
     const NAME: &'static str = "<i8";
     fn decode(bytes: &[u8], out: &mut Vec<Self>) {
         out.extend(bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)));
+    }
+}
+
+impl Number for i32 {
+    const NAME: &'static str = "<i4";
+    fn decode(bytes: &[u8], out: &mut Vec<Self>) {
+        out.extend(bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)));
     }
 }
 
@@ -104,4 +111,26 @@ pub fn labels(path: &str) -> Vec<u32> {
         "|u1" => numbers::<u8>(path).0.iter().map(|&y| u32::from(y)).collect(),
         _ => numbers::<u32>(path).0,
     }
+}
+
+/// Numbers of a file of i32, none negative: indices as SciPy keeps them.
+pub fn places(path: &str) -> Vec<u32> {
+    numbers::<i32>(path).0.iter().map(|&i| i as u32).collect()
+}
+
+/// Writes numbers as rows of so many.
+pub fn write(path: &str, numbers: &[f64], width: usize) -> std::io::Result<()> {
+    let rows = numbers.len() / width;
+    let header =
+        format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    // Magic, version and length take ten bytes; the numbers start at a multiple of 64, after a newline.
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    let mut out = BufWriter::new(File::create(path)?);
+    out.write_all(b"\x93NUMPY\x01\x00")?;
+    out.write_all(&(length as u16).to_le_bytes())?;
+    writeln!(out, "{header:<width$}", width = length - 1)?;
+    for x in numbers {
+        out.write_all(&x.to_le_bytes())?;
+    }
+    out.flush()
 }

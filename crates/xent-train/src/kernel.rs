@@ -5,26 +5,17 @@
 
 use xent::elementary::{exp, ln_1p};
 use xent::leveled;
+use xent::simd::Level;
+
+#[cfg(target_arch = "x86_64")]
+use crate::vector::{Avx2, Avx512};
+use crate::vector::{Plain, Vector};
 
 /// Rows side by side.
 pub(crate) const LANES: usize = 8;
 /// A number for each of eight rows.
 pub(crate) type Lanes = [f64; LANES];
 pub(crate) const ZERO: Lanes = [0.0; LANES];
-
-#[inline(always)]
-fn fma(a: f64, x: &Lanes, c: &mut Lanes) {
-    for l in 0..LANES {
-        c[l] = a.mul_add(x[l], c[l]);
-    }
-}
-
-#[inline(always)]
-fn fma_lanes(a: &Lanes, x: &Lanes, c: &mut Lanes) {
-    for l in 0..LANES {
-        c[l] = a[l].mul_add(x[l], c[l]);
-    }
-}
 
 /// The sum of eight lanes, always in the same order.
 #[inline(always)]
@@ -34,26 +25,34 @@ pub(crate) fn sum(a: &Lanes) -> f64 {
 
 leveled! {
     /// z += coefᵀ tile, over as many features as there are coefficients: `coef[j * outputs + k]`.
-    pub(crate) fn forward(tile: &[Lanes], stride: usize, coef: &[f64], outputs: usize, z: &mut [Lanes]) => forward_body
+    pub(crate) fn forward_at(at: Level; tile: &[Lanes], stride: usize, coef: &[f64], outputs: usize, z: &mut [Lanes]) => {
+        avx512: forward_body::<Avx512>, avx2: forward_body::<Avx2>, baseline: forward_body::<Plain>,
+    }
 }
 #[inline(always)]
-fn forward_body(tile: &[Lanes], stride: usize, coef: &[f64], outputs: usize, z: &mut [Lanes]) {
+fn forward_body<V: Vector>(
+    tile: &[Lanes],
+    stride: usize,
+    coef: &[f64],
+    outputs: usize,
+    z: &mut [Lanes],
+) {
     let groups = z.len() / outputs;
     let mut k = 0;
     while k < outputs {
         match outputs - k {
-            1 => forward_groups::<1, 8>(tile, stride, groups, coef, outputs, k, z),
-            2 => forward_groups::<2, 4>(tile, stride, groups, coef, outputs, k, z),
-            3 => forward_groups::<3, 4>(tile, stride, groups, coef, outputs, k, z),
-            4 => forward_groups::<4, 4>(tile, stride, groups, coef, outputs, k, z),
-            _ => forward_groups::<5, 4>(tile, stride, groups, coef, outputs, k, z),
+            1 => forward_groups::<V, 1, 8>(tile, stride, groups, coef, outputs, k, z),
+            2 => forward_groups::<V, 2, 4>(tile, stride, groups, coef, outputs, k, z),
+            3 => forward_groups::<V, 3, 4>(tile, stride, groups, coef, outputs, k, z),
+            4 => forward_groups::<V, 4, 4>(tile, stride, groups, coef, outputs, k, z),
+            _ => forward_groups::<V, 5, 4>(tile, stride, groups, coef, outputs, k, z),
         }
         k += (outputs - k).min(5);
     }
 }
 
 #[inline(always)]
-fn forward_groups<const K: usize, const G: usize>(
+fn forward_groups<V: Vector, const K: usize, const G: usize>(
     tile: &[Lanes],
     stride: usize,
     groups: usize,
@@ -64,17 +63,18 @@ fn forward_groups<const K: usize, const G: usize>(
 ) {
     let mut g = 0;
     while g + G <= groups {
-        forward_block::<K, G>(tile, stride, groups, coef, outputs, k, g, z);
+        forward_block::<V, K, G>(tile, stride, groups, coef, outputs, k, g, z);
         g += G;
     }
     while g < groups {
-        forward_block::<K, 1>(tile, stride, groups, coef, outputs, k, g, z);
+        forward_block::<V, K, 1>(tile, stride, groups, coef, outputs, k, g, z);
         g += 1;
     }
 }
 
 #[inline(always)]
-fn forward_block<const K: usize, const G: usize>(
+#[allow(clippy::too_many_arguments)]
+fn forward_block<V: Vector, const K: usize, const G: usize>(
     tile: &[Lanes],
     stride: usize,
     groups: usize,
@@ -84,31 +84,53 @@ fn forward_block<const K: usize, const G: usize>(
     g: usize,
     z: &mut [Lanes],
 ) {
-    let mut acc = [[ZERO; G]; K];
-    for (i, row) in acc.iter_mut().enumerate() {
-        row.copy_from_slice(&z[(k + i) * groups + g..][..G]);
-    }
     let width = coef.len() / outputs;
+    let mut acc = [[V::splat(0.0); G]; K];
+    for i in 0..K {
+        for h in 0..G {
+            acc[i][h] = V::load(&z[(k + i) * groups + g + h]);
+        }
+    }
     let rows: [&[Lanes]; G] = std::array::from_fn(|h| &tile[(g + h) * stride..][..width]);
     for (j, coef) in coef.chunks_exact(outputs).enumerate() {
         let coef = &coef[k..k + K];
+        let mut x = [V::splat(0.0); G];
+        for h in 0..G {
+            x[h] = V::load(&rows[h][j]);
+        }
         for i in 0..K {
+            let coef = V::splat(coef[i]);
             for h in 0..G {
-                fma(coef[i], &rows[h][j], &mut acc[i][h]);
+                acc[i][h] = acc[i][h].fma(coef, x[h]);
             }
         }
     }
-    for (i, row) in acc.iter().enumerate() {
-        z[(k + i) * groups + g..][..G].copy_from_slice(row);
+    for i in 0..K {
+        for h in 0..G {
+            acc[i][h].store(&mut z[(k + i) * groups + g + h]);
+        }
     }
+}
+
+/// See [`forward_at`].
+pub(crate) fn forward(
+    tile: &[Lanes],
+    stride: usize,
+    coef: &[f64],
+    outputs: usize,
+    z: &mut [Lanes],
+) {
+    forward_at(Level::Avx512, tile, stride, coef, outputs, z);
 }
 
 leveled! {
     /// gradient += tile residualsᵀ, over as many features as there are in it: `gradient[j * outputs + k]`.
-    pub(crate) fn backward(tile: &[Lanes], stride: usize, residuals: &[Lanes], outputs: usize, gradient: &mut [f64]) => backward_body
+    pub(crate) fn backward_at(at: Level; tile: &[Lanes], stride: usize, residuals: &[Lanes], outputs: usize, gradient: &mut [f64]) => {
+        avx512: backward_body::<Avx512>, avx2: backward_body::<Avx2>, baseline: backward_body::<Plain>,
+    }
 }
 #[inline(always)]
-fn backward_body(
+fn backward_body<V: Vector>(
     tile: &[Lanes],
     stride: usize,
     residuals: &[Lanes],
@@ -118,18 +140,18 @@ fn backward_body(
     let mut k = 0;
     while k < outputs {
         match outputs - k {
-            1 => backward_features::<8, 1>(tile, stride, residuals, outputs, k, gradient),
-            2 => backward_features::<4, 2>(tile, stride, residuals, outputs, k, gradient),
-            3 => backward_features::<4, 3>(tile, stride, residuals, outputs, k, gradient),
-            4 => backward_features::<4, 4>(tile, stride, residuals, outputs, k, gradient),
-            _ => backward_features::<4, 5>(tile, stride, residuals, outputs, k, gradient),
+            1 => backward_features::<V, 8, 1>(tile, stride, residuals, outputs, k, gradient),
+            2 => backward_features::<V, 4, 2>(tile, stride, residuals, outputs, k, gradient),
+            3 => backward_features::<V, 4, 3>(tile, stride, residuals, outputs, k, gradient),
+            4 => backward_features::<V, 4, 4>(tile, stride, residuals, outputs, k, gradient),
+            _ => backward_features::<V, 4, 5>(tile, stride, residuals, outputs, k, gradient),
         }
         k += (outputs - k).min(5);
     }
 }
 
 #[inline(always)]
-fn backward_features<const J: usize, const K: usize>(
+fn backward_features<V: Vector, const J: usize, const K: usize>(
     tile: &[Lanes],
     stride: usize,
     residuals: &[Lanes],
@@ -140,17 +162,18 @@ fn backward_features<const J: usize, const K: usize>(
     let width = gradient.len() / outputs;
     let mut j = 0;
     while j + J <= width {
-        backward_block::<J, K>(tile, stride, residuals, outputs, k, j, gradient);
+        backward_block::<V, J, K>(tile, stride, residuals, outputs, k, j, gradient);
         j += J;
     }
     while j < width {
-        backward_block::<1, K>(tile, stride, residuals, outputs, k, j, gradient);
+        backward_block::<V, 1, K>(tile, stride, residuals, outputs, k, j, gradient);
         j += 1;
     }
 }
 
 #[inline(always)]
-fn backward_block<const J: usize, const K: usize>(
+#[allow(clippy::too_many_arguments)]
+fn backward_block<V: Vector, const J: usize, const K: usize>(
     tile: &[Lanes],
     stride: usize,
     residuals: &[Lanes],
@@ -159,24 +182,42 @@ fn backward_block<const J: usize, const K: usize>(
     j: usize,
     gradient: &mut [f64],
 ) {
-    let mut acc = [[ZERO; K]; J];
+    let mut acc = [[V::splat(0.0); K]; J];
     // All outputs of the array are as long, whichever of them are meant here.
     let groups = residuals.len() / outputs;
     let residuals: [&[Lanes]; K] =
         std::array::from_fn(|i| &residuals[(k + i) * groups..][..groups]);
     for (g, tile) in tile.chunks(stride).take(groups).enumerate() {
         let tile = &tile[j..j + J];
+        let mut r = [V::splat(0.0); K];
+        for b in 0..K {
+            r[b] = V::load(&residuals[b][g]);
+        }
         for a in 0..J {
+            let x = V::load(&tile[a]);
             for b in 0..K {
-                fma_lanes(&residuals[b][g], &tile[a], &mut acc[a][b]);
+                acc[a][b] = acc[a][b].fma(r[b], x);
             }
         }
     }
     for a in 0..J {
         for b in 0..K {
-            gradient[(j + a) * outputs + k + b] += sum(&acc[a][b]);
+            let mut lanes = ZERO;
+            acc[a][b].store(&mut lanes);
+            gradient[(j + a) * outputs + k + b] += sum(&lanes);
         }
     }
+}
+
+/// See [`backward_at`].
+pub(crate) fn backward(
+    tile: &[Lanes],
+    stride: usize,
+    residuals: &[Lanes],
+    outputs: usize,
+    gradient: &mut [f64],
+) {
+    backward_at(Level::Avx512, tile, stride, residuals, outputs, gradient);
 }
 
 leveled! {

@@ -23,6 +23,7 @@ pub mod solve;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod vector;
 
 pub use design::{Block, Category, Codes, Design, Sparse, SparseValues};
 pub use error::{Error, Place};

@@ -101,6 +101,8 @@ pub struct Problem<'a> {
     l2: Vec<f64>,
     l1: Vec<f64>,
     rows: Option<Vec<u32>>,
+    /// Of a sample that is gone over many times: its tiles, loaded once.
+    tiles: Option<Vec<Tile>>,
     total_weight: f64,
     threads: usize,
 }
@@ -199,6 +201,7 @@ impl<'a> Problem<'a> {
             l2,
             l1,
             rows: None,
+            tiles: None,
             total_weight,
             threads: 1,
         })
@@ -220,9 +223,27 @@ impl<'a> Problem<'a> {
             l2: self.l2.clone(),
             l1: self.l1.clone(),
             rows: Some(rows),
+            tiles: None,
             total_weight,
             ..*self
         }
+    }
+
+    /// Keeps the standardised numbers, if they need at most 48 MiB: rows from all over a large array are slow to get.
+    pub(crate) fn held(mut self) -> Self {
+        let width = self.scaling.n_dense + 1;
+        let (n, height) = (self.row_list().len(), height(width));
+        if n * width * size_of::<f64>() <= 48 << 20 {
+            let (design, rows) = (self.data.design, self.row_list());
+            let load = |start: usize| {
+                let range = start..(start + height).min(n);
+                let mut tile = Tile::new(width, range.len());
+                tile.load(design, self.scaling, rows, &range, false);
+                tile
+            };
+            self.tiles = Some((0..n).step_by(height).map(load).collect());
+        }
+        self
     }
 
     /// Number of parameters.
@@ -522,12 +543,19 @@ impl<'a> Problem<'a> {
         partial: &mut Partial,
     ) {
         let expand = self.is_expanded(want);
-        ws.tile.load(self.data.design, self.scaling, rows, &range, expand);
-        let groups = ws.tile.groups;
         let m = self.outputs;
         let n_dense = self.scaling.n_dense + 1;
+        let own = &mut ws.tile;
+        let tile = match &self.tiles {
+            Some(tiles) if !expand => &tiles[range.start / height(n_dense)],
+            _ => {
+                own.load(self.data.design, self.scaling, rows, &range, expand);
+                &*own
+            }
+        };
+        let groups = tile.groups;
         let z = &mut ws.z[..m * groups];
-        self.scores(&ws.tile, rows, &range, params, self.data.offsets.as_ref(), z);
+        self.scores(tile, rows, &range, params, self.data.offsets.as_ref(), z);
         // Probabilities into z, losses into loss.
         let loss = &mut ws.loss[..groups];
         self.link(rows, &range, z, &mut ws.y[..groups], loss, &mut ws.extra);
@@ -549,18 +577,18 @@ impl<'a> Problem<'a> {
             Want::Gradient => self.residuals(rows, &range, z, weight),
             Want::Product(vector) => {
                 let extra = &mut ws.extra[..m * groups];
-                self.scores(&ws.tile, rows, &range, vector, None, extra);
+                self.scores(tile, rows, &range, vector, None, extra);
                 self.curve(z, extra, groups, weight);
                 z.copy_from_slice(extra);
             }
             Want::Hessian => {
                 let (extra, weighted) = (&mut ws.extra, &mut ws.weighted);
-                self.add_hessian(&ws.tile, z, extra, weighted, weight, &mut partial.sums);
+                self.add_hessian(tile, z, extra, weighted, weight, &mut partial.sums);
                 return;
             }
             Want::Kronecker => {
                 let (gram, outputs) = partial.sums.split_at_mut(n_dense * (n_dense + 1) / 2);
-                let (tile, weighted) = (&ws.tile, &mut ws.weighted);
+                let weighted = &mut ws.weighted;
                 // With one output the curvature goes into the features, where it belongs.
                 let curvature = &mut ws.extra[..groups];
                 for g in 0..groups {
@@ -581,14 +609,18 @@ impl<'a> Problem<'a> {
                         }
                     }
                 }
-                for lanes in &mut ws.tile.lanes {
-                    lanes.iter_mut().for_each(|x| *x *= *x);
-                }
+                let squares = &mut ws.weighted;
+                squares.clear();
+                squares.extend(tile.lanes.iter().map(|x| x.map(|x| x * x)));
+                let sums = &mut partial.sums[..n_dense * m];
+                kernel::backward(squares, tile.stride, z, m, sums);
             }
         }
-        let sums = &mut partial.sums[..n_dense * m];
-        kernel::backward(&ws.tile.lanes, ws.tile.stride, z, m, sums);
         let is_square = matches!(want, Want::Diagonal);
+        if !is_square {
+            let sums = &mut partial.sums[..n_dense * m];
+            kernel::backward(&tile.lanes, tile.stride, z, m, sums);
+        }
         self.each_other(rows, &range, |i, place, x| {
             let x = if is_square { x * x } else { x };
             for k in 0..m {

@@ -82,7 +82,8 @@ impl Scaling {
                         let shift = scaling.center[feature];
                         let here = block.number(0, col);
                         let spread = variance.sqrt();
-                        let is_constant = !(spread > 0.0)
+                        let is_constant = spread == 0.0
+                            || spread.is_nan()
                             || spread <= 1e-13 * here.abs().max((shift + mean).abs())
                                 && (0..n).all(|row| {
                                     weight(row) == 0.0 || block.number(row, col) == here

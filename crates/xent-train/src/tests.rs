@@ -179,3 +179,44 @@ fn coefficients_come_back() {
         }
     });
 }
+
+#[test]
+fn every_instruction_level_gives_the_same_bits() {
+    use crate::kernel::{LANES, backward_at, forward_at};
+    use xent::simd::Level;
+    let lanes = |n: usize, seed: u64| -> Vec<[f64; LANES]> {
+        numbers(n * LANES, seed).as_chunks::<LANES>().0.to_vec()
+    };
+    for (groups, width, outputs) in [(1, 1, 1), (9, 13, 1), (7, 9, 2), (11, 6, 3), (5, 17, 11)] {
+        let stride = width + 2;
+        let tile = lanes(groups * stride, 1);
+        let coef = numbers(width * outputs, 2);
+        let run = |level: Level| {
+            let mut z = lanes(groups * outputs, 3);
+            forward_at(level, &tile, stride, &coef, outputs, &mut z);
+            let mut gradient = numbers(width * outputs, 4);
+            backward_at(level, &tile, stride, &z, outputs, &mut gradient);
+            (z, gradient)
+        };
+        let best = run(Level::Avx512);
+        assert_eq!(run(Level::Avx2), best);
+        assert_eq!(run(Level::Baseline), best);
+        // And they are the products.
+        let mut z = lanes(groups * outputs, 3);
+        for (i, x) in z.as_flattened_mut().iter_mut().enumerate() {
+            let (k, g, l) = (i / LANES / groups, i / LANES % groups, i % LANES);
+            *x += (0..width).map(|j| tile[g * stride + j][l] * coef[j * outputs + k]).sum::<f64>();
+        }
+        for (a, b) in z.as_flattened().iter().zip(best.0.as_flattened()) {
+            assert!((a - b).abs() < 1e-13);
+        }
+        for (i, sum) in best.1.iter().enumerate() {
+            let (j, k) = (i / outputs, i % outputs);
+            let products = (0..groups * LANES).map(|r| {
+                tile[r / LANES * stride + j][r % LANES] * z[k * groups + r / LANES][r % LANES]
+            });
+            let expected = numbers(width * outputs, 4)[i] + products.sum::<f64>();
+            assert!((sum - expected).abs() < 1e-12);
+        }
+    }
+}

@@ -3,15 +3,11 @@
 use std::ops::Range;
 
 use xent::leveled;
-use xent::simd::prefetch;
 use xent::view::View;
 
 use crate::design::{Block, Design};
 use crate::kernel::{LANES, Lanes, ZERO};
 use crate::scaling::Scaling;
-
-/// Groups of rows asked for ahead of their use.
-const AHEAD: usize = 2;
 
 /// Which rows a pass goes over, in order.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +37,7 @@ impl Rows<'_> {
 /// for each of the other features.
 ///
 /// `lanes[g * stride + j]` is column `j` of the rows `8 g ..`.
+#[derive(Debug)]
 pub(crate) struct Tile {
     pub lanes: Vec<Lanes>,
     pub groups: usize,
@@ -194,20 +191,23 @@ fn fill<T: Number>(
             fill_column(&column[range.clone()], center[j], inverse[j], stride, &mut out[j..]);
         }
     } else if col_stride == 1 || view.n_cols() == 1 {
-        let mut scratch = vec![0.0; LANES * view.n_cols()];
-        for g in 0..groups {
-            let slices: [&[T]; LANES] = std::array::from_fn(|l| {
-                let i = (g * LANES + l).min(range.len() - 1);
-                view.row(rows.at(range.start + i)).unwrap_or_default()
-            });
-            if let Rows::All(_) = rows {
-                // The processor does not see by itself that eight rows at a time are one stream.
-                let size = view.n_cols() * size_of::<T>();
-                for line in 0..LANES * size / 64 {
-                    prefetch(slices[0], (AHEAD * LANES * size + line * 64) / size_of::<T>());
+        let n = view.n_cols();
+        // Eight rows at a time as one long row: short rows have more ends than middles.
+        let (center, inverse) = (center.repeat(LANES), inverse.repeat(LANES));
+        let mut scratch = vec![0.0; LANES * n];
+        let flat = view.as_rows().filter(|_| matches!(rows, Rows::All(_)));
+        for (g, out) in out.chunks_mut(stride).take(groups).enumerate() {
+            let first = range.start + g * LANES;
+            if let Some(flat) = flat.filter(|_| first + LANES <= range.end) {
+                let x = &flat[first * n..(first + LANES) * n];
+                standardize(x, &center, &inverse, &mut scratch);
+            } else {
+                for (l, scratch) in scratch.chunks_exact_mut(n).enumerate() {
+                    let row = rows.at((first + l).min(range.end - 1));
+                    standardize(view.row(row).unwrap_or_default(), &center, &inverse, scratch);
                 }
             }
-            fill_group(&slices, center, inverse, &mut scratch, &mut out[g * stride..]);
+            exchange(&scratch, &mut out[..n]);
         }
     } else {
         for i in 0..groups * LANES {
@@ -244,21 +244,6 @@ fn column_body<const FMA: bool, T: Number>(
             out[l] = (rest.get(l).copied().unwrap_or(last).to_f64() - center) * inverse;
         }
     }
-}
-
-/// A group from eight rows: standardised by row in vectors, then exchanged.
-fn fill_group<T: Number>(
-    rows: &[&[T]; LANES],
-    center: &[f64],
-    inverse: &[f64],
-    scratch: &mut [f64],
-    out: &mut [Lanes],
-) {
-    let n = center.len();
-    for (row, scratch) in rows.iter().zip(scratch.chunks_exact_mut(n)) {
-        standardize(row, center, inverse, scratch);
-    }
-    exchange(&scratch[..LANES * n], &mut out[..n]);
 }
 
 leveled! {

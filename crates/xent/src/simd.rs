@@ -59,7 +59,7 @@ fn detect() -> Level {
 /// wish, without effect on any result.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub fn prefetch<T>(values: &[T], ahead: usize) {
+pub(crate) fn prefetch<T>(values: &[T], ahead: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::kernel::dot;
 use crate::problem::{Loss, Problem};
 use crate::solve::cholesky::Cholesky;
-use crate::solve::{Flow, Iteration, Lbfgs, Limits, Observer, Solution};
+use crate::solve::{Clock, Flow, Iteration, Lbfgs, Limits, Observer, Solution, Stop};
 
 /// Parameters up to which the Hessian is factorised whole.
 const WHOLE: usize = 1_200;
@@ -172,14 +172,13 @@ pub(crate) fn solve(
         }
     };
     // Enough rows that the sample's Hessian is within some percent of that of all.
-    let size = (32 * width).max(n / 32).max(4_096);
+    let size = (32 * width).max(n / 16).max(4_096);
     if n < 3 * size {
-        let inverse = of(problem, &start);
         let reason = format!("L-BFGS from the {kind}, {p} parameters and {n} rows");
-        let solution = refreshed(problem, start, limits, &inverse, &of, observer)?;
+        let solution = refreshed(problem, problem, start, limits, &of, observer)?;
         return Ok((solution, reason));
     }
-    let part = problem.over(sample(n, size));
+    let part = problem.over(sample(n, size)).held();
     let rough = Limits { tolerance: 1e-4 / 32.0, max_iterations: 50 };
     let first = if is_whole && problem.n_outputs() > 1 && problem.data().design.is_dense() {
         product(&part, &start)
@@ -188,20 +187,64 @@ pub(crate) fn solve(
     };
     let mut silent = |_: &Iteration<'_>| Flow::Continue;
     let warm = lbfgs.run(&part, start, &rough, &|x| first.apply(x), &mut silent)?;
-    let inverse = of(&part, &warm.params);
     let reason = format!("L-BFGS from the {kind} of {size} of {n} rows, {p} parameters");
-    let solution = refreshed(problem, warm.params, limits, &inverse, &of, observer)?;
+    let solution = refreshed(problem, &part, warm.params, limits, &of, observer)?;
     Ok((solution, reason))
 }
 
 /// L-BFGS, with the Hessian taken anew where it has become another.
 fn refreshed(
     problem: &Problem<'_>,
+    hessian_of: &Problem<'_>,
     start: Vec<f64>,
     limits: &Limits,
-    inverse: &Inverse,
-    _of: &dyn Fn(&Problem<'_>, &[f64]) -> Inverse,
+    of: &dyn Fn(&Problem<'_>, &[f64]) -> Inverse,
     observer: &mut Observer<'_>,
 ) -> Result<Solution, Error> {
-    Lbfgs::default().run(problem, start, limits, &|x| inverse.apply(x), observer)
+    let clock = Clock::start();
+    let (mut iterations, mut passes) = (0, 0);
+    let mut at = start;
+    let every = refresh_every(problem, hessian_of);
+    loop {
+        let inverse = of(hessian_of, &at);
+        let left = limits.max_iterations - iterations;
+        let some = Limits { max_iterations: every.min(left), ..*limits };
+        let mut asked = false;
+        let mut watch = |seen: &Iteration<'_>| {
+            if seen.number == 0 && iterations > 0 {
+                return Flow::Continue;
+            }
+            let number = iterations + seen.number;
+            let flow = observer(&Iteration { number, seconds: clock.seconds(), ..*seen });
+            asked |= flow == Flow::Stop;
+            flow
+        };
+        let solver = Lbfgs { memory: 20 };
+        let solution = solver.run(problem, at, &some, &|x| inverse.apply(x), &mut watch)?;
+        passes += solution.passes;
+        let moved = solution.iterations > 0;
+        iterations += solution.iterations;
+        // A step that was refused may be the Hessian's fault, once.
+        let goes_on = match solution.stop {
+            Stop::Iterations => iterations < limits.max_iterations,
+            Stop::Precision => moved,
+            Stop::Tolerance | Stop::Asked => false,
+        };
+        if !goes_on || asked {
+            return Ok(Solution { iterations, passes, ..solution });
+        }
+        at = solution.params;
+    }
+}
+
+/// After so many steps a new Hessian costs no more than they did.
+fn refresh_every(problem: &Problem<'_>, hessian_of: &Problem<'_>) -> usize {
+    let (m, width) = (problem.n_outputs() as f64, problem.scaling().len() as f64);
+    let p = problem.n_params() as f64;
+    let pass = 2.0 * problem.n_rows() as f64 * width * m + 1.0;
+    let (pairs, order) =
+        if p <= WHOLE as f64 { (m * (m + 1.0) / 2.0, p) } else { (1.0, width.min(WIDE as f64)) };
+    let rows = hessian_of.n_rows() as f64;
+    let hessian = rows * pairs * width * width / 2.0 + order * order * order / 6.0;
+    ((2.0 * hessian / pass) as usize).clamp(4, 60)
 }

@@ -35,12 +35,12 @@ impl Cholesky {
     pub fn solve(&self, x: &mut [f64]) {
         let n = self.n;
         for i in 0..n {
-            let row = &self.l[i * n..i * n + i + 1];
+            let row = &self.l[i * n..=i * n + i];
             let value = x[i] - dot(&row[..i], &x[..i]);
             x[i] = if row[i] > 0.0 { value / row[i] } else { 0.0 };
         }
         for i in (0..n).rev() {
-            let row = &self.l[i * n..i * n + i + 1];
+            let row = &self.l[i * n..=i * n + i];
             x[i] = if row[i] > 0.0 { x[i] / row[i] } else { 0.0 };
             let value = x[i];
             for (x, l) in x[..i].iter_mut().zip(row) {
