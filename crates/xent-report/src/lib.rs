@@ -34,6 +34,7 @@ mod csv;
 pub mod json;
 mod markdown;
 pub mod number;
+pub mod plot;
 mod report;
 mod score;
 mod terminal;
