@@ -17,6 +17,13 @@ use crate::progress::{Steps, Watch};
 use crate::train_args::{HeadArg, LossArg, MissingPolicyArg, SolverArg, TrainArgs};
 use crate::{Failure, Outcome, interrupt, output};
 
+/// The relative gap that is reached unless another is asked for.
+const TOLERANCE: f64 = 1e-12;
+/// The same for small data, where it costs next to nothing: coefficients are as exact as the root of the gap.
+const TOLERANCE_SMALL: f64 = 1e-22;
+/// Rows times coefficients of small data.
+const SMALL: usize = 1_000_000;
+
 fn read_options(args: &TrainArgs) -> ReadOptions {
     ReadOptions {
         roles: FeatureRoles {
@@ -102,7 +109,10 @@ fn train_options(args: &TrainArgs, loss: LossArg) -> Result<TrainOptions, Failur
             SolverArg::Auto => Method::Auto,
             SolverArg::Lbfgs => Method::Lbfgs,
         },
-        limits: Limits { tolerance: args.tolerance, max_iterations: args.max_iterations },
+        limits: Limits {
+            tolerance: args.tolerance.unwrap_or(TOLERANCE),
+            max_iterations: args.max_iterations,
+        },
         threads: args
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
@@ -174,6 +184,11 @@ pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let data = Dataset::read(&table, &read_options(args), &mut watch);
     watch.finish();
     let data = data?;
+    let is_small = data.rows * data.terms().len() * data.classes.len() <= SMALL;
+    let mut options = options;
+    if args.tolerance.is_none() && is_small {
+        options.iter_mut().for_each(|o| o.limits.tolerance = TOLERANCE_SMALL);
+    }
     let mut trained = Vec::new();
     for options in &options {
         let mut steps = Steps::new(args.quiet, options.limits.tolerance);
@@ -207,7 +222,8 @@ fn finish(
     history: Option<History>,
 ) -> Result<Outcome, Failure> {
     let context = TrainContext {
-        tolerance: args.tolerance,
+        tolerance: options.limits.tolerance,
+        expected: args.tolerance.unwrap_or(TOLERANCE),
         level: args.level,
         split: options.split.map(|split| {
             let how = match (&args.group, &args.time) {

@@ -107,9 +107,10 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value_t = SolverArg::Auto, help_heading = "Solver")]
     pub solver: SolverArg,
 
-    /// Stop when the objective is within this of its minimum, relative to it
-    #[arg(long, value_name = "GAP", default_value = "1e-12", value_parser = parse_tolerance, help_heading = "Solver")]
-    pub tolerance: f64,
+    /// Stop when the objective is within this of its minimum, relative to it [default: 1e-12, and
+    /// 1e-22 for small data, so that coefficients have their digits too]
+    #[arg(long, value_name = "GAP", value_parser = parse_tolerance, help_heading = "Solver")]
+    pub tolerance: Option<f64>,
 
     /// Stop after so many iterations
     #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Solver")]

@@ -24,6 +24,8 @@ const DECIMALS: usize = 4;
 pub struct TrainContext {
     /// The relative gap asked for.
     pub tolerance: f64,
+    /// The gap above which the user must be told.
+    pub expected: f64,
     /// Level of the intervals.
     pub level: f64,
     /// The share held out, or the number of folds, in words.
@@ -50,14 +52,16 @@ pub fn train_report(trained: &Trained, data: &Dataset, context: &TrainContext) -
         report.push(Block::Warning(
             "interrupted: this is the model so far, not the optimum".to_owned(),
         ));
-    } else if model.training.stop != "tolerance" {
+    } else if model.training.stop != "tolerance"
+        && (model.training.gap > context.expected || model.training.gap.is_nan())
+    {
         let why = match model.training.stop.as_str() {
             "precision" => "the objective does not fall any further in 64-bit numbers",
             _ => "the iterations were used up; allow more with --max-iterations",
         };
         report.push(Block::Warning(format!(
             "the tolerance of {} was not reached: {why}",
-            significant(context.tolerance, 2)
+            significant(context.expected, 1)
         )));
     }
     if model.training.dropped > 0 {
@@ -211,16 +215,18 @@ fn explained(tested: &Tested) -> f64 {
     1.0 - tested.scores.log_loss.value / tested.baseline.log_loss.value
 }
 
-/// `lbfgs (why): 12 iterations, relative gap 3e-13, within the tolerance of 1e-12`
+/// `lbfgs (why): 12 iterations, relative gap 3e-13, stopped by the tolerance of 1e-12`
 fn solver_line(model: &Model, context: &TrainContext) -> String {
     let t = &model.training;
     let why = if t.reason.is_empty() { String::new() } else { format!(" ({})", t.reason) };
     let stop = match t.stop.as_str() {
-        "tolerance" => format!(", within the tolerance of {}", significant(context.tolerance, 2)),
-        _ => String::new(),
+        "tolerance" => format!("stopped by the tolerance of {}", significant(context.tolerance, 1)),
+        "precision" => "stopped where 64-bit numbers end".to_owned(),
+        "iterations" => "stopped by the limit of iterations".to_owned(),
+        _ => "interrupted".to_owned(),
     };
     format!(
-        "solver: {}{why}: {}; the objective is at most about {} above its minimum, relative to it{stop}",
+        "solver: {}{why}: {}, relative gap {}, {stop}",
         t.solver,
         counted(t.iterations, "iteration", "iterations"),
         significant(t.gap.max(0.0), 2)
