@@ -269,6 +269,7 @@ pub enum FileFormatArg {
     Npy,
     Npz,
     Safetensors,
+    Svmlight,
 }
 
 pub fn number(text: &str) -> Result<f64, String> {

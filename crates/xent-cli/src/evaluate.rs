@@ -103,6 +103,7 @@ pub fn open_options(format: Option<FileFormatArg>) -> OpenOptions {
         FileFormatArg::Npy => Format::Npy,
         FileFormatArg::Npz => Format::Npz,
         FileFormatArg::Safetensors => Format::Safetensors,
+        FileFormatArg::Svmlight => Format::Svmlight,
     });
     OpenOptions { format }
 }

@@ -191,6 +191,7 @@ fn by_extension(extension: &str) -> Option<Format> {
         "npy" => Format::Npy,
         "npz" => Format::Npz,
         "safetensors" => Format::Safetensors,
+        "svm" | "svmlight" | "libsvm" => Format::Svmlight,
         _ => return None,
     })
 }
@@ -230,7 +231,7 @@ fn refuse_compressed(head: &[u8], format: Format) -> Result<(), Fault> {
 }
 
 fn is_text(format: Format) -> bool {
-    matches!(format, Format::Csv | Format::Tsv | Format::JsonLines)
+    matches!(format, Format::Csv | Format::Tsv | Format::JsonLines | Format::Svmlight)
 }
 
 /// Opens a regular file; `sampled` if its first rows are wanted.
@@ -313,6 +314,10 @@ pub(crate) fn open_stream(
 
 fn open_text(format: Format, input: TextInput, sampled: bool) -> Result<Arc<dyn Source>, Fault> {
     Ok(match format {
+        Format::Svmlight => {
+            return Err(Fault::new("is an svmlight file: labelled features, not a table")
+                .hint("xent train reads it"));
+        }
         Format::JsonLines => Arc::new(Json::open(input, sampled)?),
         Format::Tsv => Arc::new(Csv::open(input, b'\t', false, sampled)?),
         _ => Arc::new(Csv::open(input, b',', true, sampled)?),
@@ -327,4 +332,40 @@ fn open_typed(format: Format, blob: Blob, sampled: bool) -> Result<Arc<dyn Sourc
         Format::Safetensors => Arc::new(ArrayFile::open_safetensors(blob)?),
         _ => Arc::new(ParquetFile::open(blob, sampled)?),
     })
+}
+
+/// Opens what `spec` names as text files for a reader of their own, with their names for messages.
+pub(crate) fn text_inputs(spec: &str, format: Format) -> Result<Vec<(String, TextInput)>, Error> {
+    let piped = |name: String, mut reader: Box<dyn Read + Send>| {
+        let head = input::peek(&mut reader, 16);
+        let head = head.map_err(|e| Error::io_named(&name, "cannot read", &e))?;
+        let compression = text_compression(&name, format, &head)?;
+        let input = TextInput::stream(input::rejoined(head, reader), compression);
+        Ok(vec![(name, input)])
+    };
+    match find(spec)? {
+        Found::Stdin => piped("stdin".to_owned(), Box::new(std::io::stdin())),
+        Found::Stream(path) => {
+            let file = fs::File::open(&path).map_err(|e| Error::io(&path, "cannot open", &e))?;
+            piped(path.display().to_string(), Box::new(file))
+        }
+        Found::Files { paths, .. } => {
+            let open = |path: PathBuf| {
+                let name = path.display().to_string();
+                let head = Blob::open(&path).and_then(|blob| blob.head(PEEK));
+                let head = head.map_err(|e| Error::io(&path, "cannot open", &e))?;
+                let compression = text_compression(&name, format, &head)?;
+                Ok((name, TextInput::file(path, compression)))
+            };
+            paths.into_iter().map(open).collect()
+        }
+    }
+}
+
+/// How a text of a format is compressed, by its first bytes; an error if they belong to another format.
+fn text_compression(name: &str, format: Format, head: &[u8]) -> Result<input::Compression, Error> {
+    match input::magic(head) {
+        Some(magic) => Err(wrong_name(name, format, magic)),
+        None => input::compression_of(head).map_err(|fault| fault.at(name, 0, 0)),
+    }
 }

@@ -6,6 +6,8 @@
 //! errors depend on the number of threads or on the size of the batches. [`out`] writes files
 //! that are complete or not there.
 //!
+//! [`svmlight`] reads labelled sparse rows, which are no table.
+//!
 //! What this crate refuses to do: guess. A field is a number, missing, or an error with its
 //! file, row, column and value.
 
@@ -31,6 +33,7 @@ mod table;
 mod tensor;
 
 pub mod out;
+pub mod svmlight;
 
 pub use column::{
     Batch, Column, ColumnInfo, Dictionary, Kind, MISSING, Numbers, ReadAs, Request, TextColumn,

@@ -41,6 +41,8 @@ pub enum Format {
     Npz,
     /// Named tensors in one file.
     Safetensors,
+    /// Labelled sparse rows (svmlight, libsvm). Not a table: [`crate::svmlight::read`] reads them.
+    Svmlight,
 }
 
 impl Format {
@@ -55,6 +57,7 @@ impl Format {
             Format::Npy => "NumPy .npy",
             Format::Npz => "NumPy .npz",
             Format::Safetensors => "safetensors",
+            Format::Svmlight => "svmlight",
         }
     }
 }

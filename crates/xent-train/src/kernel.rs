@@ -20,7 +20,8 @@ pub(crate) const ZERO: Lanes = [0.0; LANES];
 /// The sum of eight lanes, always in the same order.
 #[inline(always)]
 pub(crate) fn sum(a: &Lanes) -> f64 {
-    ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+    let half: [f64; 4] = std::array::from_fn(|l| a[l] + a[l + 4]);
+    (half[0] + half[2]) + (half[1] + half[3])
 }
 
 leveled! {

@@ -393,8 +393,8 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// The Hessian taken for a Kronecker product: mean x xᵀ of the dense features and the intercept, and the mean
-    /// curvature of the outputs, `(n_outputs, n_outputs)`, without penalty.
+    /// The Hessian taken for a Kronecker product: mean t x xᵀ of the dense features and the intercept, t the trace of a
+    /// row's curvature, and the mean curvature of the outputs, `(n_outputs, n_outputs)`, of trace 1; without penalty.
     pub(crate) fn kronecker(&self, params: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (m, width) = (self.outputs, self.scaling.n_dense + 1);
         let triangle = width * (width + 1) / 2;
@@ -408,7 +408,11 @@ impl<'a> Problem<'a> {
                 features[j * width + i] = x;
             }
         }
-        (features, sums[triangle..].iter().map(|x| x / total).collect())
+        // The trace is in the features already.
+        let outputs = &sums[triangle..];
+        let trace: f64 = (0..m).map(|k| outputs[k * m + k]).sum();
+        let least = f64::MIN_POSITIVE;
+        (features, outputs.iter().map(|x| x / trace.max(least)).collect())
     }
 
     /// The diagonal of the Hessian; cross entropy only.
@@ -589,12 +593,19 @@ impl<'a> Problem<'a> {
             Want::Kronecker => {
                 let (gram, outputs) = partial.sums.split_at_mut(n_dense * (n_dense + 1) / 2);
                 let weighted = &mut ws.weighted;
-                // With one output the curvature goes into the features, where it belongs.
+                // Each row counts by how much it curves: the trace of its outputs' curvature.
                 let curvature = &mut ws.extra[..groups];
-                for g in 0..groups {
+                curvature.fill(ZERO);
+                for z in z.chunks_exact(groups) {
+                    for (q, z) in curvature.iter_mut().zip(z) {
+                        for l in 0..LANES {
+                            q[l] += z[l] * (1.0 - z[l]);
+                        }
+                    }
+                }
+                for (q, w) in curvature.iter_mut().zip(weight) {
                     for l in 0..LANES {
-                        let q = if m == 1 { z[g][l] * (1.0 - z[g][l]) } else { 1.0 };
-                        curvature[g][l] = weight[g][l] * q;
+                        q[l] *= w[l];
                     }
                 }
                 kernel::add_gram(&tile.lanes, tile.stride, n_dense, curvature, weighted, gram);
@@ -826,10 +837,6 @@ impl<'a> Problem<'a> {
     fn add_curvature(&self, p: &[Lanes], weight: &[Lanes], out: &mut [f64]) {
         let m = self.outputs;
         let groups = weight.len();
-        if m == 1 {
-            out[0] += weight.as_flattened().iter().sum::<f64>();
-            return;
-        }
         let is_sigmoid = self.head == Head::Sigmoid;
         for a in 0..m {
             for b in 0..m {

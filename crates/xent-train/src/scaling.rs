@@ -216,7 +216,7 @@ fn moments_body(
 
 /// Rows of a tile of so many columns: within the second-level cache.
 pub(crate) fn height(width: usize) -> usize {
-    (24_576 / width.max(1) / LANES * LANES).clamp(32, 256)
+    (80_000 / width.max(1) / (4 * LANES) * (4 * LANES)).clamp(64, 256)
 }
 
 #[cold]

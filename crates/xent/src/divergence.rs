@@ -35,7 +35,7 @@
 //! for every layout, and for f32, f16 and bf16 as for the same numbers in f64.
 
 mod kernel;
-mod terms;
+pub(crate) mod terms;
 #[cfg(test)]
 mod tests;
 

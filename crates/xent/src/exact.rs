@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 
 use num_bigint::{BigInt, BigUint, Sign};
 
-use crate::simd;
+use crate::simd::{self, leveled};
 
 /// Number of digits in the window.
 const DIGITS: usize = 6;
@@ -56,6 +56,8 @@ const FACTOR: std::ops::Range<f64> = pow2(-400)..pow2(400);
 /// Values looked at together to choose the digits they need; a power of two no larger than 2^12, so
 /// that the sum of a digit over them fits 64 bits.
 const PART: usize = 512;
+/// Values added side by side.
+const LANES: usize = 16;
 
 /// 2^e for a normal exponent, in constants.
 const fn pow2(e: i32) -> f64 {
@@ -65,7 +67,7 @@ const fn pow2(e: i32) -> f64 {
 /// The exact sum of f64 values and of products of two f64 values.
 ///
 /// Order-free and mergeable: every order of [`add`](Self::add) and [`merge`](Self::merge) gives
-/// the same state.
+/// an equal state.
 ///
 /// # Domain
 ///
@@ -90,7 +92,7 @@ const fn pow2(e: i32) -> f64 {
 /// sum.add(-1.0);
 /// assert_eq!(sum.value(), 4.248354255291589e-18);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ExactSum {
     digits: [i128; DIGITS],
     rest: Option<Box<Rest>>,
@@ -143,58 +145,91 @@ fn range(values: &[f64]) -> (u64, u64) {
     (low.saturating_add(1), high)
 }
 
-/// The sums of the first two digits of at most `PART` values in one sweep, if the values have no others: below
-/// 2^31, and no bit below 2^-71. Losses of ordinary size are such.
+/// Adds the first two digits of at most `PART` values to the lanes' sums of digits, if all have a magnitude
+/// from 2^-17 to 2^15, as losses of ordinary size have; else returns false.
 ///
-/// A constant of 1.5 * 2^52 units leaves a digit in the low bits of the sum, as in [`split`].
+/// A running sum that starts at 1.5 * 2^52 units of the first digit rounds each value to whole units; what that leaves of the
+/// values is added up apart, exactly: multiples of 2^-49 units, and a lane has at most 32 of them, of half a unit
+/// each. Half of the operations are fused, as a vector unit has as many multipliers as adders; all are exact, so
+/// the bits are the same without.
 #[inline(always)]
-fn two_digits(values: &[f64]) -> Option<[i64; 2]> {
-    const FIRST: f64 = 1.5 * pow2(52 - 20);
-    const SECOND: f64 = 1.5 * pow2(52 - 71);
-    let (mut first, mut second) = (0_i64, 0_i64);
-    let (mut below, mut beyond) = (0_u64, 0_u64);
-    for &x in values {
-        let t = x + FIRST;
-        let r = x - (t - FIRST);
-        let u = r + SECOND;
-        // Not 0 if there are bits below; NaN if x is not finite.
-        below |= (r - (u - SECOND)).to_bits();
-        beyond |= t.to_bits() ^ FIRST.to_bits();
-        first = first.wrapping_add(t.to_bits() as i64);
-        second = second.wrapping_add(u.to_bits() as i64);
+fn add_two_digits<const FMA: bool>(
+    groups: &[[f64; LANES]],
+    digits: &mut [[i64; LANES]; 2],
+) -> bool {
+    const LOW: u64 = pow2(-17).to_bits();
+    let mut whole = [MAGIC; LANES];
+    let mut parts = [0.0; LANES];
+    let mut outside = [0_u64; LANES];
+    for group in groups {
+        for l in 0..LANES {
+            let x = group[l];
+            // 32 binades; what is smaller, zero too, wraps around.
+            outside[l] |= x.to_bits().wrapping_sub(LOW);
+            let units = |c: f64| if FMA { x.mul_add(SCALE[0], c) } else { x * SCALE[0] + c };
+            let sum = units(whole[l]);
+            parts[l] += units(whole[l] - sum);
+            whole[l] = sum;
+        }
     }
-    let count = values.len() as i64;
-    // The constants are taken out again modulo 2^64; what remains is below 2^63.
-    let digit =
-        |sum: i64, constant: f64| sum.wrapping_sub(count.wrapping_mul(constant.to_bits() as i64));
-    (below == 0 && beyond >> 52 == 0).then(|| [digit(first, FIRST), digit(second, SECOND)])
+    if outside.into_iter().fold(0, |all, lane| all | lane) << 1 >> 58 != 0 {
+        return false;
+    }
+    let digit = |t: f64| (t.to_bits() as i64).wrapping_sub(MAGIC_BITS);
+    let [first, second] = digits;
+    for l in 0..LANES {
+        let carry = parts[l] + MAGIC;
+        let part = (parts[l] - (carry - MAGIC)) * (SCALE[1] * UNIT[0]) + MAGIC;
+        first[l] = first[l].wrapping_add(digit(whole[l]).wrapping_add(digit(carry)));
+        second[l] = second[l].wrapping_add(digit(part));
+    }
+    true
 }
 
 /// Body of [`ExactSum::add_slice`], compiled once per instruction level.
 #[inline(always)]
-pub(crate) fn add_slice_body(sum: &mut ExactSum, values: &[f64]) {
+pub(crate) fn add_slice_body<const FMA: bool>(sum: &mut ExactSum, values: &[f64]) {
+    // The sum of a digit over so many parts fits 64 bits.
+    const RUN: usize = PART << 6;
+    let (groups, rest) = values.as_chunks::<LANES>();
+    for run in groups.chunks(RUN / LANES) {
+        let mut digits = [[0; LANES]; 2];
+        for part in run.chunks(PART / LANES) {
+            if !add_two_digits::<FMA>(part, &mut digits) {
+                add_part(sum, part.as_flattened());
+            }
+        }
+        for (digit, lanes) in sum.digits.iter_mut().zip(digits) {
+            *digit += i128::from(lanes.into_iter().fold(0, i64::wrapping_add));
+        }
+    }
+    if !rest.is_empty() {
+        add_part(sum, rest);
+    }
+}
+
+leveled! {
+    /// Adds at most `PART` values of any size.
+    fn add_part(sum: &mut ExactSum, values: &[f64]) => add_part_body
+}
+
+#[inline(always)]
+fn add_part_body(sum: &mut ExactSum, values: &[f64]) {
+    let (low, high) = range(values);
+    if high >= LIMIT.to_bits() || low < FLOOR_SUM.to_bits() {
+        values.iter().for_each(|&x| sum.add(x));
+        return;
+    }
     let mut rest = [0.0; PART];
-    for part in values.chunks(PART) {
-        if let Some([first, second]) = two_digits(part) {
-            sum.digits[0] += i128::from(first);
-            sum.digits[1] += i128::from(second);
-            continue;
-        }
-        let (low, high) = range(part);
-        // The fewer digits a part needs, the cheaper it is.
-        if high >= LIMIT.to_bits() || low < FLOOR_SUM.to_bits() {
-            part.iter().for_each(|&x| sum.add(x));
-            continue;
-        }
-        let rest = &mut rest[..part.len()];
-        rest.copy_from_slice(part);
-        if low >= FLOOR_TWO.to_bits() {
-            sum.add_digits::<0, 2>(rest);
-        } else if low >= FLOOR_FOUR.to_bits() {
-            sum.add_digits::<0, 4>(rest);
-        } else {
-            sum.add_digits::<0, 6>(rest);
-        }
+    let rest = &mut rest[..values.len()];
+    rest.copy_from_slice(values);
+    // The fewer digits a part needs, the cheaper it is.
+    if low >= FLOOR_TWO.to_bits() {
+        sum.add_digits::<0, 2>(rest);
+    } else if low >= FLOOR_FOUR.to_bits() {
+        sum.add_digits::<0, 4>(rest);
+    } else {
+        sum.add_digits::<0, 6>(rest);
     }
 }
 
@@ -405,6 +440,17 @@ impl ExactSum {
         self.to_exact().map_or_else(|special| special, |exact| exact.to_f64())
     }
 
+    /// The digits as they are written if each is at most half a unit of the one before.
+    fn carried(&self) -> [i128; DIGITS] {
+        let mut digits = self.digits;
+        for d in (1..DIGITS).rev() {
+            let carry = (digits[d] + (1 << 50)) >> 51;
+            digits[d] -= carry << 51;
+            digits[d - 1] += carry;
+        }
+        digits
+    }
+
     /// Whether the exact sum is zero.
     pub fn is_zero(&self) -> bool {
         self.value() == 0.0
@@ -430,6 +476,14 @@ impl ExactSum {
         Ok(exact)
     }
 }
+
+impl PartialEq for ExactSum {
+    fn eq(&self, other: &Self) -> bool {
+        self.carried() == other.carried() && self.rest == other.rest
+    }
+}
+
+impl Eq for ExactSum {}
 
 impl Rest {
     fn put(&mut self, part: i128, exponent: i32) {

@@ -100,6 +100,33 @@ fn lanes_do_not_overflow_at_the_largest_digits() {
     assert_eq!(sum.value(), (&one * &Exact::integer(100_000)).to_f64());
 }
 
+/// From 2^-17 to 2^15 values are added many at a time: at the edges, halfway between units of the first digit, where the
+/// side on which it is rounded depends on the values before, and with the most that rounding leaves.
+#[test]
+fn ordinary_sizes_to_the_edges() {
+    let (low, high) = (pow2(-17), pow2(15));
+    let ulp = pow2(-52);
+    let kinds = [
+        vec![low, low * (1.0 + ulp), high * (1.0 - ulp / 2.0)],
+        vec![pow2(-17) + pow2(-21)],
+        vec![pow2(-16) + pow2(-21), pow2(-17) + pow2(-21), 1.0 + pow2(-20)],
+        vec![pow2(-17) + pow2(-21) - pow2(-69)],
+        vec![low, -high, 0.3, -0.3, 7.0 - 8.0 * ulp],
+        vec![high, 0.7],
+        vec![low * (1.0 - ulp / 2.0), 0.7],
+        vec![0.0, -0.0, 1.0],
+    ];
+    for kind in kinds {
+        for n in [15, 16, 511, 512, 5_000, 70_003] {
+            let values: Vec<f64> = kind.iter().copied().cycle().take(n).collect();
+            let mut sum = ExactSum::new();
+            sum.add_slice(&values);
+            assert_eq!(sum.value(), reference(&values), "{kind:?}");
+            assert_eq!(sum, values.iter().copied().collect(), "{kind:?}");
+        }
+    }
+}
+
 #[test]
 fn infinities_and_nan_are_kept_apart() {
     let sum: ExactSum = [1.0, f64::INFINITY, 2.0].into_iter().collect();

@@ -4,9 +4,11 @@
 //! row's maximum. No maximum is subtracted, so no rounding of x - max enters, and any one term (the
 //! target's) can be left out of the sum: both are what makes small losses right.
 
+use std::ops::Range;
+
 use crate::element::Element;
 use crate::elementary::{self, WHOLE32, exp_parts, exp_parts64};
-use crate::simd::leveled;
+use crate::simd::{self, leveled};
 
 /// Numbers worked on at a time: input and terms stay in the first-level cache.
 pub(crate) const BLOCK: usize = 512;
@@ -213,8 +215,15 @@ pub(crate) fn largest_body<const FMA: bool, A: Arithmetic>(x: &[A]) -> A {
             *lane = if x > *lane { x } else { *lane };
         }
     }
-    let mut max = A::NEGATIVE_INFINITY;
-    for &x in lanes.iter().chain(rest) {
+    let mut n = 16;
+    while n > 1 {
+        n /= 2;
+        for l in 0..n {
+            lanes[l] = if lanes[l + n] > lanes[l] { lanes[l + n] } else { lanes[l] };
+        }
+    }
+    let mut max = lanes[0];
+    for &x in rest {
         max = if x > max { x } else { max };
     }
     max
@@ -235,6 +244,108 @@ fn terms_body<const FMA: bool, A: Arithmetic>(x: &[A], terms: &mut [A], referenc
         for (term, &x) in terms.iter_mut().zip(x) {
             *term = A::term::<FMA, true>(x, reference);
         }
+    }
+}
+
+/// Numbers ahead that memory is asked for: the hardware stops at every page.
+const AHEAD: usize = 512;
+
+leveled! {
+    /// The sum of the terms of a row but one, as if all had been filled in and added, that one as 0.
+    pub(crate) fn sum_terms[A: Arithmetic](x: &[A], but: usize, reference: &Reference<A>) -> f64 => sum_terms_body::<FMA>
+}
+
+#[inline(always)]
+fn sum_terms_body<const FMA: bool, A: Arithmetic>(
+    x: &[A],
+    but: usize,
+    reference: &Reference<A>,
+) -> f64 {
+    sum_units::<FMA, false, A>(x, &mut [], but, reference)
+}
+
+leveled! {
+    /// The same, with the terms in `out`, which is as long.
+    pub(crate) fn fill_and_sum[A: Arithmetic](x: &[A], out: &mut [A], but: usize, reference: &Reference<A>) -> f64
+        => fill_and_sum_body::<FMA>
+}
+
+#[inline(always)]
+fn fill_and_sum_body<const FMA: bool, A: Arithmetic>(
+    x: &[A],
+    out: &mut [A],
+    but: usize,
+    reference: &Reference<A>,
+) -> f64 {
+    sum_units::<FMA, true, A>(x, &mut out[..x.len()], but, reference)
+}
+
+#[inline(always)]
+fn sum_units<const FMA: bool, const KEEP: bool, A: Arithmetic>(
+    x: &[A],
+    out: &mut [A],
+    but: usize,
+    reference: &Reference<A>,
+) -> f64 {
+    let n = A::LANES * A::CHAIN;
+    let special = but / n * n;
+    let after = x.len().min(special + n);
+    let last = after.max(x.len() / n * n);
+    let mut sum = Accumulator::new();
+    whole_units::<FMA, KEEP, A>(&mut sum, x, out, 0..special, reference);
+    odd_unit::<FMA, KEEP, A>(&mut sum, x, out, special..after, Some(but - special), reference);
+    whole_units::<FMA, KEEP, A>(&mut sum, x, out, after..last, reference);
+    odd_unit::<FMA, KEEP, A>(&mut sum, x, out, last..x.len(), None, reference);
+    sum.total::<A>()
+}
+
+/// Adds the terms of whole units of numbers, in registers.
+#[inline(always)]
+fn whole_units<const FMA: bool, const KEEP: bool, A: Arithmetic>(
+    sum: &mut Accumulator,
+    x: &[A],
+    out: &mut [A],
+    range: Range<usize>,
+    reference: &Reference<A>,
+) {
+    let n = A::LANES * A::CHAIN;
+    let line = 64 / size_of::<A>();
+    let mut outs = if KEEP { &mut out[range.clone()] } else { out }.chunks_exact_mut(n);
+    for unit in x[range].chunks_exact(n) {
+        for at in (0..n).step_by(line) {
+            simd::prefetch(unit, AHEAD + at);
+        }
+        let mut terms = [A::default(); 64];
+        terms_body::<FMA, A>(unit, &mut terms[..n], reference);
+        sum.add_unit::<A, false>(terms[..n].chunks_exact(A::LANES));
+        if KEEP && let Some(out) = outs.next() {
+            out.copy_from_slice(&terms[..n]);
+        }
+    }
+}
+
+/// Adds the terms of one unit, which may be short, one of them as 0.
+#[inline(always)]
+fn odd_unit<const FMA: bool, const KEEP: bool, A: Arithmetic>(
+    sum: &mut Accumulator,
+    x: &[A],
+    out: &mut [A],
+    range: Range<usize>,
+    but: Option<usize>,
+    reference: &Reference<A>,
+) {
+    if range.is_empty() {
+        return;
+    }
+    let len = range.len();
+    let mut terms = [A::default(); 64];
+    terms_body::<FMA, A>(&x[range.clone()], &mut terms[..len], reference);
+    if let Some(but) = but {
+        terms[but] = A::default();
+    }
+    sum.add_unit::<A, false>(terms[..A::LANES * A::CHAIN].chunks_exact(A::LANES));
+    if KEEP {
+        out[range].copy_from_slice(&terms[..len]);
     }
 }
 

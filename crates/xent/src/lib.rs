@@ -6,6 +6,7 @@
 //! the rows. Inside everything is in nats and f64; bits appear at the edge.
 #![warn(missing_docs)]
 
+pub mod calibration;
 pub mod compare;
 pub mod cross_entropy;
 pub mod divergence;

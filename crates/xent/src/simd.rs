@@ -141,7 +141,7 @@ pub(crate) use leveled;
 
 leveled! {
     /// See [`ExactSum::add_slice`].
-    pub(crate) fn add_slice(sum: &mut ExactSum, values: &[f64]) => add_slice_body
+    pub(crate) fn add_slice(sum: &mut ExactSum, values: &[f64]) => add_slice_body::<FMA>
 }
 leveled! {
     /// See [`ExactSum::add_products`].

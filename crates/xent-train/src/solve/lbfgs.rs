@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::error::Error;
 use crate::problem::Problem;
+use crate::solve::auto::ROUGH;
 use crate::solve::{Clock, Flow, Iteration, Limits, Observer, Solution, Solver, Stop, dot, norm};
 
 /// L-BFGS (Liu and Nocedal 1989).
@@ -34,7 +35,7 @@ impl Solver for Lbfgs {
         problem.hessian_diagonal(&start, &mut diagonal);
         diagonal.iter_mut().for_each(|d| *d = if *d > 1e-12 { 1.0 / *d } else { 1.0 });
         let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
-        self.run(problem, start, limits, &precondition, observer)
+        self.run(problem, start, limits, ROUGH, &precondition, observer)
     }
 }
 
@@ -44,6 +45,7 @@ impl Lbfgs {
         problem: &Problem<'_>,
         mut params: Vec<f64>,
         limits: &Limits,
+        margin: f64,
         precondition: &Preconditioner<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
@@ -72,7 +74,7 @@ impl Lbfgs {
                 direction.iter_mut().zip(s).for_each(|(d, s)| *d += (alpha - beta) * s);
             }
             let slope = dot(&gradient, &direction);
-            let gap = slope / objective.abs().max(f64::MIN_POSITIVE);
+            let gap = margin * slope / objective.abs().max(f64::MIN_POSITIVE);
             let gradient_norm = norm(&gradient);
             let seen = Iteration {
                 number: iterations,

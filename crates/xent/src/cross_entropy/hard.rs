@@ -15,9 +15,6 @@ use crate::view::View;
 
 /// Rows of at most this many classes are short.
 const SHORT: usize = 32;
-/// Numbers ahead that memory is asked for where rows are about a page: the hardware stops at every one.
-/// It costs more than it saves for longer rows, and where a gradient is written.
-const AHEAD: usize = BLOCK;
 /// Numbers of short rows at a time: two buffers of them stay in the first-level cache.
 const GROUP: usize = 2048;
 
@@ -41,7 +38,8 @@ pub(super) fn score<T: Element, A: Arithmetic>(
         short::<T, A>(io, rows, batch, wants, scratch);
     } else {
         // The reference of a row is found before the row ahead of it is summed, so that nothing waits for it.
-        let end = rows.end;
+        let (end, n) = (rows.end, rows.len());
+        let mut ratios = [-1.0; BATCH];
         let mut reference = reference(&io.x(), rows.start, &mut scratch.numbers);
         for (i, row) in rows.enumerate() {
             let this = reference;
@@ -52,10 +50,12 @@ pub(super) fn score<T: Element, A: Arithmetic>(
                 let scale = io.wants_gradient().then_some(batch.scale[i]);
                 let next = batch.labels.get(i + 1).map_or(0, |&next| next as usize);
                 let y = (batch.labels[i] as usize, next);
-                let done = long::<T, A>(io, row, y, &this, wants, scale, scratch);
+                let done = long::<T, A>(io, row, y, &this, wants, scale, scratch, &mut ratios[i]);
                 batch.put(i, &done);
             }
         }
+        // Many side by side: alone, each would wait for its two divisions.
+        take_logarithms(&ratios[..n], &mut batch.loss[..n]);
     }
 }
 
@@ -133,7 +133,7 @@ fn reference<T: Element, A: Arithmetic>(
     A::reference(max)
 }
 
-/// A row of many classes.
+/// A row of many classes. The loss is ln(1 + `ratio`) if that is set to a number that is not negative.
 #[allow(clippy::too_many_arguments)]
 fn long<T: Element, A: Arithmetic>(
     io: &mut Io<'_, '_, T>,
@@ -143,6 +143,7 @@ fn long<T: Element, A: Arithmetic>(
     wants: Wants,
     scale: Option<f64>,
     Scratch { numbers: buffer, terms, .. }: &mut Scratch<A>,
+    ratio: &mut f64,
 ) -> Done {
     let x = io.x();
     let v = x.n_cols();
@@ -158,20 +159,15 @@ fn long<T: Element, A: Arithmetic>(
     if !(beside.is_finite() && reference.power.is_finite()) {
         return general::odd_row(io, row, y, wants, scale);
     }
+    let own = term_of(beside, reference.power);
+    let plain = !wants.ranks && !wants.squares;
+    let at_once = if plain { sum_at_once(io, row, y, reference) } else { None };
     // Terms go straight to the gradient where that is memory of its own and of this kind.
     let direct = scale.is_some() && io.stores_terms::<A>(row);
     let mut sum = Accumulator::new();
     let mut squares = Accumulator::new();
     let mut ahead = 0;
-    for cols in blocks(v) {
-        if scale.is_none()
-            && v <= 4 * BLOCK
-            && let Some(slice) = io.x().row(row)
-        {
-            for line in 0..BLOCK / 16 {
-                simd::prefetch(slice, cols.start + AHEAD + line * 16);
-            }
-        }
+    for cols in blocks(if at_once.is_some() { 0 } else { v }) {
         // Equal numbers are ahead if they stand before the target.
         let before = y.saturating_sub(cols.start).min(cols.len());
         let in_block = cols.contains(&y).then(|| y - cols.start);
@@ -199,8 +195,7 @@ fn long<T: Element, A: Arithmetic>(
             add(block(&io.x(), row, cols, buffer), &mut terms[..n]);
         }
     }
-    let rest = sum.total::<A>();
-    let own = term_of(beside, reference.power);
+    let rest = at_once.unwrap_or_else(|| sum.total::<A>());
     let total = rest + own;
     let factor = scale.map_or(0.0, |scale| scale / total);
     if !A::ordinary(rest, total, v) || !A::is_factor(factor) {
@@ -217,12 +212,44 @@ fn long<T: Element, A: Arithmetic>(
         0.0
     };
     // The target may be lost in the sum.
-    let loss = if own > 1e-270 {
-        elementary::ln_1p(rest / own)
+    let mut loss = 0.0;
+    if own > 1e-270 {
+        *ratio = rest / own;
     } else {
-        loss_beside(beside, rest, reference.power)
-    };
+        loss = loss_beside(beside, rest, reference.power);
+    }
     Done { loss, squared, rank: ahead }
+}
+
+leveled! {
+    /// ln(1 + ratio) where that is not negative.
+    fn take_logarithms(ratios: &[f64], losses: &mut [f64]) => logarithms_body
+}
+
+#[inline(always)]
+fn logarithms_body(ratios: &[f64], losses: &mut [f64]) {
+    for (loss, &ratio) in losses.iter_mut().zip(ratios) {
+        *loss = if ratio >= 0.0 { elementary::ln_1p(ratio) } else { *loss };
+    }
+}
+
+/// The sum of the terms of a row but the target's, and the terms in the gradient if it is wanted: in one sweep, if all
+/// lies side by side and is of the arithmetic's own kind.
+fn sum_at_once<T: Element, A: Arithmetic>(
+    io: &mut Io<'_, '_, T>,
+    row: usize,
+    y: usize,
+    reference: &Reference<A>,
+) -> Option<f64> {
+    let Io::Apart { x, gradient } = io else { return None };
+    let numbers = A::slice(x.row(row)?)?;
+    match gradient {
+        None => Some(exponentials::sum_terms(numbers, y, reference)),
+        Some(gradient) => {
+            let out = A::slice_mut(gradient.row_mut(row)?)?;
+            Some(exponentials::fill_and_sum(numbers, out, y, reference))
+        }
+    }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -577,14 +604,17 @@ leveled! {
 #[inline(always)]
 fn narrow_body<const FMA: bool>(rest: &[f64], own: &mut [f64], losses: &mut [f64]) {
     let raise = <f32 as Arithmetic>::RAISE;
-    for ((loss, &rest), own) in losses.iter_mut().zip(rest).zip(own) {
+    // Two loops, so that the chains of operations are short: a processor looks only so far ahead.
+    for own in &mut *own {
         // It was an f32.
         let x = *own as f32;
         let (m, power) = elementary::exp_rest::<FMA>(x);
         let term = (1.0 + f64::from(m)) * (f64::from(power) * raise);
         // Beyond this the row is odd; NaN is too.
         *own = if x.abs() < 80.0 { term } else { f64::NAN };
-        *loss = elementary::ln_ratio(rest, *own);
+    }
+    for ((loss, &rest), &own) in losses.iter_mut().zip(rest).zip(&*own) {
+        *loss = elementary::ln_ratio(rest, own);
     }
 }
 

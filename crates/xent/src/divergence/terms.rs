@@ -122,7 +122,7 @@ pub(crate) fn divergence_term(p: f64, q: f64, difference: f64) -> f64 {
 /// s = r / (2 + r),   ln(1 + r) = 2 atanh(s) = 2s + 2s³/3 + 2s⁵/5 + ...,   r - 2s = r s
 /// ```
 #[inline(always)]
-fn gap_to_logarithm(r: f64) -> f64 {
+pub(crate) fn gap_to_logarithm(r: f64) -> f64 {
     let s = r / (2.0 + r);
     let square = s * s;
     s * (r - square * polynomial(&GAP, square))

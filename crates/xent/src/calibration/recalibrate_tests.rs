@@ -1,0 +1,274 @@
+use super::{
+    Calibrator, Fit, Method, Predictions, cross_fitted, decompose, fit, log_odds,
+    log_probabilities, mean_loss,
+};
+use crate::calibration::testing::Random;
+use crate::view::View;
+
+const ALL: [Method; 5] =
+    [Method::Temperature, Method::Vector, Method::Platt, Method::Beta, Method::Isotonic];
+
+/// Logits whose truth has another temperature and offsets.
+fn table(seed: u64, n: usize, k: usize, truth: f64) -> (Vec<f64>, Vec<u32>) {
+    let mut random = Random(seed);
+    let (mut x, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..n {
+        let row: Vec<f64> = (0..k).map(|_| (random.next() + random.next() - 1.0) * 6.0).collect();
+        let e: Vec<f64> =
+            row.iter().enumerate().map(|(c, x)| (truth * x + 0.3 * c as f64).exp()).collect();
+        let mut u = random.next() * e.iter().sum::<f64>();
+        let mut label = 0;
+        while label + 1 < k && u >= e[label] {
+            u -= e[label];
+            label += 1;
+        }
+        x.extend(row);
+        labels.push(label as u32);
+    }
+    (x, labels)
+}
+
+fn binary(seed: u64, n: usize) -> (Vec<f64>, Vec<u32>) {
+    let (x, labels) = table(seed, n, 2, 0.4);
+    (x.chunks(2).map(|x| x[1] - x[0]).collect(), labels)
+}
+
+#[test]
+fn no_fit_raises_the_loss_of_its_rows() {
+    for seed in 0..12 {
+        let (x, labels) = binary(seed, [3, 10, 200][seed as usize % 3]);
+        let weights: Vec<f64> = (0..x.len()).map(|i| f64::from((i % 4) as u8)).collect();
+        for method in ALL {
+            for weights in [None, Some(&weights[..])] {
+                let odds = Predictions::<f64>::LogOdds(&x);
+                let found = fit(method, odds, &labels, weights).unwrap();
+                assert!(found.after <= found.before, "{method:?} {found:?}");
+                let again = mean_loss(&found.calibrator, odds, &labels, weights).unwrap();
+                assert_eq!(again, found.after);
+            }
+        }
+        let (x, labels) = table(seed, 100, 4, [0.3, 1.0, 2.5][seed as usize % 3]);
+        for method in [Method::Temperature, Method::Vector, Method::Isotonic] {
+            let logits = Predictions::Logits(View::rows_of(&x, 4).unwrap());
+            let found = fit(method, logits, &labels, None).unwrap();
+            assert!(found.after <= found.before, "{method:?} {found:?}");
+        }
+    }
+}
+
+#[test]
+fn calibrated_rows_are_left_alone() {
+    // Frequencies are exactly what was said.
+    let x: Vec<f64> = [0.0, 0.0, 3.0_f64.ln(), 3.0_f64.ln(), 3.0_f64.ln(), 3.0_f64.ln()].to_vec();
+    let labels = [0, 1, 1, 1, 1, 0];
+    for method in ALL {
+        let found = fit(method, Predictions::<f64>::LogOdds(&x), &labels, None).unwrap();
+        assert!(found.before - found.after <= 2e-16, "{method:?} {found:?}");
+    }
+}
+
+/// The derivative of the loss by each parameter, by central differences, is 0.
+fn is_stationary(
+    found: &Fit,
+    predictions: Predictions<'_, f64>,
+    labels: &[u32],
+    changed: impl Fn(usize, f64) -> Option<Calibrator>,
+) {
+    let step = 1e-4;
+    for parameter in 0.. {
+        let Some(up) = changed(parameter, step) else { break };
+        let down = changed(parameter, -step).unwrap();
+        let [up, down] = [up, down].map(|c| mean_loss(&c, predictions, labels, None).unwrap());
+        let slope = (up - down) / (2.0 * step);
+        assert!(slope.abs() < 2e-7, "{found:?}: {slope:e} at {parameter}");
+        assert!(up >= found.after && down >= found.after);
+    }
+}
+
+#[test]
+fn fits_are_stationary_points() {
+    let (x, labels) = table(3, 2000, 3, 0.5);
+    let logits = Predictions::Logits(View::rows_of(&x, 3).unwrap());
+    let found = fit(Method::Temperature, logits, &labels, None).unwrap();
+    let Calibrator::Temperature { temperature: t } = found.calibrator else { panic!() };
+    is_stationary(&found, logits, &labels, |i, d| {
+        (i == 0).then_some(Calibrator::Temperature { temperature: t + d })
+    });
+    let found = fit(Method::Vector, logits, &labels, None).unwrap();
+    let Calibrator::Vector { scale, bias } = found.calibrator.clone() else { panic!() };
+    assert!(scale.iter().all(|a| (a - 0.5).abs() < 0.1), "{scale:?}");
+    is_stationary(&found, logits, &labels, |i, d| {
+        let (mut scale, mut bias) = (scale.clone(), bias.clone());
+        if i < 3 {
+            scale[i] += d;
+        } else {
+            *bias.get_mut(i - 3)? += d;
+        }
+        Some(Calibrator::Vector { scale, bias })
+    });
+    let (x, labels) = binary(4, 2000);
+    let odds = Predictions::LogOdds(&x);
+    let found = fit(Method::Platt, odds, &labels, None).unwrap();
+    let Calibrator::Platt { slope, intercept } = found.calibrator else { panic!() };
+    is_stationary(&found, odds, &labels, |i, d| match i {
+        0 => Some(Calibrator::Platt { slope: slope + d, intercept }),
+        1 => Some(Calibrator::Platt { slope, intercept: intercept + d }),
+        _ => None,
+    });
+    let found = fit(Method::Beta, odds, &labels, None).unwrap();
+    let Calibrator::Beta { a, b, c } = found.calibrator else { panic!() };
+    is_stationary(&found, odds, &labels, |i, d| match i {
+        0 => Some(Calibrator::Beta { a: a + d, b, c }),
+        1 => Some(Calibrator::Beta { a, b: b + d, c }),
+        2 => Some(Calibrator::Beta { a, b, c: c + d }),
+        _ => None,
+    });
+}
+
+#[test]
+fn f32_and_any_layout_find_the_same_temperature() {
+    for k in [2, 5, 16, 33] {
+        let (x, labels) = table(7, 500, k, 0.6);
+        let narrow: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+        let exact: Vec<f64> = narrow.iter().map(|&x| f64::from(x)).collect();
+        let mut columns = vec![0.0_f32; narrow.len()];
+        for row in 0..500 {
+            for c in 0..k {
+                columns[c * 500 + row] = narrow[row * k + c];
+            }
+        }
+        let of = |found: Fit| match found.calibrator {
+            Calibrator::Temperature { temperature } => temperature,
+            other => panic!("{other:?}"),
+        };
+        let wide = Predictions::Logits(View::rows_of(&exact, k).unwrap());
+        let wide = of(fit(Method::Temperature, wide, &labels, None).unwrap());
+        let rows = Predictions::Logits(View::rows_of(&narrow, k).unwrap());
+        let rows = of(fit(Method::Temperature, rows, &labels, None).unwrap());
+        let columns = Predictions::Logits(View::columns_of(&columns, 500).unwrap());
+        let columns = of(fit(Method::Temperature, columns, &labels, None).unwrap());
+        assert_eq!(rows, columns);
+        assert!((rows / wide - 1.0).abs() < 1e-7, "{k}: {rows} {wide}");
+        // The order of rows is nothing.
+        let mut order: Vec<usize> = (0..500).collect();
+        Random(1).shuffle(&mut order);
+        let x: Vec<f64> = order.iter().flat_map(|&i| exact[i * k..(i + 1) * k].to_vec()).collect();
+        let shuffled: Vec<u32> = order.iter().map(|&i| labels[i]).collect();
+        let again = Predictions::Logits(View::rows_of(&x, k).unwrap());
+        assert_eq!(of(fit(Method::Temperature, again, &shuffled, None).unwrap()), wide);
+    }
+}
+
+#[test]
+fn whole_weights_are_repeated_rows() {
+    let (x, labels) = binary(5, 200);
+    let weights: Vec<f64> = (0..200).map(|i| f64::from((i % 3) as u8)).collect();
+    let rows: Vec<usize> =
+        (0..200).flat_map(|i| std::iter::repeat_n(i, weights[i] as usize)).collect();
+    let repeated: Vec<f64> = rows.iter().map(|&i| x[i]).collect();
+    let their_labels: Vec<u32> = rows.iter().map(|&i| labels[i]).collect();
+    for method in ALL {
+        let a = fit(method, Predictions::<f64>::LogOdds(&x), &labels, Some(&weights)).unwrap();
+        let b = fit(method, Predictions::<f64>::LogOdds(&repeated), &their_labels, None).unwrap();
+        assert!((a.after - b.after).abs() <= 1e-14, "{method:?}");
+    }
+}
+
+#[test]
+fn odd_rows_do_not_break_a_fit() {
+    // Zero and one, right and wrong; separable; all of one class.
+    let p = [0.0, 1.0, 0.0, 1.0, 0.5, 0.25];
+    let x = log_odds(&p).unwrap();
+    assert!(x.iter().all(|x| x.is_finite()));
+    let infinite: Vec<f64> = p.iter().map(|p: &f64| (p / (1.0 - p)).ln()).collect();
+    for labels in [[0, 1, 1, 0, 1, 0], [0, 1, 0, 1, 1, 0], [1; 6], [0; 6]] {
+        for method in ALL {
+            for x in [&x, &infinite] {
+                let found = fit(method, Predictions::<f64>::LogOdds(x), &labels, None).unwrap();
+                assert!(found.after <= found.before && found.after >= 0.0, "{method:?} {found:?}");
+                let p = found.calibrator.apply(Predictions::<f64>::LogOdds(x)).unwrap();
+                assert!(p.iter().all(|p| (0.0..=1.0).contains(p)), "{method:?} {p:?}");
+            }
+        }
+    }
+    // A hopeless model: the temperature goes to its bound and no further.
+    let x = [1.0, -1.0, 1.0, -1.0];
+    let found = fit(Method::Temperature, Predictions::<f64>::LogOdds(&x), &[0, 1, 0, 1], None);
+    assert!((found.unwrap().after - std::f64::consts::LN_2).abs() < 1e-5);
+    let x = log_probabilities(&[0.0, 1.0, 0.5, 0.5, 0.2, 0.8], 2).unwrap();
+    let view = Predictions::Logits(View::rows_of(&x, 2).unwrap());
+    for method in ALL {
+        let found = fit(method, view, &[0, 0, 1], None).unwrap();
+        assert!(found.after.is_finite() && found.after <= found.before);
+    }
+    // -inf that never happens.
+    let x = [f64::NEG_INFINITY, 1.0, 0.0, f64::NEG_INFINITY, 0.0, 2.0, 0.0, -1.0, 1.0];
+    let view = Predictions::Logits(View::rows_of(&x, 3).unwrap());
+    for method in [Method::Temperature, Method::Vector, Method::Isotonic] {
+        let found = fit(method, view, &[1, 2, 0], None).unwrap();
+        assert!(found.after <= found.before, "{method:?}");
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let x = [0.5, 1.0];
+    let odds = Predictions::<f64>::LogOdds(&x);
+    assert!(fit(Method::Platt, odds, &[0], None).is_err());
+    assert!(fit(Method::Platt, odds, &[0, 2], None).is_err());
+    assert!(fit(Method::Platt, odds, &[0, 1], Some(&[0.0, 0.0])).is_err());
+    assert!(fit(Method::Platt, Predictions::<f64>::LogOdds(&[f64::NAN]), &[0], None).is_err());
+    let x = [0.0, 1.0, 2.0];
+    let three = Predictions::Logits(View::rows_of(&x, 3).unwrap());
+    let error = fit(Method::Beta, three, &[0], None).unwrap_err();
+    assert_eq!(error.to_string(), "number of classes is 3, not 2, as this method needs");
+    let two = Calibrator::Platt { slope: 1.0, intercept: 0.0 };
+    assert!(two.apply(three).is_err());
+    assert!(log_odds(&[1.5]).is_err());
+    assert!(log_probabilities(&[f64::NAN], 1).is_err());
+    let x = [f64::NAN, 1.0];
+    let bad = Predictions::Logits(View::rows_of(&x, 2).unwrap());
+    assert!(fit(Method::Temperature, bad, &[0], None).is_err());
+    assert!(cross_fitted(Method::Platt, odds, &[0, 1], None, 1).is_err());
+}
+
+#[test]
+fn applied_probabilities_sum_to_one_and_cost_what_was_said() {
+    let (x, labels) = table(8, 300, 4, 0.5);
+    let logits = Predictions::Logits(View::rows_of(&x, 4).unwrap());
+    for method in [Method::Temperature, Method::Vector, Method::Isotonic] {
+        let found = fit(method, logits, &labels, None).unwrap();
+        let p = found.calibrator.apply(logits).unwrap();
+        assert!(p.chunks(4).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-14));
+        let loss: f64 =
+            p.chunks(4).zip(&labels).map(|(row, &y)| -row[y as usize].ln()).sum::<f64>() / 300.0;
+        assert!((loss - found.after).abs() < 1e-13, "{method:?}");
+    }
+}
+
+#[test]
+fn cross_fitting_costs_a_little() {
+    let (x, labels) = table(9, 600, 3, 0.5);
+    let logits = Predictions::Logits(View::rows_of(&x, 3).unwrap());
+    for method in [Method::Temperature, Method::Vector, Method::Isotonic] {
+        let found = fit(method, logits, &labels, None).unwrap();
+        let p = cross_fitted(method, logits, &labels, None, 5).unwrap();
+        let loss: f64 =
+            p.chunks(3).zip(&labels).map(|(row, &y)| -row[y as usize].ln()).sum::<f64>() / 600.0;
+        assert!(loss > found.after && loss < found.before, "{method:?} {loss} {found:?}");
+    }
+}
+
+#[test]
+fn three_parts_of_many_classes() {
+    for (seed, truth) in [(1, 0.5), (2, 1.0), (3, 0.0)] {
+        let (x, labels) = table(seed, 500, 4, truth);
+        let parts = decompose(View::rows_of(&x, 4).unwrap(), &labels, None).unwrap();
+        assert!(parts.miscalibration >= 0.0 && parts.discrimination >= 0.0, "{parts:?}");
+        let sum = parts.uncertainty - parts.discrimination + parts.miscalibration;
+        assert!((sum - parts.score).abs() < 1e-15);
+        if truth == 0.0 {
+            assert!(parts.discrimination < 0.03, "{parts:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use super::{Mistake, assignment, find};
+use crate::calibration::testing::Random;
+
+/// Rows of a fair model: probabilities, logits, labels.
+fn model(seed: u64, n: usize, k: usize) -> (Vec<f64>, Vec<f64>, Vec<i64>) {
+    let mut random = Random(seed);
+    let (mut p, mut x, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..n {
+        let row: Vec<f64> = (0..k).map(|_| (random.next() - 0.5) * 8.0).collect();
+        let e: Vec<f64> = row.iter().map(|x| x.exp()).collect();
+        let all: f64 = e.iter().sum();
+        let mut u = random.next() * all;
+        let label = e.iter().position(|e| {
+            u -= e;
+            u < 0.0
+        });
+        labels.push(label.unwrap_or(k - 1) as i64);
+        p.extend(e.iter().map(|e| e / all));
+        x.extend(row);
+    }
+    (p, x, labels)
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    for seed in 0..10 {
+        let (p, x, labels) = model(seed, 200, 4);
+        assert_eq!(find(&p, 4, &labels).unwrap(), []);
+        // A useless model is not repaired by chance either.
+        let mut labels = labels;
+        Random(seed).shuffle(&mut labels);
+        assert_eq!(find(&p, 4, &labels).unwrap(), []);
+        assert_eq!(find(&x, 4, &labels).unwrap(), []);
+    }
+}
+
+#[test]
+fn each_mistake_is_found() {
+    let (p, x, labels) = model(1, 300, 4);
+    let right: f64 =
+        p.chunks(4).zip(&labels).map(|(row, &y)| -row[y as usize].ln()).sum::<f64>() / 300.0;
+    let columns = vec![2, 0, 3, 1];
+    let permuted: Vec<f64> = p
+        .chunks(4)
+        .flat_map(|row| {
+            let mut out = [0.0; 4];
+            columns.iter().enumerate().for_each(|(class, &column)| out[column] = row[class]);
+            out
+        })
+        .collect();
+    let each = |f: fn(f64) -> f64| -> Vec<f64> { p.iter().map(|&p| f(p)).collect() };
+    let shifted: Vec<i64> = labels.iter().map(|y| y + 1).collect();
+    let cases = [
+        (permuted, labels.clone(), Mistake::Permuted { columns }),
+        (each(|p| 100.0 * p), labels.clone(), Mistake::Percent),
+        (each(f64::ln), labels.clone(), Mistake::LogProbabilities { base: std::f64::consts::E }),
+        (each(f64::log2), labels.clone(), Mistake::LogProbabilities { base: 2.0 }),
+        (each(f64::log10), labels.clone(), Mistake::LogProbabilities { base: 10.0 }),
+        (x, labels.clone(), Mistake::Logits),
+        (p.clone(), shifted, Mistake::LabelsOff { by: -1 }),
+    ];
+    for (values, labels, mistake) in cases {
+        let found = find(&values, 4, &labels).unwrap();
+        let repair = found.iter().find(|repair| repair.mistake == mistake);
+        let repair = repair.unwrap_or_else(|| panic!("{mistake:?}: {found:?}"));
+        assert!((repair.after - right).abs() < 1e-12, "{repair:?} {right}");
+        assert!((found[0].after - right).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn one_column() {
+    let (p, x, labels) = model(2, 300, 2);
+    let second = |values: &[f64]| -> Vec<f64> { values.chunks(2).map(|row| row[1]).collect() };
+    assert_eq!(find(&second(&p), 1, &labels).unwrap(), []);
+    let first: Vec<f64> = p.chunks(2).map(|row| row[0]).collect();
+    assert_eq!(find(&first, 1, &labels).unwrap()[0].mistake, Mistake::OtherClass);
+    let odds: Vec<f64> = x.chunks(2).map(|row| row[1] - row[0]).collect();
+    assert_eq!(find(&odds, 1, &labels).unwrap()[0].mistake, Mistake::Logits);
+    let percent: Vec<f64> = second(&p).iter().map(|p| 100.0 * p).collect();
+    assert_eq!(find(&percent, 1, &labels).unwrap()[0].mistake, Mistake::Percent);
+}
+
+#[test]
+fn assignment_is_the_best_of_all() {
+    let mut random = Random(4);
+    for k in 1..=6 {
+        for _ in 0..30 {
+            let costs: Vec<f64> = (0..k * k).map(|_| (random.next() * 8.0).floor()).collect();
+            let cost = |columns: &[usize]| -> f64 {
+                columns.iter().enumerate().map(|(row, column)| costs[row * k + column]).sum()
+            };
+            let mut best = f64::INFINITY;
+            let mut columns: Vec<usize> = (0..k).collect();
+            permute(&mut columns, 0, &mut |columns| best = best.min(cost(columns)));
+            let found = assignment(&costs, k);
+            assert_eq!(cost(&found), best, "{k} {costs:?} {found:?}");
+        }
+    }
+}
+
+fn permute(items: &mut [usize], from: usize, visit: &mut impl FnMut(&[usize])) {
+    if from == items.len() {
+        visit(items);
+    }
+    for i in from..items.len() {
+        items.swap(from, i);
+        permute(items, from + 1, visit);
+        items.swap(from, i);
+    }
+}
+
+#[test]
+fn bad_arguments() {
+    assert!(find(&[], 2, &[]).is_err());
+    assert!(find(&[0.5; 3], 2, &[0]).is_err());
+    assert_eq!(find(&[f64::NAN, 1.0], 2, &[0]).unwrap(), []);
+    assert_eq!(find(&[0.5, 0.5], 2, &[7]).unwrap(), []);
+}
