@@ -262,7 +262,8 @@ fn finish(
     Ok(Outcome::Done)
 }
 
-/// Ids, label or targets, fold and probabilities of the tested rows.
+/// Ids, label or targets, fold and probabilities of the tested rows, and the class frequencies of what their models were
+/// trained on, so that the two can be compared.
 fn write_out_of_fold(path: &Path, data: &Dataset, trained: &Trained) -> Result<(), Failure> {
     let tested = &trained.out_of_fold;
     let k = data.classes.len();
@@ -273,7 +274,10 @@ fn write_out_of_fold(path: &Path, data: &Dataset, trained: &Trained) -> Result<(
     }
     names.extend(data.target_columns.iter().map(|name| (name.clone(), OutKind::Number)));
     names.push(("fold".to_owned(), OutKind::Integer));
-    names.extend(data.classes.iter().map(|class| (format!("p_{class}"), OutKind::Number)));
+    for prefix in ["p_", "base_"] {
+        names
+            .extend(data.classes.iter().map(|class| (format!("{prefix}{class}"), OutKind::Number)));
+    }
     check_names(&names.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())?;
     let columns: Vec<(&str, OutKind)> = names.iter().map(|(n, kind)| (n.as_str(), *kind)).collect();
     let mut writer = RowWriter::create(path, &columns)?;
@@ -290,8 +294,12 @@ fn write_out_of_fold(path: &Path, data: &Dataset, trained: &Trained) -> Result<(
         let soft: Vec<Vec<f64>> = (0..data.target_columns.len())
             .map(|class| rows.iter().map(|&row| data.wanted(row, class)).collect())
             .collect();
+        let of = |values: &[f64], class: usize| -> Vec<f64> {
+            (from..to).map(|i| values[i * k + class]).collect()
+        };
+        let both = [&tested.proba, &tested.base];
         let proba: Vec<Vec<f64>> =
-            (0..k).map(|class| (from..to).map(|i| tested.proba[i * k + class]).collect()).collect();
+            both.iter().flat_map(|values| (0..k).map(|class| of(values, class))).collect();
         let mut columns: Vec<OutColumn<'_>> = texts.iter().map(|t| OutColumn::Text(t)).collect();
         if data.target_columns.is_empty() {
             columns.push(OutColumn::Text(&labels));

@@ -122,6 +122,8 @@ pub struct OutOfFold {
     pub fold: Vec<u64>,
     /// `(rows, classes)`.
     pub proba: Vec<f64>,
+    /// The class frequencies of the rows that the fold's model was trained on, `(rows, classes)`.
+    pub base: Vec<f64>,
 }
 
 /// A trained model with all that is told about it.
@@ -284,6 +286,7 @@ fn sort_rows(tested: &mut OutOfFold, k: usize) {
         rows: order.iter().map(|&i| tested.rows[i]).collect(),
         fold: order.iter().map(|&i| tested.fold[i]).collect(),
         proba: order.iter().flat_map(|&i| &tested.proba[i * k..(i + 1) * k]).copied().collect(),
+        base: order.iter().flat_map(|&i| &tested.base[i * k..(i + 1) * k]).copied().collect(),
     };
 }
 
@@ -556,11 +559,17 @@ impl<'a> Fitter<'a> {
             .filter(|&row| split.part[row] == part)
             .map(|row| row as u32)
             .collect();
+        let trained: Vec<f64> = (0..self.data.rows)
+            .map(|row| if split.trains(row, part) { self.data.weight(row) } else { 0.0 })
+            .collect();
+        let totals = self.class_totals(Some(&trained));
+        let sum: f64 = totals.iter().sum();
         let problem = self.problem(&fitted.scaling, None)?.over(rows);
         problem.predict(&fitted.solution.params, |row, p| {
             all.rows.push(row);
             all.fold.push(number);
             all.proba.extend_from_slice(p);
+            all.base.extend(totals.iter().map(|total| total / sum));
         });
         score(self.data, all, Some(number), self.options.level)
     }
