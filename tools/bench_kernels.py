@@ -108,13 +108,13 @@ class Server:
         self.process.wait()
 
 
-def on_huge_pages(line, threads, env):
+def on_huge_pages(line, threads, env, kind=Server):
     """Starts a server until its allocator does ask for huge pages.
 
     glibc 2.36 compares the kernel's mode with a string that it forgot to end, and finds "madvise" in about every other process.
     """
     for _ in range(HUGE_TRIES):
-        server = Server(line, threads, **env)
+        server = kind(line, threads, **env)
         try:
             with open(f"/proc/{server.process.pid}/smaps", encoding="utf-8") as lines:
                 heap = lines.read().partition("[heap]")[2]

@@ -22,9 +22,6 @@ use crate::process::{cpu_time, forget_peak, peak_kb, resident_kb};
 /// What went wrong, in words.
 type Said<T> = Result<T, String>;
 
-/// Ridge is `1 / (C n)`.
-const C: f64 = 1.0;
-
 /// A case's table in memory.
 enum Table {
     Dense { values: Vec<f64>, width: usize },
@@ -32,6 +29,8 @@ enum Table {
 }
 
 struct Case {
+    /// Ridge is `1 / (c n)`.
+    c: f64,
     table: Table,
     labels: Vec<u32>,
     n_classes: usize,
@@ -57,7 +56,7 @@ impl Case {
         let labels = npy::labels(&at("y.npy"));
         let n_classes = labels.iter().max().map_or(0, |&most| most as usize + 1);
         let optimum = read_json(&at("fstar.json")).ok().and_then(|found| found["F"].as_f64());
-        Ok(Self { table, labels, n_classes, optimum })
+        Ok(Self { c: 1.0, table, labels, n_classes, optimum })
     }
 
     fn block(&self) -> Said<Block<'_>> {
@@ -75,7 +74,7 @@ impl Case {
     }
 
     fn penalty(&self) -> Penalty {
-        let l2 = 1.0 / (C * self.labels.len() as f64);
+        let l2 = 1.0 / (self.c * self.labels.len() as f64);
         Penalty { l2, standardized: false, ..Penalty::default() }
     }
 
@@ -85,9 +84,10 @@ impl Case {
     }
 
     /// One fit, everything that a caller with a table in memory pays for.
-    fn fit(&self, tolerance: f64, threads: usize) -> Said<Fitted> {
+    fn fit(&self, tolerance: Option<f64>, threads: usize) -> Said<Fitted> {
         let design = Design::new(vec![self.block()?]).map_err(said)?;
-        let limits = Limits { tolerance, ..Limits::default() };
+        let default = Limits::default();
+        let limits = Limits { tolerance: tolerance.unwrap_or(default.tolerance), ..default };
         let trainer = Trainer { penalty: self.penalty(), limits, threads, ..Trainer::default() };
         trainer.fit(&self.data(&design), unobserved).map_err(said)
     }
@@ -105,7 +105,7 @@ impl Case {
     }
 
     /// A fit with its times and memory.
-    fn timed(&self, tolerance: f64, threads: usize) -> Said<(Fitted, Value)> {
+    fn timed(&self, tolerance: Option<f64>, threads: usize) -> Said<(Fitted, Value)> {
         forget_peak();
         let loaded = resident_kb();
         let (wall, cpu) = (Instant::now(), cpu_time());
@@ -143,7 +143,7 @@ pub fn run(folder: &str, options: &[&str], mut line: impl FnMut(&Value)) -> Said
     let (tolerance, threads) = (option("--tolerance", 1e-6)?, option("--threads", 1.0)? as usize);
     let case = Case::load(folder)?;
     for _ in 0..option("--repeat", 1.0)? as usize {
-        let (fitted, mut report) = case.timed(tolerance, threads)?;
+        let (fitted, mut report) = case.timed(Some(tolerance), threads)?;
         report["gap"] = json!(case.gap(&fitted)?);
         line(&report);
     }
@@ -181,8 +181,10 @@ fn answer(case: &mut Option<Case>, request: &Value) -> Said<Value> {
         *case = Some(Case::load(folder)?);
         return Ok(json!({}));
     }
-    let case = case.as_ref().ok_or("nothing is loaded")?;
-    let tolerance = request["fit"].as_f64().ok_or("neither load nor fit")?;
+    let case = case.as_mut().ok_or("nothing is loaded")?;
+    // Without a number, at the tolerance that is the default.
+    let tolerance = request.get("fit").ok_or("neither load nor fit")?.as_f64();
+    case.c = request["C"].as_f64().unwrap_or(1.0);
     let threads = request["threads"].as_u64().unwrap_or(1) as usize;
     let (fitted, report) = case.timed(tolerance, threads)?;
     if let Some(path) = request["out"].as_str() {

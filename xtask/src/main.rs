@@ -1,5 +1,5 @@
 //! The project's chores, one command each: `cargo xtask test`, `cargo xtask fingerprint`,
-//! `cargo xtask bench scoring`, `cargo xtask bench kernels`, `cargo xtask golden`.
+//! `cargo xtask bench scoring`, `cargo xtask bench kernels`, `cargo xtask bench training`, `cargo xtask golden`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cross;
@@ -21,6 +21,9 @@ usage: cargo xtask <chore>
   bench scoring     the scoring benchmark against its peers, written to docs/bench-scoring.md
   bench kernels     the kernels against PyTorch, JAX and scikit-learn, written to docs/bench-kernels.md;
                     with --quick on small arrays, only printed
+  bench training    fits against scikit-learn, glum, LIBLINEAR, Vowpal Wabbit, linfa and smartcore, written to
+                    docs/bench-training.md; --quick on small tables and --only CASE,... are only printed; --ladders
+                    finds the peers' settings that are missing in tools/bench_training_ladders.json, for an hour
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
 /// The libraries' examples, each run by the tests.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         ["fingerprint"] => fingerprint::fingerprint(),
         ["bench", "scoring", ref rest @ ..] => bench_scoring(rest),
         ["bench", "kernels", ref rest @ ..] => bench_kernels(rest),
+        ["bench", "training", ref rest @ ..] => bench_training(rest),
         ["golden"] => golden(),
         _ => {
             eprintln!("{USAGE}");
@@ -158,6 +162,35 @@ fn bench_kernels(rest: &[&str]) -> Result<()> {
         command.args(["--out", "docs/bench-kernels.md"]);
     }
     run("kernels benchmark", command.args(rest))
+}
+
+fn bench_training(rest: &[&str]) -> Result<()> {
+    run(
+        "release build",
+        cargo().args(["build", "--release", "-p", "xent-cli", "-p", "xent-bench"]),
+    )?;
+    let peers = target().join("peers");
+    run(
+        "release build of the Rust peers",
+        cargo()
+            .args(["build", "--release", "--locked", "--manifest-path", "bench/peers/Cargo.toml"])
+            .arg("--target-dir")
+            .arg(&peers),
+    )?;
+    let python = venv("training-bench")?;
+    let release = target().join("release");
+    let mut command = Command::new(&python);
+    command
+        .current_dir(root())
+        .arg("tools/bench_training.py")
+        .args(["--xent".as_ref(), release.join("xent").as_os_str()])
+        .args(["--bench".as_ref(), release.join("xent-bench").as_os_str()])
+        .args(["--peers".as_ref(), peers.join("release").join("xent-bench-peers").as_os_str()])
+        .args(["--data".as_ref(), target().join("bench").as_os_str()]);
+    if !["--quick", "--only", "--ladders"].iter().any(|part| rest.contains(part)) {
+        command.args(["--out", "docs/bench-training.md"]);
+    }
+    run("training benchmark", command.args(rest))
 }
 
 fn golden() -> Result<()> {

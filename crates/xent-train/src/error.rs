@@ -107,6 +107,19 @@ pub enum Error {
         /// What may be given.
         domain: &'static str,
     },
+    /// A method that cannot do what is asked for.
+    #[error("{method} cannot do {what}: {hint}")]
+    Unsupported {
+        /// The method.
+        method: &'static str,
+        /// What it cannot do.
+        what: &'static str,
+        /// What can.
+        hint: &'static str,
+    },
+    /// A state that cannot be gone on from.
+    #[error("the saved state does not fit: {0}")]
+    State(String),
     /// The objective is not finite, or does not fall.
     #[error("{0}")]
     Numerical(String),

@@ -1,27 +1,76 @@
-//! From data to a fitted model: the parameters, checked, and the result with its certificate.
+//! Begin data to a fitted model: the parameters, checked, and the result with its certificate.
 
 use crate::error::Error;
 use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target};
 use crate::scaling::Scaling;
-use crate::solve::{Flow, Iteration, Lbfgs, Limits, Solution, Solver, Stop, auto};
+use crate::solve::{
+    Begin, Cd, Flow, Gd, Irls, Iteration, Lbfgs, Limits, Newton, NewtonCg, Saga, Schedule, Sgd,
+    Solution, Solver, State, Stop, auto,
+};
 
 /// Ways to the minimum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Method {
     /// Chosen by the shape of the data; the result says which and why.
     #[default]
     Auto,
-    /// L-BFGS.
+    /// Gradient descent ([`Gd`]).
+    Gd,
+    /// Stochastic gradient descent ([`Sgd`]).
+    Sgd,
+    /// L-BFGS ([`Lbfgs`]).
     Lbfgs,
+    /// Newton's method ([`Newton`]).
+    Newton,
+    /// Truncated Newton ([`NewtonCg`]).
+    NewtonCg,
+    /// Iteratively reweighted least squares ([`Irls`]).
+    Irls,
+    /// SAGA ([`Saga`]).
+    Saga,
+    /// Coordinate descent ([`Cd`]).
+    Cd,
 }
 
 impl Method {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Auto,
+        Self::Gd,
+        Self::Sgd,
+        Self::Lbfgs,
+        Self::Newton,
+        Self::NewtonCg,
+        Self::Irls,
+        Self::Saga,
+        Self::Cd,
+    ];
+
     /// As it is written on the command line and in results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::Gd => "gd",
+            Self::Sgd => "sgd",
             Self::Lbfgs => "lbfgs",
+            Self::Newton => "newton",
+            Self::NewtonCg => "newton-cg",
+            Self::Irls => "irls",
+            Self::Saga => "saga",
+            Self::Cd => "cd",
         }
+    }
+
+    /// The method of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+
+    /// Whether it is there to be watched: its steps are taken from any start, over any data, and its result is what they
+    /// led to, untouched.
+    pub fn is_for_watching(self) -> bool {
+        matches!(self, Self::Gd | Self::Sgd)
     }
 }
 
@@ -46,6 +95,17 @@ pub struct Trainer {
     pub threads: usize,
     /// Where to start, on the scale of the data; at zero if there is none.
     pub start: Option<Coefficients>,
+    /// Whether solvers work on the features as they are rather than standardised: a step of gradient descent is then
+    /// `coef -= learning_rate * gradient`. Minima are the same, ways there are not.
+    pub raw_coordinates: bool,
+    /// Of [`Gd`], [`Sgd`] and [`Saga`]; by the curvature of the problem if there is none.
+    pub learning_rate: Option<f64>,
+    /// How the learning rate of [`Sgd`] goes on.
+    pub schedule: Schedule,
+    /// Rows of a batch of [`Sgd`].
+    pub batch_size: usize,
+    /// Of what [`Sgd`] and [`Saga`] draw.
+    pub seed: u64,
 }
 
 impl Default for Trainer {
@@ -60,6 +120,11 @@ impl Default for Trainer {
             limits: Limits::default(),
             threads: 1,
             start: None,
+            raw_coordinates: false,
+            learning_rate: None,
+            schedule: Sgd::default().schedule,
+            batch_size: Sgd::default().batch_size,
+            seed: 0,
         }
     }
 }
@@ -90,39 +155,86 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// Anything about the data that [`Problem::new`] or [`Scaling::measure`] refuses, a constant feature, only one
-    /// class, or a solver that cannot go on.
+    /// Anything about the data that [`Problem::new`] or [`Scaling::measure`] refuses; a constant feature or only one
+    /// class, unless gradient descent is to go on from a given start; a solver that cannot do it or cannot go on.
     pub fn fit(
         &self,
         data: &Data<'_>,
+        observer: impl FnMut(&Iteration<'_>) -> Flow,
+    ) -> Result<Fitted, Error> {
+        self.run(data, None, observer)
+    }
+
+    /// Goes on from what [`Iteration::state`] gave out, over the same data with the same parameters, and ends with the same bits as
+    /// if it had never stopped. The start is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Trainer::fit`], and [`Error::State`] if it is a state of another method or another problem.
+    pub fn resume(
+        &self,
+        data: &Data<'_>,
+        state: &State,
+        observer: impl FnMut(&Iteration<'_>) -> Flow,
+    ) -> Result<Fitted, Error> {
+        self.run(data, Some(state), observer)
+    }
+
+    fn run(
+        &self,
+        data: &Data<'_>,
+        state: Option<&State>,
         mut observer: impl FnMut(&Iteration<'_>) -> Flow,
     ) -> Result<Fitted, Error> {
         let weights = self.weights(data)?;
         let data = Data { weights: weights.as_deref().or(data.weights), ..*data };
-        let scaling = Scaling::measure(data.design, data.weights, self.has_intercept)?;
+        let measured = Scaling::measure(data.design, data.weights, self.has_intercept)?;
+        let raw = self.raw_coordinates.then(|| Scaling::identity(data.design));
+        if raw.is_some() && self.penalty.standardized && self.is_penalised() {
+            return Err(Error::Parameter {
+                name: "raw_coordinates",
+                value: "true".to_owned(),
+                domain: "used with a penalty that is not per standard deviation",
+            });
+        }
+        let scaling = raw.as_ref().unwrap_or(&measured);
         let problem =
-            Problem::new(data, &scaling, self.head, self.loss, &self.penalty, self.has_intercept)?
+            Problem::new(data, scaling, self.head, self.loss, &self.penalty, self.has_intercept)?
                 .with_threads(self.threads);
-        if let Some(&(feature, value)) = scaling.constants.first() {
-            return Err(Error::Constant { feature, value });
-        }
-        if let Target::Classes(classes) = data.target
-            && let Some(&class) = classes.first()
-            && classes.iter().all(|&c| c == class)
-        {
-            return Err(Error::OneClass { class: class as usize });
-        }
-        let start = match &self.start {
-            Some(start) => problem.params(start),
-            None => vec![0.0; problem.n_params()],
+        let (method, mut reason) = match self.method {
+            Method::Auto if problem.has_l1() => (Method::Cd, "there is a lasso".to_owned()),
+            method => (method, "it was asked for".to_owned()),
         };
-        let (solution, reason) = match self.method {
-            Method::Auto => auto::solve(&problem, start, &self.limits, &mut observer)?,
-            Method::Lbfgs => {
-                let solver = Lbfgs::default();
-                (solver.solve(&problem, start, &self.limits, &mut observer)?, "asked for".into())
+        if !(method.is_for_watching() && (self.start.is_some() || state.is_some())) {
+            refuse_hopeless(&data, &measured)?;
+        }
+        let from = match (state, &self.start) {
+            (Some(state), _) => Begin::State(state),
+            (None, Some(start)) => Begin::Start(problem.params(start)),
+            (None, None) => Begin::Start(vec![0.0; problem.n_params()]),
+        };
+        let (limits, observer) = (&self.limits, &mut observer);
+        let mut solution = match (self.solver(method), from) {
+            (None, from) => {
+                let (solution, why) = auto::solve(&problem, from, limits, observer)?;
+                reason = why;
+                solution
+            }
+            (Some(solver), Begin::Start(start)) => {
+                solver.solve(&problem, start, limits, observer)?
+            }
+            (Some(solver), Begin::State(state)) => {
+                solver.resume(&problem, state, limits, observer)?
             }
         };
+        let is_free = !method.is_for_watching();
+        if is_free {
+            problem.fix_gauge(&mut solution.params);
+        }
+        let mut coefficients = problem.coefficients(&solution.params);
+        if is_free {
+            problem.fix_intercepts(&mut coefficients);
+        }
         // Of a softmax by cross entropy the loss is what is left of the objective.
         let log_loss = if problem.is_log_loss() {
             solution.objective - problem.penalty(&solution.params)
@@ -130,14 +242,37 @@ impl Trainer {
             problem.log_loss(&solution.params)
         };
         Ok(Fitted {
-            coefficients: problem.coefficients(&solution.params),
+            coefficients,
             objective: solution.objective,
             log_loss,
             log_likelihood: -log_loss * problem.total_weight(),
-            method: Method::Lbfgs,
+            method: if method == Method::Auto { Method::Lbfgs } else { method },
             reason,
             solution,
-            scaling,
+            scaling: measured,
+        })
+    }
+
+    fn is_penalised(&self) -> bool {
+        self.penalty.l1 > 0.0 || self.penalty.l2 > 0.0
+    }
+
+    /// The solver of a method; none if it is chosen by the shape of the data.
+    fn solver(&self, method: Method) -> Option<Box<dyn Solver>> {
+        let (rate, seed) = (self.learning_rate, self.seed);
+        Some(match method {
+            Method::Auto => return None,
+            Method::Lbfgs => Box::new(Lbfgs::default()),
+            Method::Gd => Box::new(Gd { rate }),
+            Method::Sgd => {
+                let (batch_size, schedule) = (self.batch_size, self.schedule);
+                Box::new(Sgd { batch_size, rate, schedule, seed })
+            }
+            Method::Newton => Box::new(Newton),
+            Method::NewtonCg => Box::new(NewtonCg::default()),
+            Method::Irls => Box::new(Irls),
+            Method::Saga => Box::new(Saga { rate, seed }),
+            Method::Cd => Box::new(Cd::default()),
         })
     }
 
@@ -163,6 +298,20 @@ impl Trainer {
         let row = |row| own(row).unwrap_or(1.0) * weights.map_or(1.0, |w| w[row]);
         Ok(Some((0..n).map(row).collect()))
     }
+}
+
+/// Refuses data that no minimum can be found for: a constant feature, only one class.
+fn refuse_hopeless(data: &Data<'_>, scaling: &Scaling) -> Result<(), Error> {
+    if let Some(&(feature, value)) = scaling.constants.first() {
+        return Err(Error::Constant { feature, value });
+    }
+    if let Target::Classes(classes) = data.target
+        && let Some(&class) = classes.first()
+        && classes.iter().all(|&c| c == class)
+    {
+        return Err(Error::OneClass { class: class as usize });
+    }
+    Ok(())
 }
 
 /// Tells an observer nothing and goes on.

@@ -306,6 +306,21 @@ impl<'a> Problem<'a> {
         self.row_list().len()
     }
 
+    /// Whether there is an intercept.
+    pub fn has_intercept(&self) -> bool {
+        self.has_intercept
+    }
+
+    /// Threads of its passes.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// The row of the design that stands at a place among the rows of the objective.
+    pub(crate) fn row_at(&self, i: usize) -> usize {
+        self.row_list().at(i)
+    }
+
     fn row_list(&self) -> Rows<'_> {
         match &self.rows {
             Some(rows) => Rows::List(rows),

@@ -8,8 +8,12 @@ use crate::error::Error;
 use crate::kernel::dot;
 use crate::problem::{Loss, Problem};
 use crate::solve::cholesky::Cholesky;
+use crate::solve::descent::Begin;
+use crate::solve::lbfgs::Kept;
+use crate::solve::walk::Header;
 use crate::solve::{Clock, Flow, Iteration, Lbfgs, Limits, Observer, Solution, Stop};
 
+const NAME: &str = "auto";
 /// Parameters up to which the Hessian is factorised whole.
 const WHOLE: usize = 1_200;
 /// Columns up to which a matrix of features by features is factorised.
@@ -146,10 +150,10 @@ fn whole(problem: &Problem<'_>, params: &[f64]) -> Inverse {
     Inverse::Whole(Cholesky::new(hessian, n))
 }
 
-/// Solves a smooth problem in few passes.
+/// Solves a smooth problem in few passes, from a start or from a state.
 pub(crate) fn solve(
     problem: &Problem<'_>,
-    start: Vec<f64>,
+    from: Begin<'_>,
     limits: &Limits,
     observer: &mut Observer<'_>,
 ) -> Result<(Solution, String), Error> {
@@ -158,9 +162,8 @@ pub(crate) fn solve(
     let width = problem.scaling().len();
     let n_dense = problem.scaling().n_dense + 1;
     if problem.loss() == Loss::SquaredError {
-        let inverse = Inverse::Diagonal(vec![1.0; p]);
-        let solution =
-            Lbfgs::default().run(problem, start, limits, ROUGH, &|x| inverse.apply(x), observer)?;
+        let of = |_: &Problem<'_>, _: &[f64]| Inverse::Diagonal(vec![1.0; p]);
+        let solution = refreshed(problem, problem, from, limits, &of, usize::MAX, observer)?;
         return Ok((solution, "squared error is not convex: no Hessian to start from".into()));
     }
     let is_whole = p <= WHOLE && width <= WHOLE;
@@ -185,66 +188,93 @@ pub(crate) fn solve(
     let size = (32 * width).max(n / 16).max(4_096);
     if n < 2 * size || is_product {
         let reason = format!("L-BFGS from the {kind}, {p} parameters and {n} rows");
-        let solution = refreshed(problem, problem, start, limits, &of, observer)?;
+        let every = refresh_every(problem, problem);
+        let solution = refreshed(problem, problem, from, limits, &of, every, observer)?;
         return Ok((solution, reason));
     }
     let part = problem.over(sample(n, size)).held();
-    let rough = Limits { tolerance: 1e-4 / 32.0, max_iterations: 50 };
-    let first = if is_whole && problem.n_outputs() > 1 && problem.data().design.is_dense() {
-        product(&part, &start)
-    } else {
-        of(&part, &start)
+    let from = match from {
+        Begin::State(state) => Begin::State(state),
+        Begin::Start(start) => {
+            let rough = Limits { tolerance: 1e-4 / 32.0, max_iterations: 50 };
+            let is_dense = problem.data().design.is_dense();
+            let first = if is_whole && problem.n_outputs() > 1 && is_dense {
+                product(&part, &start)
+            } else {
+                of(&part, &start)
+            };
+            let lbfgs = Lbfgs { certifies: false, margin: 1.0, ..Lbfgs::default() };
+            let mut silent = |_: &Iteration<'_>| Flow::Continue;
+            let warm = lbfgs.run(&part, start, &rough, &|x| first.apply(x), &mut silent)?;
+            Begin::Start(warm.params)
+        }
     };
-    let mut silent = |_: &Iteration<'_>| Flow::Continue;
-    let warm = Lbfgs::default().run(&part, start, &rough, 1.0, &|x| first.apply(x), &mut silent)?;
     let reason = format!("L-BFGS from the {kind} of {size} of {n} rows, {p} parameters");
-    let solution = refreshed(problem, &part, warm.params, limits, &of, observer)?;
+    let every = refresh_every(problem, &part);
+    let solution = refreshed(problem, &part, from, limits, &of, every, observer)?;
     Ok((solution, reason))
 }
 
-/// L-BFGS, with the Hessian taken anew where it has become another.
+/// L-BFGS, with the Hessian taken anew where it has become another. States hold where it was taken, and in which iteration.
 fn refreshed(
     problem: &Problem<'_>,
     hessian_of: &Problem<'_>,
-    start: Vec<f64>,
+    from: Begin<'_>,
     limits: &Limits,
     of: &dyn Fn(&Problem<'_>, &[f64]) -> Inverse,
+    every: usize,
     observer: &mut Observer<'_>,
 ) -> Result<Solution, Error> {
     let clock = Clock::start();
-    let (mut iterations, mut passes) = (0, 0);
-    let mut at = start;
-    let every = refresh_every(problem, hessian_of);
+    let (mut begin, mut passes) = (0, 0);
+    let (mut at, mut resumed) = match from {
+        Begin::Start(start) => (start, None),
+        Begin::State(state) => {
+            Header::of(NAME, state)?;
+            begin = state.need("begin")? as usize;
+            (state.need_vector("anchor", problem.n_params())?, Some(state))
+        }
+    };
+    let mut is_first = true;
     loop {
         let inverse = of(hessian_of, &at);
         let margin = if matches!(inverse, Inverse::Whole(_)) { 1.0 } else { ROUGH };
-        let left = limits.max_iterations - iterations;
-        let some = Limits { max_iterations: every.min(left), ..*limits };
+        let most = limits.max_iterations.min(begin.saturating_add(every));
+        let some = Limits { max_iterations: most, ..*limits };
         let mut asked = false;
         let mut watch = |seen: &Iteration<'_>| {
-            if seen.number == 0 && iterations > 0 {
+            if seen.number == begin && !is_first {
                 return Flow::Continue;
             }
-            let number = iterations + seen.number;
-            let flow = observer(&Iteration { number, seconds: clock.seconds(), ..*seen });
+            let flow = observer(&Iteration { seconds: clock.seconds(), ..*seen });
             asked |= flow == Flow::Stop;
             flow
         };
-        let solver = Lbfgs { memory: 20 };
-        let solution = solver.run(problem, at, &some, margin, &|x| inverse.apply(x), &mut watch)?;
-        passes += solution.passes;
-        let moved = solution.iterations > 0;
-        iterations += solution.iterations;
+        let solver = Lbfgs { memory: 20, certifies: false, margin };
+        let numbers = [("begin", begin as f64)];
+        let kept = Kept { vector: ("anchor", &at), numbers: &numbers };
+        let apply = |x: &mut [f64]| inverse.apply(x);
+        let solution = if let Some(state) = resumed.take() {
+            solver.run_on(NAME, problem, state, &some, &apply, kept, &mut watch)?
+        } else {
+            let header = Header { method: NAME, iteration: begin, passes };
+            let start = at.clone();
+            solver.run_keeping(header, problem, start, &some, &apply, kept, &mut watch)?
+        };
+        passes = solution.passes;
+        let moved = solution.iterations > begin;
+        begin = solution.iterations;
         // A step that was refused may be the Hessian's fault, once.
         let goes_on = match solution.stop {
-            Stop::Iterations => iterations < limits.max_iterations,
+            Stop::Iterations => begin < limits.max_iterations,
             Stop::Precision => moved,
             Stop::Tolerance | Stop::Asked => false,
         };
         if !goes_on || asked {
-            return Ok(Solution { iterations, passes, ..solution });
+            return Ok(solution);
         }
         at = solution.params;
+        is_first = false;
     }
 }
 

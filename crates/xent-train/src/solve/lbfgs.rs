@@ -1,27 +1,39 @@
 //! L-BFGS, started from the inverse of a cheap Hessian.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use crate::error::Error;
 use crate::problem::Problem;
 use crate::solve::auto::ROUGH;
-use crate::solve::{Clock, Flow, Iteration, Limits, Observer, Solution, Solver, Stop, dot, norm};
+use crate::solve::gap::Duality;
+use crate::solve::line_search::search;
+use crate::solve::walk::{Header, Standing, Step, Steps, walk};
+use crate::solve::{Limits, Observer, Solution, Solver, State, dot, norm, refuse_lasso};
 
-/// L-BFGS (Liu and Nocedal 1989).
+/// L-BFGS (Liu and Nocedal 1989, doi:10.1007/BF01589116).
 #[derive(Clone, Debug)]
 pub struct Lbfgs {
     /// Pairs of steps and changes of the gradient that are remembered.
     pub memory: usize,
+    /// Whether the gap is to be proven by duality where it can be, which takes a pass when the estimate is within the
+    /// tolerance. The estimate alone, from the curvature remembered, may be hundreds of times too low where features
+    /// are nearly collinear.
+    pub certifies: bool,
+    /// What the estimate is multiplied by before it counts.
+    pub(crate) margin: f64,
 }
 
 impl Default for Lbfgs {
     fn default() -> Self {
-        Self { memory: 10 }
+        Self { memory: 10, certifies: true, margin: ROUGH }
     }
 }
 
 /// An approximate inverse of the Hessian.
 pub(crate) type Preconditioner<'a> = dyn Fn(&mut [f64]) + 'a;
+
+const NAME: &str = "lbfgs";
 
 impl Solver for Lbfgs {
     fn solve(
@@ -35,117 +47,232 @@ impl Solver for Lbfgs {
         problem.hessian_diagonal(&start, &mut diagonal);
         diagonal.iter_mut().for_each(|d| *d = if *d > 1e-12 { 1.0 / *d } else { 1.0 });
         let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
-        self.run(problem, start, limits, ROUGH, &precondition, observer)
+        let kept = Kept { vector: ("diagonal", &diagonal), numbers: &[] };
+        self.run_keeping(
+            Header::start(NAME, 0),
+            problem,
+            start,
+            limits,
+            &precondition,
+            kept,
+            observer,
+        )
+    }
+
+    fn resume(
+        &self,
+        problem: &Problem<'_>,
+        state: &State,
+        limits: &Limits,
+        observer: &mut Observer<'_>,
+    ) -> Result<Solution, Error> {
+        let diagonal = state.need_vector("diagonal", problem.n_params())?;
+        let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
+        let kept = Kept { vector: ("diagonal", &diagonal), numbers: &[] };
+        self.run_on(NAME, problem, state, limits, &precondition, kept, observer)
     }
 }
 
+/// What a state holds besides that of L-BFGS, for making the preconditioner again.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    pub vector: (&'static str, &'a [f64]),
+    pub numbers: &'a [(&'static str, f64)],
+}
+
 impl Lbfgs {
+    /// From a start, without states that could be gone on from.
     pub(crate) fn run(
         &self,
         problem: &Problem<'_>,
-        mut params: Vec<f64>,
+        params: Vec<f64>,
         limits: &Limits,
-        margin: f64,
         precondition: &Preconditioner<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        let clock = Clock::start();
-        let n = params.len();
-        let mut gradient = vec![0.0; n];
-        let mut objective = problem.gradient(&params, &mut gradient);
-        let mut passes = 1;
-        let mut pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)> = VecDeque::new();
-        let mut iterations = 0;
-        loop {
-            if !objective.is_finite() {
-                return Err(Error::Numerical(format!("the objective is {objective}")));
+        let kept = Kept { vector: ("diagonal", &[]), numbers: &[] };
+        let header = Header::start(NAME, 0);
+        self.run_keeping(header, problem, params, limits, precondition, kept, observer)
+    }
+
+    /// From a start, in the name of a method and with its counts so far, and with what its states hold besides.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn run_keeping(
+        &self,
+        mut header: Header,
+        problem: &Problem<'_>,
+        params: Vec<f64>,
+        limits: &Limits,
+        precondition: &Preconditioner<'_>,
+        kept: Kept<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Solution, Error> {
+        refuse_lasso(header.method, problem)?;
+        header.passes += 1;
+        let mut gradient = vec![0.0; params.len()];
+        let objective = problem.gradient(&params, &mut gradient);
+        let memory = self.memory;
+        let duality = self.certifies.then(|| Duality::new(problem)).flatten();
+        let pairs = VecDeque::new();
+        let mut steps = Under {
+            problem,
+            duality,
+            precondition,
+            kept,
+            memory,
+            margin: self.margin,
+            params,
+            gradient,
+            objective,
+            pairs,
+            direction: Vec::new(),
+        };
+        steps.aim();
+        walk(&mut steps, header, problem, limits, observer)
+    }
+
+    /// From a state of the same method.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn run_on(
+        &self,
+        method: &'static str,
+        problem: &Problem<'_>,
+        state: &State,
+        limits: &Limits,
+        precondition: &Preconditioner<'_>,
+        kept: Kept<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Solution, Error> {
+        let header = Header::of(method, state)?;
+        let n = problem.n_params();
+        let mut pairs = VecDeque::new();
+        for i in 0..state.need("pairs")? as usize {
+            let s = state.need_vector(&format!("s{i}"), n)?;
+            let y = state.need_vector(&format!("y{i}"), n)?;
+            pairs.push_back((s, y, state.need(&format!("rho{i}"))?));
+        }
+        let params = state.need_vector("params", n)?;
+        let gradient = state.need_vector("gradient", n)?;
+        let objective = state.need("objective")?;
+        let memory = self.memory;
+        let duality = self.certifies.then(|| Duality::new(problem)).flatten();
+        let mut steps = Under {
+            problem,
+            duality,
+            precondition,
+            kept,
+            memory,
+            margin: self.margin,
+            params,
+            gradient,
+            objective,
+            pairs,
+            direction: Vec::new(),
+        };
+        steps.aim();
+        walk(&mut steps, header, problem, limits, observer)
+    }
+}
+
+struct Under<'a> {
+    problem: &'a Problem<'a>,
+    duality: Option<Duality<'a>>,
+    precondition: &'a Preconditioner<'a>,
+    kept: Kept<'a>,
+    memory: usize,
+    margin: f64,
+    params: Vec<f64>,
+    gradient: Vec<f64>,
+    objective: f64,
+    /// Steps, changes of the gradient, and 1 / their product.
+    pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
+    /// H⁻¹ g.
+    direction: Vec<f64>,
+}
+
+impl fmt::Debug for Under<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lbfgs").field("objective", &self.objective).finish_non_exhaustive()
+    }
+}
+
+impl Under<'_> {
+    /// H⁻¹ g by the two loops.
+    fn aim(&mut self) {
+        let mut direction = self.gradient.clone();
+        let mut alphas = Vec::with_capacity(self.pairs.len());
+        for (s, y, rho) in self.pairs.iter().rev() {
+            let alpha = rho * dot(s, &direction);
+            direction.iter_mut().zip(y).for_each(|(d, y)| *d -= alpha * y);
+            alphas.push(alpha);
+        }
+        (self.precondition)(&mut direction);
+        for ((s, y, rho), alpha) in self.pairs.iter().zip(alphas.iter().rev()) {
+            let beta = rho * dot(y, &direction);
+            direction.iter_mut().zip(s).for_each(|(d, s)| *d += (alpha - beta) * s);
+        }
+        self.direction = direction;
+    }
+}
+
+impl Steps for Under<'_> {
+    fn standing(&self) -> Standing {
+        Standing {
+            objective: self.objective,
+            gradient_norm: norm(&self.gradient),
+            // Twice what the model promises, as it is not exact, or more.
+            estimate: Some(self.margin * dot(&self.gradient, &self.direction)),
+        }
+    }
+
+    fn params(&self) -> &[f64] {
+        &self.params
+    }
+
+    fn bound(&self) -> Option<f64> {
+        let duality = self.duality.as_ref()?;
+        Some(duality.gap(&self.params, self.objective, &self.gradient))
+    }
+
+    fn patience(&self) -> usize {
+        100
+    }
+
+    fn step(&mut self) -> Result<Step, Error> {
+        let slope = dot(&self.gradient, &self.direction);
+        let (found, passes) =
+            search(self.problem, &self.params, self.objective, &self.direction, slope);
+        let Some(found) = found else {
+            return Ok(Step { has_moved: false, passes });
+        };
+        let s: Vec<f64> = found.params.iter().zip(&self.params).map(|(a, b)| a - b).collect();
+        let y: Vec<f64> = found.gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
+        let sy = dot(&s, &y);
+        if sy > 1e-16 * norm(&s) * norm(&y) {
+            if self.pairs.len() == self.memory {
+                self.pairs.pop_front();
             }
-            // H⁻¹ g by the two loops.
-            let mut direction = gradient.clone();
-            let mut alphas = Vec::with_capacity(pairs.len());
-            for (s, y, rho) in pairs.iter().rev() {
-                let alpha = rho * dot(s, &direction);
-                direction.iter_mut().zip(y).for_each(|(d, y)| *d -= alpha * y);
-                alphas.push(alpha);
-            }
-            precondition(&mut direction);
-            for ((s, y, rho), alpha) in pairs.iter().zip(alphas.iter().rev()) {
-                let beta = rho * dot(y, &direction);
-                direction.iter_mut().zip(s).for_each(|(d, s)| *d += (alpha - beta) * s);
-            }
-            let slope = dot(&gradient, &direction);
-            let gap = margin * slope / objective.abs().max(f64::MIN_POSITIVE);
-            let gradient_norm = norm(&gradient);
-            let seen = Iteration {
-                number: iterations,
-                objective,
-                gradient_norm,
-                gap: Some(gap),
-                params: &params,
-                seconds: clock.seconds(),
-            };
-            let flow = observer(&seen);
-            let done = |stop, params, passes| Solution {
-                params,
-                objective,
-                gradient_norm,
-                gap,
-                iterations,
-                passes,
-                stop,
-            };
-            if gap <= limits.tolerance || gradient_norm == 0.0 {
-                return Ok(done(Stop::Tolerance, params, passes));
-            }
-            if flow == Flow::Stop {
-                return Ok(done(Stop::Asked, params, passes));
-            }
-            if iterations >= limits.max_iterations {
-                return Ok(done(Stop::Iterations, params, passes));
-            }
-            let mut step = 1.0;
-            let mut next_gradient = vec![0.0; n];
-            let mut accepted = None;
-            for _ in 0..30 {
-                let next: Vec<f64> =
-                    params.iter().zip(&direction).map(|(u, d)| u - step * d).collect();
-                let value = problem.gradient(&next, &mut next_gradient);
-                passes += 1;
-                let new_slope = dot(&next_gradient, &direction);
-                // Near the minimum differences of the objective are rounding; slopes still tell.
-                let falls = value <= objective - 1e-4 * step * slope
-                    || (value - objective).abs() <= 1e-13 * objective.abs()
-                        && new_slope >= -0.9 * slope
-                        && new_slope <= slope;
-                if value.is_finite() && falls {
-                    accepted = Some((next, value));
-                    break;
-                }
-                // The minimum of the parabola through what is known.
-                let rise = value - objective + step * slope;
-                let shrunk = if rise.is_finite() && rise > 0.0 {
-                    0.5 * slope * step * step / rise
-                } else {
-                    0.0
-                };
-                step = shrunk.clamp(0.1 * step, 0.5 * step);
-            }
-            let Some((next, value)) = accepted else {
-                return Ok(done(Stop::Precision, params, passes));
-            };
-            let s: Vec<f64> = next.iter().zip(&params).map(|(a, b)| a - b).collect();
-            let y: Vec<f64> = next_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
-            let sy = dot(&s, &y);
-            if sy > 1e-16 * norm(&s) * norm(&y) {
-                if pairs.len() == self.memory {
-                    pairs.pop_front();
-                }
-                pairs.push_back((s, y, 1.0 / sy));
-            }
-            params = next;
-            gradient = next_gradient;
-            objective = value;
-            iterations += 1;
+            self.pairs.push_back((s, y, 1.0 / sy));
+        }
+        self.params = found.params;
+        self.gradient = found.gradient;
+        self.objective = found.objective;
+        self.aim();
+        Ok(Step { has_moved: true, passes })
+    }
+
+    fn save(&self, state: &mut State) {
+        state.put_vector(self.kept.vector.0, self.kept.vector.1);
+        for (name, number) in self.kept.numbers {
+            state.put(*name, *number);
+        }
+        state.put("objective", self.objective);
+        state.put_vector("gradient", &self.gradient);
+        state.put("pairs", self.pairs.len() as f64);
+        for (i, (s, y, rho)) in self.pairs.iter().enumerate() {
+            state.put_vector(format!("s{i}"), s);
+            state.put_vector(format!("y{i}"), y);
+            state.put(format!("rho{i}"), *rho);
         }
     }
 }

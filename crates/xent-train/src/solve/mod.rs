@@ -1,15 +1,48 @@
 //! Solvers: ways to the minimum of a [`Problem`], all with one report of how near they came.
 
 pub(crate) mod auto;
+mod cd;
 mod cholesky;
+mod descent;
+mod epochs;
+mod gap;
+mod gauge;
+mod gd;
+mod irls;
 mod lbfgs;
+mod line_search;
+mod newton;
+mod newton_cg;
+mod prox;
+mod qr;
+mod random;
+mod rate;
+mod rows;
+mod saga;
+mod sgd;
+mod state;
+#[cfg(test)]
+mod tests;
+mod walk;
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::error::Error;
-use crate::problem::Problem;
+use crate::problem::{Loss, Problem, Target};
+pub(crate) use descent::Begin;
+use walk::{Header, Steps};
 
+pub use cd::Cd;
+pub use gd::Gd;
+pub use irls::Irls;
 pub use lbfgs::Lbfgs;
+pub use newton::Newton;
+pub use newton_cg::NewtonCg;
+pub use rate::Schedule;
+pub use saga::Saga;
+pub use sgd::Sgd;
+pub use state::State;
 
 /// Why a solver stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,20 +58,64 @@ pub enum Stop {
 }
 
 /// A step of a solver, as an observer sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Iteration<'a> {
     /// From 0, which is the start.
     pub number: usize,
     /// Nats a row, with the penalty.
     pub objective: f64,
-    /// Euclidean norm of the gradient in the solver's coordinates.
+    /// Euclidean norm of the gradient in the solver's coordinates; with a lasso, of the subgradient that is nearest to 0.
     pub gradient_norm: f64,
-    /// What the objective is thought to be above its minimum, relative to it, if that is known.
+    /// What the objective is above its minimum, relative to it, if that is known.
     pub gap: Option<f64>,
+    /// Whether the gap is a proven bound rather than an estimate.
+    pub is_bound: bool,
     /// Where it is.
     pub params: &'a [f64],
-    /// Seconds since the start.
+    /// Seconds since the start, or since it was resumed.
     pub seconds: f64,
+    header: Header,
+    steps: &'a dyn Steps,
+    problem: &'a Problem<'a>,
+}
+
+impl fmt::Debug for Iteration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iteration")
+            .field("number", &self.number)
+            .field("objective", &self.objective)
+            .field("gradient_norm", &self.gradient_norm)
+            .field("gap", &self.gap)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Iteration<'_> {
+    /// Share of the rows, by weight, whose top class is not theirs.
+    ///
+    /// ```text
+    /// Σ w_i (1 - y_i[top_i]) / Σ w_i,  top_i = argmax_k p_ik, the first of equals
+    /// ```
+    ///
+    /// `y` is 1 for a row's class, or its target distribution. Takes a pass over the rows.
+    pub fn error_rate(&self) -> f64 {
+        let data = self.problem.data();
+        let mut wrong = xent::exact::ExactSum::new();
+        self.problem.predict(self.params, |row, p| {
+            let top = (1..p.len()).fold(0, |top, k| if p[k] > p[top] { k } else { top });
+            let right = match data.target {
+                Target::Classes(classes) => f64::from(u8::from(classes[row] as usize == top)),
+                Target::Distributions(view) => view.get(row, top),
+            };
+            wrong.add(data.weights.map_or(1.0, |w| w[row]) * (1.0 - right));
+        });
+        wrong.value() / self.problem.total_weight()
+    }
+
+    /// All that is needed to go on from here, for [`Solver::resume`].
+    pub fn state(&self) -> State {
+        self.header.state(self.steps)
+    }
 }
 
 /// Whether to go on.
@@ -60,10 +137,12 @@ pub struct Solution {
     pub params: Vec<f64>,
     /// Nats a row, with the penalty.
     pub objective: f64,
-    /// Euclidean norm of the gradient in the solver's coordinates.
+    /// Euclidean norm of the gradient in the solver's coordinates; with a lasso, of the subgradient that is nearest to 0.
     pub gradient_norm: f64,
-    /// Estimate, from the curvature, of what the objective is above its minimum, relative to it.
+    /// What the objective is above its minimum, relative to it; infinite if it is not known.
     pub gap: f64,
+    /// Whether the gap is a proven bound, by duality, rather than an estimate from the curvature.
+    pub is_bound: bool,
     /// Steps taken.
     pub iterations: usize,
     /// Passes over all rows.
@@ -101,6 +180,41 @@ pub trait Solver {
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error>;
+
+    /// Goes on from what [`Iteration::state`] gave out, which is shown to the observer first. The result has the same bits as
+    /// if it had never stopped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Solver::solve`], and [`Error::State`] if it is the state of another solver or problem.
+    fn resume(
+        &self,
+        problem: &Problem<'_>,
+        state: &State,
+        limits: &Limits,
+        observer: &mut Observer<'_>,
+    ) -> Result<Solution, Error>;
+}
+
+/// Refuses a lasso, whose kinks a method cannot pass.
+pub(crate) fn refuse_lasso(method: &'static str, problem: &Problem<'_>) -> Result<(), Error> {
+    if problem.has_l1() {
+        let hint = "cd, saga, gd and sgd can";
+        return Err(Error::Unsupported { method, what: "a lasso", hint });
+    }
+    Ok(())
+}
+
+/// Refuses squared error after a sigmoid or softmax, which is not convex.
+pub(crate) fn refuse_squared_error(
+    method: &'static str,
+    problem: &Problem<'_>,
+) -> Result<(), Error> {
+    if problem.loss() == Loss::SquaredError {
+        let hint = "gd, sgd, lbfgs and newton-cg can";
+        return Err(Error::Unsupported { method, what: "squared error", hint });
+    }
+    Ok(())
 }
 
 pub(crate) fn norm(x: &[f64]) -> f64 {
