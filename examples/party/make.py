@@ -46,9 +46,14 @@ def load():
     return {name: data[name].to_numpy().astype(np.int64) for name in COLUMNS}
 
 
+def log_population(voters):
+    """Returns log(population + 0.1), (n_samples,): statsmodels' own `logpopul`."""
+    return np.log(voters["popul"] + 0.1)
+
+
 def features(voters):
     """Returns the features, (n_samples, 8); the population enters as log(population + 0.1)."""
-    columns = [np.log(voters[f] + 0.1) if f == "popul" else voters[f].astype(float) for f in FEATURES]
+    columns = [log_population(voters) if f == "popul" else voters[f].astype(float) for f in FEATURES]
     return np.column_stack(columns)
 
 
@@ -81,10 +86,14 @@ def build():
     y = np.array([PARTY_OF_PID[pid] for pid in voters["PID"]])
     n = len(y)
     party = [CLASSES[k] for k in y]
+    logpopul = log_population(voters)
     files = {
         "voters.csv": to_csv(
-            ["id", "party", *COLUMNS],
-            ([i + 1, party[i], *(int(voters[c][i]) for c in COLUMNS)] for i in range(n)),
+            ["id", "party", *COLUMNS, "logpopul"],
+            (
+                [i + 1, party[i], *(int(voters[c][i]) for c in COLUMNS), repr(float(logpopul[i]))]
+                for i in range(n)
+            ),
         )
     }
     frequency = np.bincount(y) / n

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use crate::train_args::{PredictArgs, ShowArgs, TrainArgs};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -18,6 +19,8 @@ const STYLES: Styles = Styles::styled()
 Examples:
   xent score predictions.csv
   xent compare logistic.csv forest.csv
+  xent train voters.csv --target party -o model.json
+  xent predict model.json voters.csv -o predictions.csv
   xent info kl 0.75,0.25 0.5,0.5
 
 Exit codes: 0 done, 1 a --fail-if condition holds, 2 bad usage or bad input.")]
@@ -32,6 +35,12 @@ pub enum Command {
     Score(Box<ScoreArgs>),
     /// Paired comparison of two or more models on the same rows
     Compare(Box<CompareArgs>),
+    /// Train a classifier by cross entropy: logistic or softmax regression, to the optimum
+    Train(Box<TrainArgs>),
+    /// Probabilities of a trained model for the rows of a table
+    Predict(Box<PredictArgs>),
+    /// The coefficients of a trained model
+    Show(ShowArgs),
     /// Calculators: content, entropy, cross entropy, KL, JS, mutual information, softmax
     Info(Box<crate::info::InfoArgs>),
     /// Print shell completions
@@ -263,7 +272,7 @@ pub enum FileFormatArg {
     Svmlight,
 }
 
-fn number(text: &str) -> Result<f64, String> {
+pub fn number(text: &str) -> Result<f64, String> {
     text.parse::<f64>().map_err(|_| "not a number".to_owned())
 }
 
@@ -277,12 +286,12 @@ fn parse_share(text: &str) -> Result<f64, String> {
     if (0.0..1.0).contains(&x) { Ok(x) } else { Err("must be from 0 to below 1".to_owned()) }
 }
 
-fn parse_level(text: &str) -> Result<f64, String> {
+pub fn parse_level(text: &str) -> Result<f64, String> {
     let x = number(text)?;
     if x > 0.0 && x < 1.0 { Ok(x) } else { Err("must be between 0 and 1, such as 0.95".to_owned()) }
 }
 
-fn parse_threads(text: &str) -> Result<usize, String> {
+pub fn parse_threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=1024) => Ok(n),
         _ => Err("must be from 1 to 1024".to_owned()),

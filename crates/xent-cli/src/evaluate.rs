@@ -92,8 +92,9 @@ fn parse_models(specs: &[String]) -> Result<Vec<(String, String)>, Failure> {
     Ok(models)
 }
 
-fn open_options(args: &RowArgs) -> OpenOptions {
-    let format = args.input_format.map(|format| match format {
+/// How to open a file whose format is said, or is not.
+pub fn open_options(format: Option<FileFormatArg>) -> OpenOptions {
+    let format = format.map(|format| match format {
         FileFormatArg::Csv => Format::Csv,
         FileFormatArg::Tsv => Format::Tsv,
         FileFormatArg::Jsonl => Format::JsonLines,
@@ -109,7 +110,7 @@ fn open_options(args: &RowArgs) -> OpenOptions {
 
 /// Opens the predictions, and the labels beside them.
 fn open(specs: &[String], args: &RowArgs, options: &mut Options) -> Result<Vec<Source>, Failure> {
-    let mut sources = Source::open_all(specs, &open_options(args))?;
+    let mut sources = Source::open_all(specs, &open_options(args.input_format))?;
     if let Some(labels) = &args.labels {
         let only = put_beside(&mut sources, labels)?;
         let roles = &mut options.roles;

@@ -7,7 +7,10 @@ mod info;
 mod interrupt;
 mod output;
 mod per_row;
+mod predict;
 mod progress;
+mod train;
+mod train_args;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -176,6 +179,9 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
     match &cli.command {
         Command::Score(args) => evaluate::run_score(args),
         Command::Compare(args) => evaluate::run_compare(args),
+        Command::Train(args) => train::run(args),
+        Command::Predict(args) => predict::run_predict(args),
+        Command::Show(args) => predict::run_show(args),
         Command::Info(args) => info::run(args),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -55,6 +55,12 @@ impl<'a> Sink<'a> {
     }
 }
 
+/// Prints a report to stdout.
+pub fn print(report: &Report, format: FormatArg, color: ColorArg) -> Result<(), Failure> {
+    let args = OutputArgs { format, output: None, color, quiet: false };
+    put_text(&render(report, &args))
+}
+
 /// Refuses to write over a file that is read, or over another one that is written.
 pub fn check_paths<'a>(
     inputs: impl Iterator<Item = &'a Path>,
@@ -75,10 +81,11 @@ pub fn check_paths<'a>(
             return refused(outputs[i], "is an input, and would be overwritten with the results");
         }
     }
-    if let ([a, b], [x, y]) = (&outputs[..], &resolved[..])
-        && (a == b || (x.is_some() && x == y))
-    {
-        return refused(a, "is named for two different results");
+    for (i, (a, x)) in outputs.iter().zip(&resolved).enumerate() {
+        let mut others = outputs[..i].iter().zip(&resolved);
+        if others.any(|(b, y)| a == b || (x.is_some() && x == y)) {
+            return refused(a, "is named for two different results");
+        }
     }
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use xent_eval::learn::Phase;
 use xent_eval::{Block, Error, Observer, Progress};
 use xent_io::Table;
+use xent_train::solve::Iteration;
 
 use xent_report::text::{display_width, escape_terminal, truncate_middle};
 
@@ -123,4 +125,71 @@ fn message(rows: u64, rate: f64, cross_entropy: f64) -> String {
     };
     let full = format!("{rows}  {:.1} M/s{bits}", rate / 1e6);
     if full.len() <= MESSAGE { full } else { format!("{rows}{bits}") }
+}
+
+/// Shows the steps of a solver: iteration, loss in bits, gradient norm, time left.
+pub struct Steps {
+    bar: ProgressBar,
+    start: Instant,
+    shown: bool,
+    tolerance: f64,
+    /// The first gap of the present fit, with its time.
+    first: Option<(f64, f64)>,
+}
+
+impl Steps {
+    /// Watches fits to a relative gap of `tolerance`.
+    pub fn new(quiet: bool, tolerance: f64) -> Self {
+        let is_hidden = quiet || !std::io::stderr().is_terminal();
+        let bar = if is_hidden {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        };
+        Self { bar, start: Instant::now(), shown: is_hidden, tolerance, first: None }
+    }
+
+    /// Shows a step.
+    pub fn show(&mut self, phase: Phase, step: &Iteration<'_>) {
+        if !self.shown && self.start.elapsed() > PATIENCE {
+            self.shown = true;
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                self.bar.set_style(style);
+            }
+        }
+        if self.bar.is_hidden() {
+            return;
+        }
+        let fold = match phase {
+            Phase::Model => String::new(),
+            Phase::Fold(i, n) => format!("fold {i} of {n}  "),
+        };
+        let left = self.seconds_left(step).map(|s| format!("  {s:.0} s left")).unwrap_or_default();
+        self.bar.set_message(format!(
+            "{fold}iteration {}  {:.6} bits  gradient {:.1e}{left}",
+            step.number,
+            step.objective / std::f64::consts::LN_2,
+            step.gradient_norm
+        ));
+        self.bar.tick();
+    }
+
+    /// As if the gap went on to shrink by the same factor in the same time.
+    fn seconds_left(&mut self, step: &Iteration<'_>) -> Option<f64> {
+        let gap = step.gap.filter(|gap| *gap > 0.0)?;
+        if step.number == 0 || self.first.is_none() {
+            self.first = Some((gap, step.seconds));
+            return None;
+        }
+        let (first, then) = self.first?;
+        let done = (first / gap).ln();
+        let rest = (gap / self.tolerance.max(1e-16)).ln();
+        (done > 0.0 && rest > 0.0).then(|| (step.seconds - then) / done * rest)
+    }
+
+    /// Removes the line.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
 }

@@ -8,6 +8,7 @@
 mod block;
 mod compare;
 mod error;
+pub mod learn;
 mod logits;
 mod roles;
 mod score;

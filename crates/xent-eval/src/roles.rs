@@ -134,6 +134,56 @@ struct Finder<'a> {
     table: &'a Table,
 }
 
+fn error(table: &Table, message: impl std::fmt::Display) -> Error {
+    Error::new(format!("{}: {message}", table.spec()))
+}
+
+/// The columns for a hint, at most a dozen.
+pub(crate) fn list_columns(table: &Table) -> String {
+    let columns = table.columns();
+    let names: Vec<&str> = columns.iter().take(LISTED).map(|c| c.name.as_str()).collect();
+    let more = if columns.len() > LISTED { ", …" } else { "" };
+    format!("the columns are {}{more}", names.join(", "))
+}
+
+/// The column of a name.
+pub(crate) fn find_column(table: &Table, name: &str) -> Result<usize, Error> {
+    table.columns().iter().position(|c| c.name == name).ok_or_else(|| {
+        error(table, format_args!("there is no column {name}")).with_hint(list_columns(table))
+    })
+}
+
+/// Columns by a glob or a comma-separated list, each once, and what the pattern's star stands for in each.
+pub(crate) fn select_columns(table: &Table, spec: &str) -> Result<Vec<(usize, String)>, Error> {
+    let mut chosen: Vec<(usize, String)> = Vec::new();
+    let mut seen: HashSet<usize> = HashSet::new();
+    for part in spec.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+        if let Some(column) = table.columns().iter().position(|c| c.name == part) {
+            seen.insert(column);
+            chosen.push((column, part.to_owned()));
+            continue;
+        }
+        let pattern = glob::Pattern::new(part).map_err(|e| {
+            error(table, format_args!("the pattern {part} is not a glob: {}", e.msg))
+                .with_hint("write a glob such as 'p_*', or a list of column names")
+        })?;
+        let before = chosen.len();
+        for (column, info) in table.columns().iter().enumerate() {
+            if pattern.matches(&info.name) && seen.insert(column) {
+                chosen.push((column, strip(part, &info.name).to_owned()));
+            }
+        }
+        if chosen.len() == before {
+            return Err(error(table, format_args!("no column matches {part}"))
+                .with_hint(list_columns(table)));
+        }
+    }
+    if chosen.is_empty() {
+        return Err(error(table, "no column is named").with_hint(list_columns(table)));
+    }
+    Ok(chosen)
+}
+
 /// Prediction columns found, with the class names they carry.
 struct Found {
     columns: PredictionColumns,
@@ -197,21 +247,15 @@ impl Finder<'_> {
     }
 
     fn error(&self, message: impl std::fmt::Display) -> Error {
-        Error::new(format!("{}: {message}", self.table.spec()))
+        error(self.table, message)
     }
 
-    /// The columns for a hint, at most a dozen.
     fn list(&self) -> String {
-        let columns = self.table.columns();
-        let names: Vec<&str> = columns.iter().take(LISTED).map(|c| c.name.as_str()).collect();
-        let more = if columns.len() > LISTED { ", …" } else { "" };
-        format!("the columns are {}{more}", names.join(", "))
+        list_columns(self.table)
     }
 
     fn column(&self, name: &str) -> Result<usize, Error> {
-        self.table.columns().iter().position(|c| c.name == name).ok_or_else(|| {
-            self.error(format_args!("there is no column {name}")).with_hint(self.list())
-        })
+        find_column(self.table, name)
     }
 
     fn is_numeric(&self, column: usize) -> bool {
@@ -220,33 +264,7 @@ impl Finder<'_> {
 
     /// Columns by a glob or a comma-separated list, and what the pattern's star stands for in each.
     fn select(&self, spec: &str) -> Result<Vec<(usize, String)>, Error> {
-        let mut chosen: Vec<(usize, String)> = Vec::new();
-        let mut seen: HashSet<usize> = HashSet::new();
-        for part in spec.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-            if let Some(column) = self.table.columns().iter().position(|c| c.name == part) {
-                seen.insert(column);
-                chosen.push((column, part.to_owned()));
-                continue;
-            }
-            let pattern = glob::Pattern::new(part).map_err(|e| {
-                self.error(format_args!("the pattern {part} is not a glob: {}", e.msg))
-                    .with_hint("write a glob such as 'p_*', or a list of column names")
-            })?;
-            let before = chosen.len();
-            for (column, info) in self.table.columns().iter().enumerate() {
-                if pattern.matches(&info.name) && seen.insert(column) {
-                    chosen.push((column, strip(part, &info.name).to_owned()));
-                }
-            }
-            if chosen.len() == before {
-                return Err(self
-                    .error(format_args!("no column matches {part}"))
-                    .with_hint(self.list()));
-            }
-        }
-        if chosen.is_empty() {
-            return Err(self.error("no column is named").with_hint(self.list()));
-        }
+        let mut chosen = select_columns(self.table, spec)?;
         // A plain list of names still may share a prefix.
         if chosen.len() > 1
             && chosen.iter().all(|(c, n)| self.name(*c) == n)

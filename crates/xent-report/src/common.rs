@@ -86,7 +86,12 @@ pub(crate) fn lines(top_k: &[u32]) -> Vec<Line> {
 
 /// `95%`
 pub(crate) fn level(options: &Options) -> String {
-    let level = fixed(options.level * 100.0, 6);
+    level_name(options.level)
+}
+
+/// `95%`
+pub(crate) fn level_name(level: f64) -> String {
+    let level = fixed(level * 100.0, 6);
     format!("{}%", level.trim_end_matches('0').trim_end_matches('.'))
 }
 
@@ -189,7 +194,7 @@ pub(crate) fn second_line(models: &[ModelScore], options: &Options) -> String {
 }
 
 /// A name cut to [`NAME`] columns, safe to print.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     truncate_middle(&escape_terminal(name), NAME).into_owned()
 }
 

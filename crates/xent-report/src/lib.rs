@@ -39,6 +39,7 @@ mod report;
 mod score;
 mod terminal;
 pub mod text;
+mod train;
 
 pub use common::SHOWN;
 pub use compare::{Verdict, compare_report, verdict};
@@ -48,3 +49,4 @@ pub use markdown::render_markdown;
 pub use report::{Align, Block, Cell, Header, Report, Row, Table, Tone};
 pub use score::score_report;
 pub use terminal::{Style, render_terminal};
+pub use train::{INTERCEPT, TrainContext, model_report, train_report};

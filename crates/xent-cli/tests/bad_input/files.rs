@@ -75,7 +75,7 @@ pub fn cases() -> Vec<Case> {
             .file("p.csv", GOOD),
         case("rows and results into one file", "score p.csv --per-row out.json", "out.json: is named for two different results", "write to another file")
             .file("p.csv", GOOD),
-        case("rows into an unknown format", "score p.csv --per-row rows.xlsx", "rows.xlsx: no format by this name", "end the name in .csv, .tsv or .parquet")
+        case("rows into an unknown format", "score p.csv --per-row rows.xlsx", "rows.xlsx: no format by this name", "end the name in .csv, .tsv, .jsonl or .parquet")
             .file("p.csv", GOOD),
         case("a comparison onto an input", "compare a.csv b.csv", "b.csv: is an input, and would be overwritten with the results", "write to another file")
             .file("a.csv", GOOD)

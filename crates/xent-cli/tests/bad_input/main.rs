@@ -21,6 +21,7 @@ mod options;
 mod rows;
 mod tensors;
 mod text;
+mod train;
 
 use common::{Dir, is_like, run, run_with, words};
 
@@ -116,7 +117,11 @@ impl Case {
             setup(&dir);
         }
         let mut args = words(&self.args);
-        args.extend(["--format", "json", "-o", self.output].map(str::to_owned));
+        if self.args.starts_with("predict") {
+            args.extend(["-o", "rows.csv"].map(str::to_owned));
+        } else {
+            args.extend(["--format", "json", "-o", self.output].map(str::to_owned));
+        }
         if self.per_row {
             args.extend(["--per-row", "rows.csv"].map(str::to_owned));
         }
@@ -185,4 +190,4 @@ macro_rules! tables {
     };
 }
 
-tables!(text, numbers, rows, labels, alignment, binary, files, hostile, options, tensors);
+tables!(text, numbers, rows, labels, alignment, binary, files, hostile, options, tensors, train);

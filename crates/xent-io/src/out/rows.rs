@@ -1,4 +1,4 @@
-//! Tables out: named columns to CSV or Parquet, batch by batch.
+//! Tables out: named columns to CSV, JSON Lines or Parquet, batch by batch.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -30,9 +30,9 @@ pub enum OutKind {
 pub enum OutColumn<'a> {
     /// Unsigned integers.
     Integers(&'a [u64]),
-    /// Numbers. NaN is written as an empty field in CSV, as NaN in Parquet; infinity as `inf`.
+    /// Numbers. NaN is written as an empty field in CSV, as null in JSON, as NaN in Parquet; infinity as `inf`.
     Numbers(&'a [f64]),
-    /// Text; `None` is missing: an empty field in CSV, null in Parquet.
+    /// Text; `None` is missing: an empty field in CSV, null in JSON and Parquet.
     Text(&'a [Option<&'a str>]),
 }
 
@@ -54,7 +54,7 @@ impl OutColumn<'_> {
     }
 }
 
-/// Writes a table to a CSV, TSV or Parquet file that appears only when it is finished.
+/// Writes a table to a CSV, TSV, JSON Lines or Parquet file that appears only when it is finished.
 pub struct RowWriter {
     kinds: Vec<OutKind>,
     sink: Sink,
@@ -68,11 +68,12 @@ impl std::fmt::Debug for RowWriter {
 
 enum Sink {
     Text { file: AtomicFile, delimiter: u8, line: Vec<u8> },
+    Json { file: AtomicFile, keys: Vec<Vec<u8>>, line: Vec<u8> },
     Parquet { writer: Box<ArrowWriter<AtomicFile>>, schema: Arc<Schema>, path: String },
 }
 
 impl RowWriter {
-    /// Starts the table `path`; the extension says the format: `.csv`, `.tsv` or `.parquet`.
+    /// Starts the table `path`; the extension says the format: `.csv`, `.tsv`, `.jsonl` or `.parquet`.
     ///
     /// # Errors
     ///
@@ -82,10 +83,10 @@ impl RowWriter {
         let delimiter = match extension.as_str() {
             "csv" => Some(b','),
             "tsv" => Some(b'\t'),
-            "parquet" | "pq" => None,
+            "parquet" | "pq" | "jsonl" | "ndjson" => None,
             _ => {
                 return Err(Error::new(path.display().to_string(), "no format by this name")
-                    .with_hint("end the name in .csv, .tsv or .parquet"));
+                    .with_hint("end the name in .csv, .tsv, .jsonl or .parquet"));
             }
         };
         let mut file = AtomicFile::create(path)?;
@@ -101,6 +102,14 @@ impl RowWriter {
             line.push(b'\n');
             file.put(&line)?;
             return Ok(RowWriter { kinds, sink: Sink::Text { file, delimiter, line } });
+        }
+        if matches!(extension.as_str(), "jsonl" | "ndjson") {
+            let key = |(i, (name, _)): (usize, &(&str, OutKind))| {
+                let name = serde_json::Value::from(*name);
+                format!("{}{name}:", if i == 0 { '{' } else { ',' }).into_bytes()
+            };
+            let keys = columns.iter().enumerate().map(key).collect();
+            return Ok(RowWriter { kinds, sink: Sink::Json { file, keys, line: Vec::new() } });
         }
         let fields: Vec<Field> = columns
             .iter()
@@ -152,6 +161,18 @@ impl RowWriter {
                 }
                 Ok(())
             }
+            Sink::Json { file, keys, line } => {
+                for row in 0..rows {
+                    line.clear();
+                    for (key, column) in keys.iter().zip(columns) {
+                        line.extend_from_slice(key);
+                        push_json(line, column, row);
+                    }
+                    line.extend_from_slice(b"}\n");
+                    file.put(line)?;
+                }
+                Ok(())
+            }
             Sink::Parquet { writer, schema, path } => {
                 let arrays = columns.iter().map(array_of).collect();
                 let batch = RecordBatch::try_new(schema.clone(), arrays)
@@ -168,7 +189,7 @@ impl RowWriter {
     /// If the file cannot be written; then nothing appears.
     pub fn finish(self) -> Result<(), Error> {
         match self.sink {
-            Sink::Text { file, .. } => file.commit(),
+            Sink::Text { file, .. } | Sink::Json { file, .. } => file.commit(),
             Sink::Parquet { writer, path, .. } => {
                 writer.into_inner().map_err(|e| parquet_error(&path, e))?.commit()
             }
@@ -203,6 +224,16 @@ fn push_value(line: &mut Vec<u8>, column: &OutColumn<'_>, row: usize, delimiter:
     }
 }
 
+/// JSON has no infinities: they are strings.
+fn push_json(line: &mut Vec<u8>, column: &OutColumn<'_>, row: usize) {
+    match column {
+        OutColumn::Numbers(v) if v[row].is_nan() => line.extend_from_slice(b"null"),
+        OutColumn::Numbers(v) if v[row].is_infinite() => drop(write!(line, "\"{}\"", v[row])),
+        OutColumn::Text(v) => drop(write!(line, "{}", serde_json::Value::from(v[row]))),
+        _ => push_value(line, column, row, b','),
+    }
+}
+
 /// The shortest form that reads back as the same number.
 fn push_number(line: &mut Vec<u8>, x: f64) {
     if x.is_nan() {
@@ -223,5 +254,34 @@ fn push_text(line: &mut Vec<u8>, text: &str, delimiter: u8) {
         line.push(b'"');
     } else {
         line.extend_from_slice(text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_lines_hold_what_json_cannot() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.jsonl");
+        let columns =
+            [("id", OutKind::Integer), ("p \"x\"", OutKind::Number), ("y", OutKind::Text)];
+        let mut writer = RowWriter::create(&path, &columns).unwrap();
+        writer
+            .write(&[
+                OutColumn::Integers(&[1, 2, 3]),
+                OutColumn::Numbers(&[0.1, f64::NAN, f64::NEG_INFINITY]),
+                OutColumn::Text(&[Some("a\n"), None, Some("b")]),
+            ])
+            .unwrap();
+        writer.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = [
+            r#"{"id":1,"p \"x\"":0.1,"y":"a\n"}"#,
+            r#"{"id":2,"p \"x\"":null,"y":null}"#,
+            r#"{"id":3,"p \"x\"":"-inf","y":"b"}"#,
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), lines);
     }
 }
