@@ -56,7 +56,7 @@ GAP = 1e-6
 NEAR = 2  # peers within so many times the best take turns
 PATIENCE = (15, 100)  # seconds that a fit of a peer may take at least and at most when its step is sought
 TIMES_BEST = 12  # and at most so many times the best peer
-UNKNOWN = 2.5  # seconds of the best peer while none is known
+UNKNOWN = {"d": 10}  # seconds of the best peer while none is known, if not 2
 SHORT = 0.3  # seconds: a side's turn lasts about that long
 CALLS = 3  # calls of a turn at most
 SLICE = 20  # seconds that a lock is held before others may have it
@@ -246,7 +246,7 @@ def find_ladders(run, case):
             continue
         if kind == "rust" and run.arguments.peers is None:
             continue
-        best = min((found["cpu"] for found in known.values() if "failed" not in found), default=UNKNOWN)
+        best = min((found["cpu"] for found in known.values() if "failed" not in found), default=UNKNOWN.get(case.name[0], 2))
         patience = min(max(TIMES_BEST * best, PATIENCE[0]), PATIENCE[1])
         say(f"  {case.name}: {side}")
         try:
