@@ -107,8 +107,18 @@ fn train_options(args: &TrainArgs, loss: LossArg) -> Result<TrainOptions, Failur
         class_weights: class_weights(args.class_weight.as_deref())?,
         method: match args.solver {
             SolverArg::Auto => Method::Auto,
+            SolverArg::Gd => Method::Gd,
+            SolverArg::Sgd => Method::Sgd,
             SolverArg::Lbfgs => Method::Lbfgs,
+            SolverArg::Newton => Method::Newton,
+            SolverArg::NewtonCg => Method::NewtonCg,
+            SolverArg::Irls => Method::Irls,
+            SolverArg::Saga => Method::Saga,
+            SolverArg::Cd => Method::Cd,
         },
+        learning_rate: args.learning_rate,
+        batch_size: args.batch,
+        raw_coordinates: args.raw_coordinates,
         limits: Limits {
             tolerance: args.tolerance.unwrap_or(TOLERANCE),
             max_iterations: args.max_iterations,
@@ -184,7 +194,10 @@ pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let data = Dataset::read(&table, &read_options(args), &mut watch);
     watch.finish();
     let data = data?;
-    let is_small = data.rows * data.terms().len() * data.classes.len() <= SMALL;
+    let is_small =
+        !matches!(args.solver, SolverArg::Gd | SolverArg::Sgd | SolverArg::Saga | SolverArg::Cd)
+            && args.l1.is_none()
+            && data.rows * data.terms().len() * data.classes.len() <= SMALL;
     let mut options = options;
     if args.tolerance.is_none() && is_small {
         options.iter_mut().for_each(|o| o.limits.tolerance = TOLERANCE_SMALL);

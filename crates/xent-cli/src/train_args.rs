@@ -10,6 +10,7 @@ use crate::args::{ColorArg, FileFormatArg, FormatArg, number, parse_level, parse
 #[command(after_help = "\
 The objective is mean loss (nats) + l2/2 * sum(coef^2) + l1 * sum(|coef|): the intercept is free, coefficients are those of
 standardised columns unless --no-standardize says otherwise. Without a penalty option there is none.")]
+#[expect(clippy::struct_excessive_bools, reason = "one a flag")]
 pub struct TrainArgs {
     /// The rows to train on: CSV, TSV (also .gz, .zst), JSON Lines, Parquet, Arrow, .npy, .npz;
     /// a quoted glob or a directory of part files; '-' for standard input
@@ -116,6 +117,18 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Solver")]
     pub max_iterations: usize,
 
+    /// Step of gd, sgd and saga [default: by the curvature of the problem]
+    #[arg(long, value_name = "X", value_parser = parse_positive, help_heading = "Solver")]
+    pub learning_rate: Option<f64>,
+
+    /// Rows in a batch of sgd
+    #[arg(long, value_name = "N", default_value_t = 32, help_heading = "Solver")]
+    pub batch: usize,
+
+    /// gd and sgd step on the columns as they are, not on standardised ones
+    #[arg(long, help_heading = "Solver")]
+    pub raw_coordinates: bool,
+
     /// Every coefficient and every intercept at the start
     #[arg(long, value_name = "W,B", value_parser = parse_start, allow_hyphen_values = true, help_heading = "Solver")]
     pub start: Option<(f64, f64)>,
@@ -145,7 +158,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "OUT", help_heading = "Test")]
     pub oof: Option<PathBuf>,
 
-    /// Seed of the division into folds
+    /// Seed of the division into folds, and of what sgd and saga draw
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Test")]
     pub seed: u64,
 
@@ -261,7 +274,14 @@ pub enum LossArg {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SolverArg {
     Auto,
+    Gd,
+    Sgd,
     Lbfgs,
+    Newton,
+    NewtonCg,
+    Irls,
+    Saga,
+    Cd,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,6 @@
 //! `train`, `predict` and `show` against other programs, and against each other.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::format_collect, reason = "tests")]
 
 mod common;
 

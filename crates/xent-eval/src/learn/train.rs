@@ -50,6 +50,12 @@ pub struct TrainOptions {
     pub class_weights: ClassWeights,
     /// The solver.
     pub method: Method,
+    /// Step of the solvers that have one; by the curvature of the problem if there is none.
+    pub learning_rate: Option<f64>,
+    /// Rows of a batch of stochastic gradient descent.
+    pub batch_size: usize,
+    /// Whether gradient descent steps on the columns as they are.
+    pub raw_coordinates: bool,
     /// When it stops.
     pub limits: Limits,
     /// Threads; no result depends on it.
@@ -58,7 +64,7 @@ pub struct TrainOptions {
     pub start: Option<(f64, f64)>,
     /// How rows are divided for testing.
     pub split: Option<Split>,
-    /// The seed of the division.
+    /// The seed of the division, and of what solvers draw.
     pub seed: u64,
     /// Level of the intervals of test scores.
     pub level: f64,
@@ -77,6 +83,9 @@ impl Default for TrainOptions {
             has_intercept: true,
             class_weights: ClassWeights::None,
             method: Method::Auto,
+            learning_rate: None,
+            batch_size: 32,
+            raw_coordinates: false,
             limits: Limits::default(),
             threads: 1,
             start: None,
@@ -185,7 +194,7 @@ pub fn train(
     let fitted = fitter.fit(weights.as_deref(), &mut |step| steps(Phase::Model, step))?;
     let totals = fitter.class_totals(weights.as_deref());
     let mut was_interrupted = fitted.solution.stop == Stop::Asked;
-    let model = fitter.model(&fitted, rows as u64, &totals);
+    let model = fitter.model(&fitted, rows as u64, &totals)?;
     let mut folds = Vec::new();
     let mut out_of_fold = OutOfFold::default();
     if let Some(split) = split.as_ref().filter(|_| !was_interrupted) {
@@ -529,6 +538,10 @@ impl<'a> Fitter<'a> {
             has_intercept: options.has_intercept,
             method: options.method,
             limits: options.limits,
+            learning_rate: options.learning_rate,
+            batch_size: options.batch_size,
+            raw_coordinates: options.raw_coordinates,
+            seed: options.seed,
             threads: options.threads,
             start,
             ..Trainer::default()
@@ -543,7 +556,8 @@ impl<'a> Fitter<'a> {
     }
 
     fn penalty(&self, fitted: &Fitted, weights: Option<&[f64]>) -> Result<f64, Error> {
-        Ok(self.problem(&fitted.scaling, weights)?.penalty(&fitted.solution.params))
+        let problem = self.problem(&fitted.scaling, weights)?;
+        Ok(problem.penalty(&problem.params(&fitted.coefficients)))
     }
 
     /// Predicts the rows of a part, and scores them.
@@ -565,7 +579,7 @@ impl<'a> Fitter<'a> {
         let totals = self.class_totals(Some(&trained));
         let sum: f64 = totals.iter().sum();
         let problem = self.problem(&fitted.scaling, None)?.over(rows);
-        problem.predict(&fitted.solution.params, |row, p| {
+        problem.predict(&problem.params(&fitted.coefficients), |row, p| {
             all.rows.push(row);
             all.fold.push(number);
             all.proba.extend_from_slice(p);
@@ -574,7 +588,7 @@ impl<'a> Fitter<'a> {
         score(self.data, all, Some(number), self.options.level)
     }
 
-    fn model(&self, fitted: &Fitted, rows: u64, totals: &[f64]) -> Model {
+    fn model(&self, fitted: &Fitted, rows: u64, totals: &[f64]) -> Result<Model, Error> {
         let (data, options) = (self.data, self.options);
         let coefficients = &fitted.coefficients;
         let m = coefficients.n_outputs;
@@ -583,7 +597,8 @@ impl<'a> Fitter<'a> {
         // The ridge of --C depends on the sum of the weights only.
         let penalty = self.penalty_for(Some(totals));
         let solution = &fitted.solution;
-        Model {
+        let params = self.problem(&fitted.scaling, None)?.params(coefficients);
+        Ok(Model {
             target: data.target_name.clone(),
             target_columns: data.target_columns.clone(),
             classes: data.classes.clone(),
@@ -592,7 +607,7 @@ impl<'a> Fitter<'a> {
             features: data.features.clone(),
             coef: coefficients.coef.clone(),
             intercept: coefficients.intercept.clone(),
-            centered_intercept: solution.params[at..at + m].to_vec(),
+            centered_intercept: params[at..at + m].to_vec(),
             center: fitted.scaling.center.clone(),
             scale: fitted.scaling.scale.clone(),
             offsets: self.offset_names(),
@@ -618,7 +633,7 @@ impl<'a> Fitter<'a> {
                 gradient_norm: solution.gradient_norm,
                 stop: stop_name(solution.stop).to_owned(),
             },
-        }
+        })
     }
 
     fn offset_names(&self) -> Vec<String> {
