@@ -188,7 +188,8 @@ impl Trainer {
     ) -> Result<Fitted, Error> {
         let weights = self.weights(data)?;
         let data = Data { weights: weights.as_deref().or(data.weights), ..*data };
-        let measured = Scaling::measure(data.design, data.weights, self.has_intercept)?;
+        let measured =
+            Scaling::measure(data.design, data.weights, self.has_intercept, self.threads)?;
         let raw = self.raw_coordinates.then(|| Scaling::identity(data.design));
         if raw.is_some() && self.penalty.standardized && self.is_penalised() {
             return Err(Error::Parameter {

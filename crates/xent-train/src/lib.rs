@@ -17,6 +17,7 @@ pub mod design;
 mod error;
 pub mod fit;
 mod kernel;
+mod parts;
 pub mod problem;
 mod scaling;
 pub mod solve;

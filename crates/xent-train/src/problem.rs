@@ -1,13 +1,13 @@
 //! The objective: a loss over the rows of a design, and a penalty.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use xent::view::View;
 
 use crate::design::Design;
 use crate::error::Error;
 use crate::kernel::{self, LANES, Lanes, ZERO};
+use crate::parts::each_part;
 use crate::scaling::{Scaling, height};
 use crate::tile::{Rows, Tile, for_each};
 
@@ -476,8 +476,9 @@ impl<'a> Problem<'a> {
             let from = i * chunks / n_parts * height;
             from..((i + 1) * chunks / n_parts * height).min(n)
         };
-        let run = |i: usize, ws: &mut Workspace, sums: Vec<f64>| {
-            let mut partial = Partial { sums, loss: (0.0, 0.0) };
+        let len = out.len();
+        let run = |i: usize, ws: &mut Workspace| {
+            let mut partial = Partial { sums: vec![0.0; len], loss: (0.0, 0.0) };
             let range = part(i);
             let mut start = range.start;
             while start < range.end {
@@ -496,58 +497,18 @@ impl<'a> Problem<'a> {
             weighted: Vec::new(),
             weight: vec![ZERO; height / LANES],
         };
+        // A thread costs more than a little work.
         let work = n as f64 * (self.scaling.n_dense + 20) as f64 * self.outputs as f64;
-        let threads = if work < 2e5 { 1 } else { self.threads.min(n_parts) };
+        let threads = if work < 2e5 { 1 } else { self.threads };
         let mut loss = (0.0, 0.0);
-        let len = out.len();
         out.fill(0.0);
-        let mut merge = |partial: &Partial| {
+        each_part(n_parts, threads, workspace, run, |partial: Partial| {
             loss = add(loss, partial.loss.0);
             loss.1 += partial.loss.1;
             for (sum, x) in out.iter_mut().zip(&partial.sums) {
                 *sum += x;
             }
-        };
-        if threads == 1 {
-            let mut ws = workspace();
-            let mut sums = vec![0.0; len];
-            for i in 0..n_parts {
-                sums.fill(0.0);
-                let partial = run(i, &mut ws, sums);
-                merge(&partial);
-                sums = partial.sums;
-            }
-        } else {
-            let next = AtomicUsize::new(0);
-            let (run, workspace, next) = (&run, &workspace, &next);
-            let mut parts: Vec<(usize, Partial)> = std::thread::scope(|scope| {
-                let workers: Vec<_> = (0..threads)
-                    .map(|_| {
-                        scope.spawn(move || {
-                            let mut ws = workspace();
-                            let mut done = Vec::new();
-                            loop {
-                                let i = next.fetch_add(1, Ordering::Relaxed);
-                                if i >= n_parts {
-                                    break done;
-                                }
-                                done.push((i, run(i, &mut ws, vec![0.0; len])));
-                            }
-                        })
-                    })
-                    .collect();
-                let mut parts = Vec::with_capacity(n_parts);
-                for worker in workers {
-                    match worker.join() {
-                        Ok(done) => parts.extend(done),
-                        Err(panic) => std::panic::resume_unwind(panic),
-                    }
-                }
-                parts
-            });
-            parts.sort_by_key(|(i, _)| *i);
-            parts.iter().for_each(|(_, partial)| merge(partial));
-        }
+        });
         ((loss.0 + loss.1) / self.total_weight, self.total_weight)
     }
 

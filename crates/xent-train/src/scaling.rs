@@ -6,6 +6,7 @@
 use crate::design::{Block, Design};
 use crate::error::{Error, Place};
 use crate::kernel::{LANES, sum};
+use crate::parts::each_part;
 use crate::tile::{Rows, Tile, for_each};
 
 /// What standardises each feature, and its place among the parameters.
@@ -33,7 +34,7 @@ impl Scaling {
     /// center = Σ w x / Σ w,  scale² = Σ w (x - center)² / Σ w
     /// ```
     ///
-    /// Without an intercept nothing is subtracted, as it could not be made up for.
+    /// Without an intercept nothing is subtracted, as it could not be made up for. The bits do not depend on `threads`.
     ///
     /// # Errors
     ///
@@ -42,6 +43,7 @@ impl Scaling {
         design: &Design<'_>,
         weights: Option<&[f64]>,
         has_intercept: bool,
+        threads: usize,
     ) -> Result<Self, Error> {
         let mut scaling = Self::identity(design);
         scaling.inverse.fill(1.0);
@@ -63,7 +65,7 @@ impl Scaling {
             }
             first += block.width();
         }
-        let (means, squares) = scaling.moments(design, weights, total);
+        let (means, squares) = scaling.moments(design, weights, total, threads);
         let mut first = 0;
         for block in design.blocks() {
             let width = block.width();
@@ -158,6 +160,7 @@ impl Scaling {
         design: &Design<'_>,
         weights: Option<&[f64]>,
         total: f64,
+        threads: usize,
     ) -> (Vec<f64>, Vec<f64>) {
         let width = self.n_dense + 1;
         let height = height(width);
@@ -165,19 +168,29 @@ impl Scaling {
         if self.n_dense == 0 {
             return (means, squares);
         }
-        let mut tile = Tile::new(width, height);
         let n = design.n_rows();
-        let mut w = vec![[0.0; LANES]; height / LANES];
-        for start in (0..n).step_by(height) {
-            let range = start..(start + height).min(n);
-            tile.load(design, self, Rows::All(n), &range, false);
-            for (i, slot) in w.as_flattened_mut().iter_mut().enumerate() {
-                let row = start + i;
-                *slot = if row < n { weights.map_or(1.0, |weights| weights[row]) } else { 0.0 };
+        let chunks = n.div_ceil(height);
+        let n_parts = chunks.clamp(1, 16);
+        let workspace = || (Tile::new(width, height), vec![[0.0; LANES]; height / LANES]);
+        let run = |i: usize, (tile, w): &mut (Tile, Vec<[f64; LANES]>)| {
+            let (mut means, mut squares) = (vec![0.0; width], vec![0.0; width]);
+            for chunk in i * chunks / n_parts..(i + 1) * chunks / n_parts {
+                let range = chunk * height..((chunk + 1) * height).min(n);
+                tile.load(design, self, Rows::All(n), &range, false);
+                for (i, slot) in w.as_flattened_mut().iter_mut().enumerate() {
+                    let row = range.start + i;
+                    *slot = if row < n { weights.map_or(1.0, |weights| weights[row]) } else { 0.0 };
+                }
+                let w = &w[..tile.groups];
+                add_moments(&tile.lanes, tile.stride, w, &mut means, &mut squares);
             }
-            let w = &w[..tile.groups];
-            add_moments(&tile.lanes, tile.stride, w, &mut means, &mut squares);
-        }
+            (means, squares)
+        };
+        let threads = if n * width < 200_000 { 1 } else { threads };
+        each_part(n_parts, threads, workspace, run, |(some, some_squares)| {
+            means.iter_mut().zip(&some).for_each(|(sum, x)| *sum += x);
+            squares.iter_mut().zip(&some_squares).for_each(|(sum, x)| *sum += x);
+        });
         means.iter_mut().for_each(|x| *x /= total);
         squares.iter_mut().for_each(|x| *x /= total);
         (means, squares)

@@ -48,7 +48,7 @@ fn each_problem(mut f: impl FnMut(&Problem<'_>)) {
             .map(|i| if i % k as usize == 1 { 0.5 } else { 0.5 / f64::from(k - 1) })
             .collect();
         let soft = View::rows_of(&soft, k as usize).unwrap();
-        let scaling = Scaling::measure(&design, Some(&weights), true).unwrap();
+        let scaling = Scaling::measure(&design, Some(&weights), true, 1).unwrap();
         for (target, weights) in
             [(Target::Classes(&labels), Some(&weights[..])), (Target::Distributions(soft), None)]
         {
@@ -124,7 +124,7 @@ fn threads_do_not_matter() {
     let labels: Vec<u32> = (0..n as u32).map(|i| (i * i / 3) % 3).collect();
     let target = Target::Classes(&labels);
     let data = Data { design: &design, target, n_classes: 3, weights: None, offsets: None };
-    let scaling = Scaling::measure(&design, None, true).unwrap();
+    let scaling = Scaling::measure(&design, None, true, 1).unwrap();
     let penalty = Penalty { l2: 1e-3, ..Penalty::default() };
     let all: Vec<_> = [1, 2, 3, 8]
         .map(|threads| {

@@ -100,7 +100,7 @@ fn farthest(a: &Coefficients, b: &Coefficients) -> f64 {
 
 /// The largest subgradient at a fit, in the coordinates of the solvers.
 fn kkt(trainer: &Trainer, data: &Data<'_>, fitted: &Fitted) -> f64 {
-    let scaling = Scaling::measure(data.design, data.weights, true).unwrap();
+    let scaling = Scaling::measure(data.design, data.weights, true, 1).unwrap();
     let problem =
         Problem::new(*data, &scaling, trainer.head, trainer.loss, &trainer.penalty, true).unwrap();
     let params = &fitted.solution.params;
@@ -225,7 +225,7 @@ fn bounds_are_above_the_gap_everywhere() {
                 let data = Data { offsets: Some(offsets), ..data(&design, &labels, n_classes) };
                 let trainer = Trainer { head, ..trainer(Method::Cd, l2, l1) };
                 let best = trainer.fit(&data, unobserved).unwrap().objective;
-                let scaling = Scaling::measure(&design, None, true).unwrap();
+                let scaling = Scaling::measure(&design, None, true, 1).unwrap();
                 let problem =
                     Problem::new(data, &scaling, head, Loss::CrossEntropy, &trainer.penalty, true)
                         .unwrap();
@@ -743,7 +743,7 @@ fn states_are_plain_and_named() {
     let table = Table::new(40);
     let design = table.design();
     let labels = table.labels(2);
-    let scaling = Scaling::measure(&design, None, true).unwrap();
+    let scaling = Scaling::measure(&design, None, true, 1).unwrap();
     let data = data(&design, &labels, 2);
     let problem =
         Problem::new(data, &scaling, Head::Softmax, Loss::CrossEntropy, &Penalty::default(), true)
