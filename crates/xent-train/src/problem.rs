@@ -554,7 +554,7 @@ impl<'a> Problem<'a> {
         partial.loss = add(partial.loss, kernel::weighted_sum(weight, loss));
         match want {
             Want::Value => return,
-            Want::Gradient => self.residuals(rows, &range, z, weight),
+            Want::Gradient => self.residuals(rows, &range, z, &ws.y[..groups], weight),
             Want::Product(vector) => {
                 let extra = &mut ws.extra[..m * groups];
                 self.scores(tile, rows, &range, vector, None, extra);
@@ -731,13 +731,27 @@ impl<'a> Problem<'a> {
 
     fn fill_targets(&self, rows: Rows<'_>, range: &Range<usize>, class: usize, y: &mut [Lanes]) {
         y.fill(ZERO);
-        for (i, slot) in y.as_flattened_mut()[..range.len()].iter_mut().enumerate() {
+        let y = &mut y.as_flattened_mut()[..range.len()];
+        if let (Rows::All(_), Target::Classes(classes)) = (rows, self.data.target) {
+            for (slot, &c) in y.iter_mut().zip(&classes[range.clone()]) {
+                *slot = f64::from(u8::from(c as usize == class));
+            }
+            return;
+        }
+        for (i, slot) in y.iter_mut().enumerate() {
             *slot = self.data.target.probability(rows.at(range.start + i), class);
         }
     }
 
     /// Probabilities to the derivatives of the weighted losses by the scores.
-    fn residuals(&self, rows: Rows<'_>, range: &Range<usize>, z: &mut [Lanes], weight: &[Lanes]) {
+    fn residuals(
+        &self,
+        rows: Rows<'_>,
+        range: &Range<usize>,
+        z: &mut [Lanes],
+        y: &[Lanes],
+        weight: &[Lanes],
+    ) {
         let m = self.outputs;
         let groups = z.len() / m;
         let first_class = usize::from(self.reference);
@@ -761,6 +775,14 @@ impl<'a> Problem<'a> {
             return;
         }
         match self.data.target {
+            // The targets are there already.
+            _ if m == 1 => {
+                for (z, y) in z.iter_mut().zip(y) {
+                    for l in 0..LANES {
+                        z[l] -= y[l];
+                    }
+                }
+            }
             Target::Classes(classes) => {
                 for i in 0..range.len() {
                     let class = classes[rows.at(range.start + i)] as usize;
