@@ -1,6 +1,6 @@
 """Minima of xent-train's solvers against scikit-learn's at tight tolerance, on the data that scikit-learn brings along.
 
-    python -m pip install -r tools/requirements-training.txt
+    python -m pip install -r tools/requirements-test.txt
     cargo build --release -p xent-train --example fit_array
     python tools/oracle_training.py target/release/examples/fit_array [--quick]
 

@@ -114,7 +114,12 @@ fn test() -> Result<()> {
             .args(["doc", "--workspace", "--no-deps", "--quiet", "--features", "xent/parallel"])
             .env("RUSTDOCFLAGS", "--deny warnings"),
     )?;
-    run("release build", cargo().args(["build", "--release", "--quiet"]))?;
+    run(
+        "release build",
+        cargo()
+            .args(["build", "--release", "--quiet", "-p", "xent-cli", "-p", "xent-bench"])
+            .args(["-p", "xent-train", "--bins", "--examples"]),
+    )?;
     fingerprint::fingerprint()?;
     let python = venv("test")?;
     run(
@@ -124,6 +129,21 @@ fn test() -> Result<()> {
             .arg("tools/oracle.py")
             .arg("--xent")
             .arg(target().join("release").join("xent")),
+    )?;
+    run(
+        "oracles of training: optima of every solver",
+        Command::new(&python)
+            .current_dir(root())
+            .arg("tools/oracle_training.py")
+            .arg(target().join("release").join("examples").join("fit_array")),
+    )?;
+    run(
+        "oracles of training: optima at default settings",
+        Command::new(&python)
+            .current_dir(root())
+            .arg("tools/oracle_training_defaults.py")
+            .arg("--bench")
+            .arg(target().join("release").join("xent-bench")),
     )?;
     println!("\nall passed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
