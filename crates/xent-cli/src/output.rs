@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use xent_io::out::AtomicFile;
+use xent_report::plot::{self, Curves};
 use xent_report::{
     Report, Style, render_csv, render_json, render_markdown, render_terminal, text::escape_terminal,
 };
@@ -14,6 +15,8 @@ use crate::args::{ColorArg, FormatArg, OutputArgs};
 
 /// Width of a terminal that does not say.
 const WIDTH: usize = 100;
+/// Lines of a chart.
+const LINES: usize = 16;
 
 /// What `--color` says, once the arguments are known.
 static COLOR: OnceLock<ColorArg> = OnceLock::new();
@@ -59,6 +62,14 @@ impl<'a> Sink<'a> {
 pub fn print(report: &Report, format: FormatArg, color: ColorArg) -> Result<(), Failure> {
     let args = OutputArgs { format, output: None, color, quiet: false };
     put_text(&render(report, &args))
+}
+
+/// Prints curves.
+pub fn draw(chart: &Curves, color: ColorArg) -> Result<(), Failure> {
+    let stdout = std::io::stdout();
+    let room = if stdout.is_terminal() { width() } else { WIDTH };
+    let color = wants_color(color, &stdout);
+    put_text(&format!("\n{}", plot::render_terminal(chart, room.min(WIDTH), LINES, true, color)))
 }
 
 /// Refuses to write over a file that is read, or over another one that is written.

@@ -8,13 +8,14 @@ use xent_eval::learn::{
     Trained, train,
 };
 use xent_io::out::{AtomicFile, OutColumn, OutKind, RowWriter};
-use xent_report::{TrainContext, render_json, train_report};
+use xent_report::plot::render_svg;
+use xent_report::{Course, TrainContext, curves, render_json, train_report};
 use xent_train::solve::{Flow, Iteration, Limits};
 use xent_train::{Head, Loss, Method};
 
 use crate::predict::{LABEL, check_names, open_table};
 use crate::progress::{Steps, Watch};
-use crate::train_args::{HeadArg, LossArg, MissingPolicyArg, SolverArg, TrainArgs};
+use crate::train_args::{HeadArg, LossArg, MissingPolicyArg, SolverArg, TrainArgs, TrainFormatArg};
 use crate::{Failure, Outcome, interrupt, output};
 
 /// The relative gap that is reached unless another is asked for.
@@ -23,6 +24,11 @@ const TOLERANCE: f64 = 1e-12;
 const TOLERANCE_SMALL: f64 = 1e-22;
 /// Rows times coefficients of small data.
 const SMALL: usize = 1_000_000;
+
+/// Whether gradient descent is to be watched from a given start, over any data.
+fn is_for_watching(args: &TrainArgs) -> bool {
+    matches!(args.solver, SolverArg::Gd | SolverArg::Sgd) && args.start.is_some()
+}
 
 fn read_options(args: &TrainArgs) -> ReadOptions {
     ReadOptions {
@@ -44,6 +50,8 @@ fn read_options(args: &TrainArgs) -> ReadOptions {
             MissingPolicyArg::Indicator => MissingValues::Indicator,
         },
         references: args.reference.clone(),
+        classes: args.classes.clone(),
+        is_for_watching: is_for_watching(args),
         min_count: args.min_count,
         threads: args.threads.unwrap_or(0),
         batch_rows: args.batch_rows,
@@ -144,7 +152,7 @@ impl History {
         let mut file = AtomicFile::create(path)?;
         let first = if with_loss { "loss," } else { "" };
         file.put(
-            format!("{first}iteration,objective_nats,objective_bits,gradient_norm,gap,seconds\n")
+            format!("{first}iteration,objective_nats,objective_bits,cross_entropy_bits,error_rate,gradient_norm,gap,seconds\n")
                 .as_bytes(),
         )?;
         Ok(Self { file, with_loss })
@@ -157,10 +165,12 @@ impl History {
         let gap = step.gap.map(|gap| format!("{gap:?}")).unwrap_or_default();
         writeln!(
             self.file,
-            "{},{:?},{:?},{:?},{gap},{:.6}",
+            "{},{:?},{:?},{:?},{:?},{:?},{gap},{:.6}",
             step.number,
             step.objective,
             step.objective / std::f64::consts::LN_2,
+            step.log_loss() / std::f64::consts::LN_2,
+            step.error_rate(),
             step.gradient_norm,
             step.seconds
         )
@@ -181,12 +191,19 @@ pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let options =
         losses.iter().map(|&loss| train_options(args, loss)).collect::<Result<Vec<_>, _>>()?;
     let table = open_table(&args.data, args.input_format)?;
-    let outputs = [args.output.as_deref(), args.oof.as_deref(), args.history.as_deref()];
+    let outputs = [
+        args.output.as_deref(),
+        args.oof.as_deref(),
+        args.history.as_deref(),
+        args.plot.as_deref(),
+    ];
     output::check_paths(table.files().iter().map(PathBuf::as_path), &outputs)?;
     // Made before the first row is read, so that a bad path fails at once.
     let model_file = args.output.as_deref().map(AtomicFile::create).transpose()?;
     let mut history =
         args.history.as_deref().map(|p| History::create(p, losses.len() > 1)).transpose()?;
+    let plot_file = args.plot.as_deref().map(AtomicFile::create).transpose()?;
+    let is_drawn = losses.len() > 1 || plot_file.is_some();
     if let Some(path) = &args.oof {
         drop(RowWriter::create(path, &[])?);
     }
@@ -203,16 +220,21 @@ pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         options.iter_mut().for_each(|o| o.limits.tolerance = TOLERANCE_SMALL);
     }
     let mut trained = Vec::new();
+    let mut courses = Vec::new();
     for options in &options {
         let mut steps = Steps::new(args.quiet, options.limits.tolerance);
         let mut written = Ok(());
         let loss = xent_eval::learn::loss_name(options.loss);
+        let mut course = Course::new(loss, &data);
         let result = train(&data, options, &mut |phase, step| {
             if let (Some(history), Phase::Model) = (&mut history, phase)
                 && let Err(error) = history.add(loss, step)
             {
                 written = Err(error);
                 return Flow::Stop;
+            }
+            if is_drawn && phase == Phase::Model {
+                course.add(drawn(&course, step), step.gradient_norm);
             }
             steps.show(phase, step);
             if interrupt::is_asked() { Flow::Stop } else { Flow::Continue }
@@ -222,8 +244,28 @@ pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
             return Err(xent_io::Error::io(path, "cannot write", &error).into());
         }
         trained.push(result?);
+        courses.push(course);
     }
-    finish(args, &data, &trained, &options[0], model_file, history)
+    let outputs = Outputs { model: model_file, history, plot: plot_file };
+    finish(args, &data, &trained, &options[0], outputs, if is_drawn { &courses } else { &[] })
+}
+
+/// What is drawn of a step.
+fn drawn(course: &Course, step: &Iteration<'_>) -> f64 {
+    let mut value = f64::NAN;
+    if course.is_neuron() {
+        step.predict(|_, p| value = p[1]);
+    } else {
+        value = step.log_loss() / std::f64::consts::LN_2;
+    }
+    value
+}
+
+/// Files that are written.
+struct Outputs {
+    model: Option<AtomicFile>,
+    history: Option<History>,
+    plot: Option<AtomicFile>,
 }
 
 fn finish(
@@ -231,12 +273,17 @@ fn finish(
     data: &Dataset,
     trained: &[Trained],
     options: &TrainOptions,
-    model_file: Option<AtomicFile>,
-    history: Option<History>,
+    outputs: Outputs,
+    courses: &[Course],
 ) -> Result<Outcome, Failure> {
     let context = TrainContext {
         tolerance: options.limits.tolerance,
-        expected: args.tolerance.unwrap_or(TOLERANCE),
+        // What is watched for some steps need not arrive.
+        expected: if is_for_watching(args) {
+            None
+        } else {
+            Some(args.tolerance.unwrap_or(TOLERANCE))
+        },
         level: args.level,
         split: options.split.map(|split| {
             let how = match (&args.group, &args.time) {
@@ -254,15 +301,26 @@ fn finish(
     if let Some(path) = args.oof.as_deref().filter(|_| !trained[0].was_interrupted) {
         write_out_of_fold(path, data, &trained[0])?;
     }
-    if let Some(history) = history {
+    if let Some(history) = outputs.history {
         history.file.commit()?;
     }
-    if let Some(mut file) = model_file {
+    if let Some(mut file) = outputs.model {
         file.put(render_json(&trained[0].model.to_json()).as_bytes())?;
         file.commit()?;
     }
-    for trained in trained {
+    let chart = (!courses.is_empty()).then(|| curves(courses, data));
+    if let (Some(mut file), Some(chart)) = (outputs.plot, &chart) {
+        file.put(render_svg(chart).as_bytes())?;
+        file.commit()?;
+    }
+    for (i, trained) in trained.iter().enumerate() {
+        if i > 0 && args.format == TrainFormatArg::Table {
+            output::put_text("\n")?;
+        }
         output::print(&train_report(trained, data, &context), args.format.format(), args.color)?;
+    }
+    if let Some(chart) = chart.filter(|_| args.format == TrainFormatArg::Table) {
+        output::draw(&chart, args.color)?;
     }
     if trained.iter().any(|t| t.was_interrupted) {
         let what = match &context.output {

@@ -21,6 +21,16 @@ pub struct TrainArgs {
     #[arg(long, value_name = "COL", required_unless_present = "targets", help_heading = "Columns")]
     pub target: Option<String>,
 
+    /// All classes in their order, also such that no row has [default: those of the rows, sorted]
+    #[arg(
+        long,
+        value_name = "CLASS,…",
+        value_delimiter = ',',
+        conflicts_with = "targets",
+        help_heading = "Columns"
+    )]
+    pub classes: Vec<String>,
+
     /// Columns of soft targets, one a class, instead of classes: a glob or a list
     #[arg(long, value_name = "GLOB|LIST", conflicts_with = "target", help_heading = "Columns")]
     pub targets: Option<String>,
@@ -173,6 +183,10 @@ pub struct TrainArgs {
     /// Write every iteration's loss, error rate, gradient norm and time to a CSV file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub history: Option<PathBuf>,
+
+    /// Draw the loss of every iteration, on the terminal and in an SVG file
+    #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
+    pub plot: Option<PathBuf>,
 
     /// Form of the results
     #[arg(long, value_enum, default_value_t = TrainFormatArg::Table, help_heading = "Output")]

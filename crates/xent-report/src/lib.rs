@@ -30,6 +30,7 @@
 
 mod common;
 mod compare;
+mod course;
 mod csv;
 pub mod json;
 mod markdown;
@@ -43,6 +44,7 @@ mod train;
 
 pub use common::SHOWN;
 pub use compare::{Verdict, compare_report, verdict};
+pub use course::{Course, curves};
 pub use csv::render_csv;
 pub use json::render_json;
 pub use markdown::render_markdown;

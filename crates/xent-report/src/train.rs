@@ -24,8 +24,8 @@ const DECIMALS: usize = 4;
 pub struct TrainContext {
     /// The relative gap asked for.
     pub tolerance: f64,
-    /// The gap above which the user must be told.
-    pub expected: f64,
+    /// The gap above which the user must be told, if there is one.
+    pub expected: Option<f64>,
     /// Level of the intervals.
     pub level: f64,
     /// The share held out, or the number of folds, in words.
@@ -52,8 +52,9 @@ pub fn train_report(trained: &Trained, data: &Dataset, context: &TrainContext) -
         report.push(Block::Warning(
             "interrupted: this is the model so far, not the optimum".to_owned(),
         ));
-    } else if model.training.stop != "tolerance"
-        && (model.training.gap > context.expected || model.training.gap.is_nan())
+    } else if let Some(expected) = context.expected
+        && model.training.stop != "tolerance"
+        && (model.training.gap > expected || model.training.gap.is_nan())
     {
         let why = match model.training.stop.as_str() {
             "precision" => "the objective does not fall any further in 64-bit numbers",
@@ -61,7 +62,7 @@ pub fn train_report(trained: &Trained, data: &Dataset, context: &TrainContext) -
         };
         report.push(Block::Warning(format!(
             "the tolerance of {} was not reached: {why}",
-            significant(context.expected, 1)
+            significant(expected, 1)
         )));
     }
     if model.training.dropped > 0 {
@@ -138,10 +139,10 @@ fn losses(trained: &Trained) -> Table {
     row("log loss, nats", t.log_loss, t.base_log_loss, DECIMALS);
     row("log-likelihood", t.log_likelihood, -t.base_log_loss * t.weight, DECIMALS);
     row("perplexity", t.log_loss.exp(), t.base_log_loss.exp(), DECIMALS);
-    let share = 1.0 - t.log_loss / t.base_log_loss;
+    let share = t.explained();
     table.push([
         Cell::text("entropy explained"),
-        Cell::number(percent(share, 1), share),
+        if share.is_nan() { Cell::text("-") } else { Cell::number(percent(share, 1), share) },
         Cell::number(percent(0.0, 1), 0.0),
     ]);
     if trained.penalty > 0.0 {
@@ -312,7 +313,7 @@ fn summary_json(model: &Model, schema: &str) -> Value {
         "log_loss": number(t.log_loss),
         "log_likelihood": number(t.log_likelihood),
         "base_cross_entropy": number(bits(t.base_log_loss)),
-        "entropy_explained": number(1.0 - t.log_loss / t.base_log_loss),
+        "entropy_explained": number(t.explained()),
         "solver": t.solver,
         "reason": t.reason,
         "iterations": t.iterations,

@@ -40,6 +40,11 @@ pub struct ReadOptions {
     pub missing: MissingValues,
     /// Reference levels, by column; the first level in order otherwise.
     pub references: Vec<(String, String)>,
+    /// All classes in their order, also such that no row has; those of the rows, sorted, if empty.
+    pub classes: Vec<String>,
+    /// Whether steps from a given start are to be watched, which can be done over any data: one row, a column that is
+    /// the same in every row, classes without rows.
+    pub is_for_watching: bool,
     /// Levels of fewer rows share one coefficient.
     pub min_count: u64,
     /// Threads that decode; 0 means all.
@@ -377,7 +382,14 @@ impl<'a> Reader<'a> {
         let dropped = self.read - self.rows as u64;
         let (classes, targets, target_columns) = match &self.columns.target {
             TargetColumn::Class { .. } => {
-                let (order, classes) = sorted(&self.classes);
+                let (order, classes) = if options.classes.is_empty() {
+                    sorted(&self.classes)
+                } else {
+                    declared(&self.classes, &options.classes).map_err(|(message, hint)| {
+                        error(format!("column {} {message}", self.columns.target_name))
+                            .with_hint(hint)
+                    })?
+                };
                 let codes = self.classes.codes.iter().map(|&c| order[c as usize]).collect();
                 (classes, Targets::Classes(codes), Vec::new())
             }
@@ -398,7 +410,11 @@ impl<'a> Reader<'a> {
             return Err(error(format!(
                 "column {name} is {only} in every row: there is nothing to tell apart"
             ))
-            .with_hint("a classifier needs at least two classes"));
+            .with_hint(if options.is_for_watching {
+                "name the class that no row has, too, as in --classes 0,1"
+            } else {
+                "a classifier needs at least two classes"
+            }));
         }
         if classes.len() > NAMES && classes.len() == self.rows {
             return Err(error(format!(
@@ -508,7 +524,9 @@ impl<'a> Reader<'a> {
             group: self.columns.group.map(|_| self.group.codes),
             time: self.columns.time.map(|_| ranks(&self.time, &self.time_text)),
         };
-        data.check_constant().map_err(|(message, hint)| error(message).with_hint(hint))?;
+        if !options.is_for_watching {
+            data.check_constant().map_err(|(message, hint)| error(message).with_hint(hint))?;
+        }
         Ok(data)
     }
 
@@ -583,8 +601,11 @@ fn number_feature(
     }
 }
 
-/// Where each level goes, and the levels that occur, in their order.
-fn sorted(coded: &Coded) -> (Vec<u32>, Vec<String>) {
+/// Where each level goes, and the levels in their order.
+type Sorted = (Vec<u32>, Vec<String>);
+
+/// The levels that occur.
+fn sorted(coded: &Coded) -> Sorted {
     let counts = coded.counts();
     let mut occurring: Vec<usize> = (0..counts.len()).filter(|&i| counts[i] > 0).collect();
     occurring.sort_by(|&a, &b| in_order(&coded.levels[a], &coded.levels[b]));
@@ -593,6 +614,37 @@ fn sorted(coded: &Coded) -> (Vec<u32>, Vec<String>) {
         order[i] = place as u32;
     }
     (order, occurring.into_iter().map(|i| coded.levels[i].clone()).collect())
+}
+
+/// Where each level goes among the classes that were named; what is wrong, and a hint.
+fn declared(coded: &Coded, named: &[String]) -> Result<Sorted, (String, &'static str)> {
+    let place = |level: &String| {
+        let is = |name: &String| name.trim() == level || canonical(name) == *level;
+        named.iter().position(is)
+    };
+    let mut classes: Vec<String> = named.iter().map(|name| name.trim().to_owned()).collect();
+    if classes.iter().any(String::is_empty) {
+        return Err(("is said to have a class without a name".to_owned(), "write --classes a,b"));
+    }
+    let mut order = vec![0; coded.levels.len()];
+    for (i, (level, count)) in coded.levels.iter().zip(coded.counts()).enumerate() {
+        let Some(class) = place(level) else {
+            if count == 0 {
+                continue;
+            }
+            return Err((
+                format!("has the class {level}, which is not among those named"),
+                "--classes names all of them",
+            ));
+        };
+        order[i] = class as u32;
+        classes[class].clone_from(level);
+    }
+    if let Some(twice) = (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])) {
+        let hint = "--classes names each of them once";
+        return Err((format!("is said to have the class {} twice", classes[twice]), hint));
+    }
+    Ok((order, classes))
 }
 
 /// The levels of a category; what is wrong with them, and a hint.

@@ -90,6 +90,13 @@ pub struct Training {
     pub stop: String,
 }
 
+impl Training {
+    /// The share of the base rate's loss that is explained; NaN where that loss is 0, as all rows are of one class.
+    pub fn explained(&self) -> f64 {
+        if self.base_log_loss > 0.0 { 1.0 - self.log_loss / self.base_log_loss } else { f64::NAN }
+    }
+}
+
 impl Model {
     /// Scores a row.
     pub fn n_outputs(&self) -> usize {

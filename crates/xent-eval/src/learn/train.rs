@@ -96,6 +96,13 @@ impl Default for TrainOptions {
     }
 }
 
+impl TrainOptions {
+    /// Whether steps from a given start are watched: they can be taken over any data, and need not lead to a minimum.
+    pub fn is_for_watching(&self) -> bool {
+        self.method.is_for_watching() && self.start.is_some()
+    }
+}
+
 /// As it is said on the command line and in model files.
 pub fn loss_name(loss: Loss) -> &'static str {
     match loss {
@@ -481,6 +488,9 @@ impl<'a> Fitter<'a> {
 
     /// Every class must occur: the intercept of one that does not would go to minus infinity.
     fn check_classes(&self, weights: Option<&[f64]>, what: &str) -> Result<(), Error> {
+        if self.options.is_for_watching() {
+            return Ok(());
+        }
         let totals = self.class_totals(weights);
         match totals.iter().position(|t| *t <= 0.0) {
             None => Ok(()),
@@ -495,6 +505,9 @@ impl<'a> Fitter<'a> {
     /// Without a penalty coefficients must be determined by the data.
     fn check_unique(&self, notes: &mut Vec<String>) -> Result<(), Error> {
         let options = self.options;
+        if options.is_for_watching() {
+            return Ok(());
+        }
         let has_ridge = options.c.is_some() || options.l2 > 0.0;
         let is_penalised = has_ridge || options.l1 > 0.0;
         let source = &self.data.source;

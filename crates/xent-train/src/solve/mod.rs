@@ -112,6 +112,16 @@ impl Iteration<'_> {
         wrong.value() / self.problem.total_weight()
     }
 
+    /// Mean cross entropy in nats, by weight, whatever is minimised. Takes a pass over the rows.
+    pub fn log_loss(&self) -> f64 {
+        self.problem.log_loss(self.params)
+    }
+
+    /// Shows the row and its probabilities, for each row. Takes a pass over the rows.
+    pub fn predict(&self, each: impl FnMut(usize, &[f64])) {
+        self.problem.predict(self.params, each);
+    }
+
     /// All that is needed to go on from here, for [`Solver::resume`].
     pub fn state(&self) -> State {
         self.header.state(self.steps)
