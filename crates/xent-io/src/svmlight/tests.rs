@@ -219,7 +219,8 @@ fn any_value() -> impl Strategy<Value = f64> {
 type Rows = Vec<(String, Option<u64>, Vec<(u32, f64)>)>;
 
 fn any_rows() -> impl Strategy<Value = Rows> {
-    let label = prop_oneof!["[+-]?[0-9]{1,3}", "[a-z]{1,3}", Just("猫".to_owned())];
+    // Letters of which neither nan nor inf is made, which are refused.
+    let label = prop_oneof!["[+-]?[0-9]{1,3}", "[a-m]{1,3}", Just("猫".to_owned())];
     let features = prop::collection::btree_map(1..50_u32, any_value(), 0..6);
     let row = (label, any::<u64>(), features.prop_map(|map| map.into_iter().collect()));
     let rows = prop::collection::vec(row, 1..30);
