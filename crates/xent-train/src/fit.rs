@@ -5,7 +5,7 @@ use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target};
 use crate::scaling::Scaling;
 use crate::solve::{
     Begin, Cd, Flow, Gd, Irls, Iteration, Lbfgs, Limits, Newton, NewtonCg, Saga, Schedule, Sgd,
-    Solution, Solver, State, Stop, auto,
+    Solution, Solver, State, auto,
 };
 
 /// Ways to the minimum.
@@ -318,9 +318,4 @@ fn refuse_hopeless(data: &Data<'_>, scaling: &Scaling) -> Result<(), Error> {
 /// Tells an observer nothing and goes on.
 pub fn unobserved(_: &Iteration<'_>) -> Flow {
     Flow::Continue
-}
-
-/// Whether a fit ended because it was told to or ran out of iterations.
-pub fn is_unfinished(stop: Stop) -> bool {
-    matches!(stop, Stop::Iterations | Stop::Asked)
 }

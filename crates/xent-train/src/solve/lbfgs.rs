@@ -111,23 +111,8 @@ impl Lbfgs {
         header.passes += 1;
         let mut gradient = vec![0.0; params.len()];
         let objective = problem.gradient(&params, &mut gradient);
-        let memory = self.memory;
-        let duality = self.certifies.then(|| Duality::new(problem)).flatten();
-        let pairs = VecDeque::new();
-        let mut steps = Under {
-            problem,
-            duality,
-            precondition,
-            kept,
-            memory,
-            margin: self.margin,
-            params,
-            gradient,
-            objective,
-            pairs,
-            direction: Vec::new(),
-        };
-        steps.aim();
+        let standing = (params, gradient, objective);
+        let mut steps = self.under(problem, precondition, kept, standing, VecDeque::new());
         walk(&mut steps, header, problem, limits, observer)
     }
 
@@ -154,14 +139,26 @@ impl Lbfgs {
         let params = state.need_vector("params", n)?;
         let gradient = state.need_vector("gradient", n)?;
         let objective = state.need("objective")?;
-        let memory = self.memory;
-        let duality = self.certifies.then(|| Duality::new(problem)).flatten();
+        let standing = (params, gradient, objective);
+        let mut steps = self.under(problem, precondition, kept, standing, pairs);
+        walk(&mut steps, header, problem, limits, observer)
+    }
+
+    /// On the way from parameters, with the gradient and the objective there, and with what was learnt before.
+    fn under<'a>(
+        &self,
+        problem: &'a Problem<'a>,
+        precondition: &'a Preconditioner<'a>,
+        kept: Kept<'a>,
+        (params, gradient, objective): (Vec<f64>, Vec<f64>, f64),
+        pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
+    ) -> Under<'a> {
         let mut steps = Under {
             problem,
-            duality,
+            duality: self.certifies.then(|| Duality::new(problem)).flatten(),
             precondition,
             kept,
-            memory,
+            memory: self.memory,
             margin: self.margin,
             params,
             gradient,
@@ -170,7 +167,7 @@ impl Lbfgs {
             direction: Vec::new(),
         };
         steps.aim();
-        walk(&mut steps, header, problem, limits, observer)
+        steps
     }
 }
 
