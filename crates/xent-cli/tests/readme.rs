@@ -4,7 +4,10 @@ use std::path::Path;
 
 #[test]
 fn every_screen_in_the_readmes_is_true() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository's root");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the repository's root");
     for readme in ["README.md", "README.zh-CN.md"] {
         // A folder with the README and the examples only: what a command reads beside them, an earlier command of
         // the same README has written. Links, so that TRYCMD=overwrite reaches the README itself.
