@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use xent::compare::Score;
 use xent::moments::Estimate;
-use xent_eval::learn::{Dataset, Model, Tested, Trained, head_name};
+use xent_eval::learn::{Dataset, Model, TermKind, Tested, Trained, head_name};
 
 use crate::common::{
     BASE_RATE, Line, decimals, error_cell, estimate_json, level_name, lines, short, value_cell,
@@ -368,12 +368,13 @@ pub fn model_report(model: &Model) -> Report {
         for (j, term) in terms.iter().enumerate() {
             let coef = model.coef[j * m + k];
             let mut cells = vec![Cell::text(term.name.clone()), cell(coef)];
-            if !term.is_level {
-                cells.extend([
-                    cell(coef * model.scale[j]),
-                    cell(model.center[j]),
-                    cell(model.scale[j]),
-                ]);
+            let (per_deviation, scale) = (cell(coef * model.scale[j]), cell(model.scale[j]));
+            match term.kind {
+                TermKind::Number => {
+                    cells.extend([per_deviation, cell(model.center[j]), scale]);
+                }
+                TermKind::Sparse => cells.extend([per_deviation, Cell::empty(), scale]),
+                TermKind::Level => {}
             }
             table.push(cells);
         }

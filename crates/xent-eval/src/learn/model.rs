@@ -252,6 +252,9 @@ fn feature_json(feature: &Feature) -> Value {
             json!({ "column": column, "kind": "boolean", "missing": fill })
         }
         FeatureKind::List { width } => json!({ "column": column, "kind": "list", "width": width }),
+        FeatureKind::Sparse { indices } => {
+            json!({ "column": column, "kind": "sparse", "indices": indices })
+        }
         FeatureKind::Category(levels) => json!({
             "column": column,
             "kind": "category",
@@ -395,6 +398,14 @@ impl Reading<'_> {
         })
     }
 
+    fn indices(&self, value: &Value) -> Result<Vec<u32>, Error> {
+        let list = value.get("indices").and_then(Value::as_array);
+        let index = |v: &Value| v.as_u64().and_then(|i| u32::try_from(i).ok());
+        let indices: Option<Vec<u32>> = list.and_then(|list| list.iter().map(index).collect());
+        let is_ascending = |indices: &Vec<u32>| indices.windows(2).all(|pair| pair[0] < pair[1]);
+        indices.filter(is_ascending).ok_or_else(|| self.wrong("indices"))
+    }
+
     fn feature(&self, value: &Value) -> Result<Feature, Error> {
         let fill = || match value.get("missing") {
             Some(Value::Null) => Ok(None),
@@ -404,6 +415,7 @@ impl Reading<'_> {
         let kind = match self.text(value, "kind")?.as_str() {
             "number" => FeatureKind::Number { fill: fill()? },
             "boolean" => FeatureKind::Boolean { fill: fill()? },
+            "sparse" => FeatureKind::Sparse { indices: self.indices(value)? },
             "list" => FeatureKind::List { width: self.count(value, "width")? as usize },
             "category" => {
                 let levels = Levels {

@@ -10,7 +10,7 @@ use xent_train::{
 };
 
 use super::dataset::{Dataset, Targets};
-use super::feature::Term;
+use super::feature::{Term, TermKind};
 use super::model::{Model, Training};
 use super::split::{Assignment, Split};
 use crate::error::Error;
@@ -362,7 +362,7 @@ impl<'a> Fitter<'a> {
             return Ok(Vec::new());
         }
         if given == 1 && k == 2 {
-            return Ok(data.offsets[0].2.clone());
+            return Ok(data.offsets[0].2.to_vec());
         }
         let mut columns = Vec::new();
         for class in &data.classes {
@@ -606,7 +606,7 @@ impl<'a> Fitter<'a> {
         let coefficients = &fitted.coefficients;
         let m = coefficients.n_outputs;
         // Parameters are those of the dense features, then the intercept of the standardised features.
-        let at = self.terms.iter().filter(|t| !t.is_level).count() * m;
+        let at = self.terms.iter().filter(|t| t.kind == TermKind::Number).count() * m;
         // The ridge of --C depends on the sum of the weights only.
         let penalty = self.penalty_for(Some(totals));
         let solution = &fitted.solution;
