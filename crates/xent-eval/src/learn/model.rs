@@ -84,6 +84,8 @@ pub struct Training {
     pub iterations: u64,
     /// What the objective is at most thought to be above its minimum, relative to it.
     pub gap: f64,
+    /// Whether that is proven, by duality, rather than estimated from the curvature.
+    pub gap_is_bound: bool,
     /// Norm of the gradient at the end.
     pub gradient_norm: f64,
     /// What stopped it: `tolerance`, `precision`, `iterations` or `interrupted`.
@@ -169,6 +171,7 @@ impl Model {
                 "reason": t.reason,
                 "iterations": t.iterations,
                 "gap": number(t.gap),
+                "gap_is_bound": t.gap_is_bound,
                 "gradient_norm": number(t.gradient_norm),
                 "stop": t.stop,
             },
@@ -225,7 +228,7 @@ impl Model {
 }
 
 /// `crc32:` and eight digits over the value without blanks.
-fn checksum(value: &Value) -> String {
+pub(crate) fn checksum(value: &Value) -> String {
     format!("crc32:{:08x}", crc32fast::hash(value.to_string().as_bytes()))
 }
 
@@ -392,6 +395,7 @@ impl Reading<'_> {
                 reason: self.text(t, "reason")?,
                 iterations: self.count(t, "iterations")?,
                 gap: self.number(t, "gap")?,
+                gap_is_bound: self.flag(t, "gap_is_bound")?,
                 gradient_norm: self.number(t, "gradient_norm")?,
                 stop: self.text(t, "stop")?,
             },
