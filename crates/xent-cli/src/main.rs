@@ -11,6 +11,7 @@ mod predict;
 mod progress;
 mod train;
 mod train_args;
+mod train_files;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
