@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use xent::rows::{Input, Matrix, Oddity, Problem, RowProblem, RowScores, Rules, Target};
+use xent::rows::{
+    Input, Matrix, Oddity, Problem, RowProblem, RowScores, Rules, Target, predictions_in,
+};
 use xent_io::{Batch, Column, ReadAs, Request, RowError, Table, TextColumn};
 
 use crate::error::Error;
 use crate::logits;
+use crate::predictions::Predictions;
 use crate::roles::{Binding, ModelColumns, PredictionColumns, TargetColumns, canonical};
 
 /// What happens to a row with a missing prediction, label or weight.
@@ -39,6 +42,8 @@ pub struct Block {
     pub absent: Option<Vec<bool>>,
     /// The losses under each model.
     pub scores: Vec<RowScores>,
+    /// The predictions of each model, as scored; empty unless [`Scorer::with_predictions`].
+    pub predictions: Vec<Predictions>,
     /// For each model the rows' numbers in its own file, from 1, where they are not consecutive.
     pub numbers: Vec<Vec<u64>>,
 }
@@ -177,6 +182,7 @@ impl Block {
             models: self.models.as_ref().map(pick),
             absent: self.absent.as_ref().map(|a| indices.iter().map(|&i| a[i]).collect()),
             scores: self.scores.iter().map(|s| s.take(indices)).collect(),
+            predictions: self.predictions.iter().map(|p| p.take(indices)).collect(),
             numbers: self
                 .numbers
                 .iter()
@@ -220,6 +226,9 @@ impl Block {
         for (mine, theirs) in self.scores.iter_mut().zip(&other.scores) {
             mine.append(theirs);
         }
+        for (mine, theirs) in self.predictions.iter_mut().zip(&other.predictions) {
+            mine.append(theirs);
+        }
     }
 
     /// Indices of the rows that are not left out, if some are.
@@ -247,8 +256,9 @@ pub struct Scorer {
     rules: Rules,
     missing: Missing,
     n_classes: usize,
-    /// Row scores whose memory is used again.
-    spare: Mutex<Vec<RowScores>>,
+    keeps_predictions: bool,
+    /// Row scores and predictions whose memory is used again.
+    spare: Mutex<(Vec<RowScores>, Vec<Vec<f64>>)>,
 }
 
 impl Scorer {
@@ -299,11 +309,19 @@ impl Scorer {
             rules: rules.clone(),
             missing,
             n_classes: classes.len(),
-            spare: Mutex::new(Vec::new()),
+            keeps_predictions: false,
+            spare: Mutex::default(),
             binding,
         };
         scorer.request_columns();
         Ok(scorer)
+    }
+
+    /// The same, with the predictions kept in every block: [`Block::predictions`].
+    #[must_use]
+    pub fn with_predictions(mut self) -> Self {
+        self.keeps_predictions = true;
+        self
     }
 
     fn request_columns(&mut self) {
@@ -365,7 +383,8 @@ impl Scorer {
     /// Takes back the memory of a block that is no longer needed.
     pub fn recycle(&self, block: Block) {
         if let Ok(mut spare) = self.spare.lock() {
-            spare.extend(block.scores);
+            spare.0.extend(block.scores);
+            spare.1.extend(block.predictions.into_iter().filter_map(Predictions::into_memory));
         }
     }
 
@@ -419,7 +438,9 @@ impl Scorer {
             ..Block::default()
         };
         for model in 0..self.binding.models.len() {
-            block.scores.push(self.score(batch, model, &target, absent.as_deref())?);
+            let (scores, predictions) = self.score(batch, model, &target, absent.as_deref())?;
+            block.scores.push(scores);
+            block.predictions.extend(predictions);
         }
         block.target = target;
         block.absent = absent;
@@ -642,7 +663,7 @@ impl Scorer {
         model: usize,
         target: &OwnedTarget,
         absent: Option<&[bool]>,
-    ) -> Result<RowScores, RowError> {
+    ) -> Result<(RowScores, Option<Predictions>), RowError> {
         let bound = &self.binding.models[model];
         // Only a single column keeps an order of its own: the negative class, then the positive.
         let is_positive = matches!(bound.columns, PredictionColumns::Positive(_));
@@ -666,7 +687,18 @@ impl Scorer {
             Some(values)
         };
         let logit = self.rules.input != Input::Probabilities;
-        let mut rows = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
+        let spare = self.spare.lock().ok().map(|mut spare| (spare.0.pop(), spare.1.pop()));
+        let (rows, memory) = spare.unwrap_or_default();
+        let (mut rows, mut memory) = (rows.unwrap_or_default(), memory.unwrap_or_default());
+        let mut score = |matrix: Matrix<'_>| -> Result<Option<Predictions>, RowProblem> {
+            rows.score(matrix, target, &self.rules)?;
+            if !self.keeps_predictions {
+                return Ok(None);
+            }
+            let mut values = std::mem::take(&mut memory);
+            let input = predictions_in(matrix, &self.rules, &mut values)?;
+            Ok(Some(Predictions::of_rows(input, matrix.n_classes(), values)))
+        };
         let result = match &bound.columns {
             PredictionColumns::PerClass(columns) => {
                 let slices: Vec<&[f64]> = columns.iter().map(|&c| self.numbers(batch, c)).collect();
@@ -677,7 +709,7 @@ impl Scorer {
                     .collect();
                 let slices: Vec<&[f64]> =
                     slices.iter().zip(&owned).map(|(s, o)| o.as_deref().unwrap_or(s)).collect();
-                rows.score(Matrix::Columns(&slices), target, &self.rules)
+                score(Matrix::Columns(&slices))
             }
             PredictionColumns::List(column) => {
                 let read_as = self.read_list(bound);
@@ -688,11 +720,12 @@ impl Scorer {
                 {
                     logits::score(&mut rows, tensor, labels, &self.rules)
                         .map_err(|problem| self.explain(&problem, bound))?;
-                    return Ok(rows);
+                    let kept = self.keeps_predictions.then(|| Predictions::of_logits(tensor));
+                    return Ok((rows, kept));
                 }
                 let copied = list.tensor().map(logits::copied);
                 let list = copied.as_ref().unwrap_or(list);
-                let Some((width, values)) = list.lists() else { return Ok(rows) };
+                let Some((width, values)) = list.lists() else { return Ok((rows, None)) };
                 if width != self.n_classes {
                     return Err(RowError {
                         row: 0,
@@ -712,7 +745,7 @@ impl Scorer {
                 let values = in_order.as_deref().unwrap_or(values);
                 let owned = filled(values, width, 0, logit);
                 let values = owned.as_deref().unwrap_or(values);
-                rows.score(Matrix::Rows { values, width }, target, &self.rules)
+                score(Matrix::Rows { values, width })
             }
             PredictionColumns::Positive(column) => {
                 let p = self.numbers(batch, *column);
@@ -728,14 +761,15 @@ impl Scorer {
                 });
                 let owned: Option<Vec<f64>> = owned;
                 let p = owned.as_deref().unwrap_or(p);
-                rows.score(Matrix::Positive(p), target, &self.rules)
+                score(Matrix::Positive(p))
             }
         };
-        result.map_err(|problem| self.explain(&problem, bound))?;
+        let mut predictions = result.map_err(|problem| self.explain(&problem, bound))?;
         if own_target.is_some() {
             reverse(&mut rows, results_target, &self.rules);
+            predictions = predictions.map(Predictions::reversed);
         }
-        Ok(rows)
+        Ok((rows, predictions))
     }
 
     /// Classes of the problem are in the order of the results.

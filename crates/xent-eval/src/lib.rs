@@ -10,6 +10,7 @@ mod compare;
 mod error;
 pub mod learn;
 mod logits;
+mod predictions;
 mod roles;
 mod score;
 mod source;
@@ -17,6 +18,7 @@ mod source;
 pub use block::{Block, Missing, OwnedTarget, Scorer};
 pub use compare::{Matching, ModelComparison, SliceComparison, compare};
 pub use error::Error;
+pub use predictions::Predictions;
 pub use roles::{Binding, LABEL_NAMES, ModelColumns, PredictionColumns, Roles, TargetColumns};
 pub use score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, score,

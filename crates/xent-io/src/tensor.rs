@@ -150,6 +150,14 @@ impl Tensor {
         }
     }
 
+    /// Copies one row into `out`, which has [`width`](Self::width) elements, every number exact.
+    pub fn row_in(&self, row: usize, out: &mut [f64]) {
+        let (elements, start) = (self.elements(), row * self.row_stride);
+        for (j, slot) in out.iter_mut().enumerate() {
+            *slot = elements.get(start + j * self.column_stride);
+        }
+    }
+
     /// The rows `first` to `first + rows`, sharing the memory.
     pub(crate) fn slice(&self, first: usize, rows: usize) -> Tensor {
         let start = first * self.row_stride;
@@ -218,6 +226,9 @@ mod tests {
                     let mut numbers = vec![9.0];
                     tensor.numbers_in(&mut numbers);
                     assert_eq!(numbers, wanted, "{float:?} {shift}");
+                    let mut row = [9.0; 3];
+                    tensor.row_in(1, &mut row);
+                    assert_eq!(row, wanted[3..], "{float:?} {shift}");
                     tensor.slice(1, 1).numbers_in(&mut numbers);
                     assert_eq!(numbers, wanted[3..], "{float:?} {shift}");
                     assert_eq!(tensor.slice(2, 0).rows(), 0);

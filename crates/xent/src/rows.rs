@@ -16,6 +16,10 @@ use crate::elementary::ln;
 use crate::kernel;
 use crate::view::View;
 
+mod predictions;
+
+pub use predictions::predictions_in;
+
 /// Predictions of `n_classes` numbers a row: a checked shape over borrowed memory.
 #[derive(Clone, Copy, Debug)]
 pub enum Matrix<'a> {

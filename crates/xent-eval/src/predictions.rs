@@ -1,0 +1,132 @@
+//! The predictions of some rows under one model, as they are scored.
+
+use std::borrow::Cow;
+
+use xent::rows::Input;
+use xent_io::Tensor;
+
+/// The numbers of each row under one model, `(n_samples, n_classes)`, after the rules: divided by their sums, clipped,
+/// the second class of a single column filled in. Classes are in the order of the results.
+///
+/// Logits that an array file holds and nothing changes stay where they are: a row is copied when it is asked for.
+/// Rows that are left out ([`crate::Block::absent`]) have numbers that mean nothing.
+#[derive(Clone, Debug)]
+pub struct Predictions {
+    input: Input,
+    width: usize,
+    numbers: Numbers,
+}
+
+#[derive(Clone, Debug)]
+enum Numbers {
+    Rows(Vec<f64>),
+    Stored(Tensor),
+}
+
+impl Default for Predictions {
+    fn default() -> Self {
+        Self::of_rows(Input::Probabilities, 0, Vec::new())
+    }
+}
+
+impl Predictions {
+    /// Row-major numbers, `width` a row.
+    pub fn of_rows(input: Input, width: usize, values: Vec<f64>) -> Self {
+        Self { input, width, numbers: Numbers::Rows(values) }
+    }
+
+    pub(crate) fn of_logits(tensor: &Tensor) -> Self {
+        let numbers = Numbers::Stored(tensor.clone());
+        Self { input: Input::Logits, width: tensor.width(), numbers }
+    }
+
+    /// What the numbers are: what the file was said to hold, but for logits that were clipped, which are
+    /// log-probabilities.
+    pub fn input(&self) -> Input {
+        self.input
+    }
+
+    /// Classes: numbers a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        match &self.numbers {
+            Numbers::Rows(values) => values.len() / self.width.max(1),
+            Numbers::Stored(tensor) => tensor.rows(),
+        }
+    }
+
+    /// Copies one row into `out`, which has [`width`](Self::width) elements.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row, or `out` has another length.
+    pub fn row_in(&self, row: usize, out: &mut [f64]) {
+        match &self.numbers {
+            Numbers::Rows(values) => {
+                out.copy_from_slice(&values[row * self.width..(row + 1) * self.width]);
+            }
+            Numbers::Stored(tensor) => tensor.row_in(row, out),
+        }
+    }
+
+    /// All numbers, row after row; copied only if they are still as the file stores them.
+    pub fn values(&self) -> Cow<'_, [f64]> {
+        match &self.numbers {
+            Numbers::Rows(values) => Cow::Borrowed(values),
+            Numbers::Stored(tensor) => {
+                let mut values = Vec::new();
+                tensor.numbers_in(&mut values);
+                Cow::Owned(values)
+            }
+        }
+    }
+
+    /// The rows at `indices`, in that order.
+    #[must_use]
+    pub fn take(&self, indices: &[usize]) -> Self {
+        let mut values = vec![0.0; indices.len() * self.width];
+        for (slots, &row) in values.chunks_exact_mut(self.width.max(1)).zip(indices) {
+            self.row_in(row, slots);
+        }
+        Self::of_rows(self.input, self.width, values)
+    }
+
+    /// Appends rows of the same model.
+    pub fn append(&mut self, other: &Self) {
+        if self.rows() == 0 {
+            self.clone_from(other);
+            return;
+        }
+        let mut values = match &mut self.numbers {
+            Numbers::Rows(values) => std::mem::take(values),
+            Numbers::Stored(_) => self.values().into_owned(),
+        };
+        values.extend_from_slice(&other.values());
+        self.numbers = Numbers::Rows(values);
+    }
+
+    /// The two classes the other way round.
+    #[must_use]
+    pub(crate) fn reversed(mut self) -> Self {
+        if let Numbers::Rows(values) = &mut self.numbers {
+            values.as_chunks_mut::<2>().0.iter_mut().for_each(|row| row.swap(0, 1));
+        }
+        self
+    }
+
+    /// Memory to be used again.
+    pub(crate) fn into_memory(self) -> Option<Vec<f64>> {
+        match self.numbers {
+            Numbers::Rows(values) => Some(values),
+            Numbers::Stored(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "predictions_tests.rs"]
+mod tests;
