@@ -10,6 +10,7 @@ mod compare;
 mod error;
 pub mod learn;
 mod logits;
+mod parts;
 mod predictions;
 mod roles;
 mod score;
@@ -18,6 +19,7 @@ mod source;
 pub use block::{Block, Missing, OwnedTarget, Scorer};
 pub use compare::{Matching, ModelComparison, SliceComparison, compare};
 pub use error::Error;
+pub use parts::{BINS, BinnedDecompositions, CrossFitted, Details, FOLDS, FOLDS_ROWS, ModelParts};
 pub use predictions::Predictions;
 pub use roles::{Binding, LABEL_NAMES, ModelColumns, PredictionColumns, Roles, TargetColumns};
 pub use score::{

@@ -35,6 +35,7 @@ mod csv;
 pub mod json;
 mod markdown;
 pub mod number;
+mod parts;
 pub mod plot;
 mod report;
 mod score;

@@ -501,6 +501,11 @@ impl HeldTable {
         &self.cells[self.starts[i]..self.starts[i + 1]]
     }
 
+    /// Whether the weight of every entry is a whole number: rows are counted.
+    pub fn has_whole_weights(&self) -> bool {
+        self.cells.iter().all(|cell| cell.weight == cell.units as f64)
+    }
+
     pub(crate) fn all_cells(&self) -> &[Cell] {
         &self.cells
     }
