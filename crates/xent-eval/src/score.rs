@@ -10,6 +10,7 @@ use xent::score::{Baseline, Keep, ScoreState, Scores};
 use xent_io::{ScanOptions, Span, Table};
 
 use crate::block::{Block, Missing, OwnedTarget, Scorer};
+use crate::detective;
 use crate::error::Error;
 use crate::roles::{Binding, Roles};
 use crate::source::Source;
@@ -181,14 +182,14 @@ impl Shape {
 }
 
 /// The mergeable state of one model.
-struct ModelState {
-    total: ScoreState,
-    slices: HashMap<Vec<String>, ScoreState>,
-    per_class: HashMap<u32, ScoreState>,
+pub(crate) struct ModelState {
+    pub(crate) total: ScoreState,
+    pub(crate) slices: HashMap<Vec<String>, ScoreState>,
+    pub(crate) per_class: HashMap<u32, ScoreState>,
 }
 
 impl ModelState {
-    fn new(n_classes: usize, keep: Keep) -> Self {
+    pub(crate) fn new(n_classes: usize, keep: Keep) -> Self {
         Self {
             total: ScoreState::new(n_classes, keep),
             slices: HashMap::new(),
@@ -196,7 +197,7 @@ impl ModelState {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.total.merge(&other.total);
         for (key, state) in other.slices {
             match self.slices.get_mut(&key) {
@@ -214,11 +215,11 @@ impl ModelState {
 }
 
 /// What a worker passes on about a batch.
-struct Told {
-    infinite: Vec<Vec<usize>>,
-    loss: f64,
-    finite: usize,
-    dropped: u64,
+pub(crate) struct Told {
+    pub(crate) infinite: Vec<Vec<usize>>,
+    pub(crate) loss: f64,
+    pub(crate) finite: usize,
+    pub(crate) dropped: u64,
     block: Option<Block>,
 }
 
@@ -250,6 +251,8 @@ pub fn score(
     let binding = options.roles.bind(table)?;
     let classes = binding.classes.clone();
     let scorer = Scorer::new(table, binding, &classes, &options.rules, options.missing)?;
+    // Whoever wants the rows wants their predictions too.
+    let scorer = if observer.wants_rows() { scorer.with_predictions() } else { scorer };
     let n_models = scorer.binding().models.len();
     let keep = options.keep();
     let new_states =
@@ -298,7 +301,9 @@ pub fn score(
     // What is told of a batch is small, unless the rows themselves are wanted.
     let backlog = Some(if wants_rows { 16 } else { 1024 });
     let scan = ScanOptions { backlog, ..options.scan(options.threads) };
-    table.scan(scorer.requests(), &scan, map, each)?;
+    table
+        .scan(scorer.requests(), &scan, map, each)
+        .map_err(|error| detective::explain(error, table, scorer.binding(), &options.rules))?;
 
     let mut states = new_states();
     for worker in pool.into_inner().unwrap_or_default() {
@@ -336,7 +341,7 @@ pub fn score(
     Ok(models)
 }
 
-fn too_many_slices(table: &Table) -> Error {
+pub(crate) fn too_many_slices(table: &Table) -> Error {
     Error::new(format!("{}: more than {SLICES} slices", table.spec()))
         .with_hint("slice by columns with few distinct values")
 }
@@ -359,7 +364,12 @@ pub(crate) fn check_rows(table: &Table, state: &ScoreState, dropped: u64) -> Res
     })
 }
 
-fn finish(state: &ModelState, baseline: Baseline, classes: &[String], level: f64) -> ModelScore {
+pub(crate) fn finish(
+    state: &ModelState,
+    baseline: Baseline,
+    classes: &[String],
+    level: f64,
+) -> ModelScore {
     let total = &state.total;
     let mut slices: Vec<(Vec<String>, Scores)> =
         state.slices.iter().map(|(key, s)| (key.clone(), s.finish(level))).collect();
@@ -394,7 +404,7 @@ fn finish(state: &ModelState, baseline: Baseline, classes: &[String], level: f64
 }
 
 /// Adds a block to the states of a worker.
-fn update(
+pub(crate) fn update(
     states: &mut [ModelState],
     mut block: Block,
     options: &Options,

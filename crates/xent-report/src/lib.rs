@@ -28,6 +28,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod as_peer;
 mod common;
 mod compare;
 mod course;
@@ -41,7 +42,9 @@ mod score;
 mod terminal;
 pub mod text;
 mod train;
+mod worst;
 
+pub use as_peer::add_peer;
 pub use common::SHOWN;
 pub use compare::{Verdict, compare_report, verdict};
 pub use course::{Course, curves};
@@ -52,3 +55,4 @@ pub use report::{Align, Block, Cell, Header, Report, Row, Table, Tone};
 pub use score::score_report;
 pub use terminal::{Style, render_terminal};
 pub use train::{INTERCEPT, TrainContext, model_report, train_report};
+pub use worst::worst_report;
