@@ -68,12 +68,15 @@ pub fn worst_report(worst: &Worst, options: &Options, all: bool) -> Report {
     }
     if !worst.left_out.is_empty() {
         report.push(Block::Note(format!(
-            "columns that hold lists are not shown: {}",
+            "columns of lists and objects are not shown: {}",
             named(worst.left_out.iter().map(|name| short(name)))
         )));
     }
     if !lists_each {
-        report.push(Block::Hint("xent worst with one file lists the worst rows of a model".into()));
+        report.push(Block::Hint(
+            "name one file, or the columns of one model with --proba, for the worst rows of that model"
+                .to_owned(),
+        ));
     }
     if infinite && worst.models.iter().all(|m| m.floors.is_empty()) {
         report.push(Block::Hint(
