@@ -70,6 +70,8 @@ def cases():
     y[43] = 1
     yield "one column", np.stack([1 - one, one], axis=1), y, None, True
     yield "one column with weights", np.stack([1 - one, one], axis=1), y, rng.integers(1, 5, len(one)), True
+    big = rng.integers(1, 2000, len(one))
+    yield "one column with large weights", np.stack([1 - one, one], axis=1), y, big, True
     yield "two columns", np.stack([1 - one, one], axis=1), y, None, False
 
 
@@ -97,7 +99,7 @@ def yardstick_says(p, y, weights):
     rows = np.arange(len(y))
     loss = -np.log(np.clip(p[rows, y], EPS, 1 - EPS))
     squares = ((np.eye(p.shape[1])[y] - p) ** 2).sum(axis=1)
-    softened = np.exp(w) / np.exp(w).sum()
+    softened = np.exp(w - w.max()) / np.exp(w - w.max()).sum()
     return {
         "mn_log_loss": np.average(loss, weights=w),
         "brier_class": (squares * softened).sum() / (2 * softened.sum()),

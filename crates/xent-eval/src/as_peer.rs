@@ -5,10 +5,12 @@
 //! | tool | what is reproduced | where |
 //! |---|---|---|
 //! | scikit-learn 1.9 | `log_loss`, `brier_score_loss`, `accuracy_score`, `d2_log_loss_score` | `sklearn/metrics/_classification.py` |
-//! | yardstick 1.3 | `mn_log_loss`, `brier_class`, `accuracy` | `R/prob-mn_log_loss.R`, `R/prob-brier_class.R` |
+//! | yardstick 1.4 | `mn_log_loss`, `brier_class`, `accuracy` | `R/prob-mn_log_loss.R`, `R/prob-brier_class.R` |
 //! | torchmetrics 1.9 | `accuracy`, `multiclass_accuracy`, `calibration_error` | `torchmetrics/functional/classification/` |
 //!
 //! scikit-learn and torchmetrics have been run on the same files (`tools/golden_as.py`); yardstick, which is R, has been read.
+
+use std::collections::BTreeMap;
 
 use xent::exact::ExactSum;
 
@@ -33,7 +35,7 @@ impl Peer {
     pub fn name(self) -> &'static str {
         match self {
             Self::Sklearn => "scikit-learn 1.9",
-            Self::Yardstick => "yardstick 1.3",
+            Self::Yardstick => "yardstick 1.4",
             Self::Torchmetrics => "torchmetrics 1.9",
         }
     }
@@ -44,7 +46,7 @@ impl Peer {
 pub struct PeerScore {
     /// The function that gives it.
     pub function: &'static str,
-    /// What it gives; NaN where it gives that.
+    /// What it gives.
     pub value: f64,
     /// The key of the score that xent gives for it.
     pub score: Option<&'static str>,
@@ -56,6 +58,8 @@ pub struct PeerScore {
 
 /// The numpy and R epsilon of f64, at which scikit-learn and yardstick clip probabilities.
 const EPSILON: f64 = f64::EPSILON;
+/// The exponential of a weight would overflow: weights are taken relative to the multiple of this below them.
+const OCTAVE: f64 = 256.0;
 /// Bins of torchmetrics' calibration error.
 const BINS: usize = 15;
 
@@ -68,9 +72,8 @@ pub struct PeerState {
     weight: ExactSum,
     clipped_loss: ExactSum,
     clipped_rows: u64,
-    /// Sums of exp(weight), plain and times the squared error.
-    soft_weight: ExactSum,
-    soft_squares: ExactSum,
+    /// Sums of exp(weight), plain and times the squared error, of weights in each [`OCTAVE`], relative to its lower end.
+    softened: BTreeMap<i64, [ExactSum; 2]>,
     /// Of each class: rows that are, that are predicted, that are both.
     classes: Vec<[u64; 3]>,
     bins: Vec<Bin>,
@@ -92,8 +95,7 @@ impl PeerState {
             weight: ExactSum::new(),
             clipped_loss: ExactSum::new(),
             clipped_rows: 0,
-            soft_weight: ExactSum::new(),
-            soft_squares: ExactSum::new(),
+            softened: BTreeMap::new(),
             classes: vec![[0; 3]; n_classes],
             // What is exactly 1 has a bin of its own.
             bins: vec![Bin::default(); BINS + 1],
@@ -125,8 +127,11 @@ impl PeerState {
             self.weight.add(w);
             self.clipped_loss.add_product(w, loss.clamp(least, most));
             self.clipped_rows += u64::from(loss > most && w > 0.0);
-            self.soft_weight.add(w.exp());
-            self.soft_squares.add_product(w.exp(), scores.squared_error[i]);
+            let octave = (w / OCTAVE).floor();
+            let softened = (w - octave * OCTAVE).exp();
+            let sums = self.softened.entry(octave as i64).or_default();
+            sums[0].add(softened);
+            sums[1].add_product(softened, scores.squared_error[i]);
             let (label, top) = (labels[i] as usize, scores.predicted[i] as usize);
             self.classes[label][0] += 1;
             self.classes[top][1] += 1;
@@ -211,8 +216,6 @@ impl PeerState {
     fn yardstick(&self, model: &ModelScore) -> Vec<PeerScore> {
         let scores = &model.scores;
         let weighted = model.shape.weight.is_some();
-        // exp of a large weight is infinite, and the mean then no number.
-        let softened = self.soft_squares.value() / self.soft_weight.value() / 2.0;
         vec![
             PeerScore {
                 function: "mn_log_loss",
@@ -223,7 +226,7 @@ impl PeerState {
             },
             PeerScore {
                 function: "brier_class",
-                value: if weighted { softened } else { scores.brier_half().value },
+                value: if weighted { self.softened_brier() } else { scores.brier_half().value },
                 score: Some("mse"),
                 ours: scores.mse.value,
                 reason: if weighted {
@@ -294,6 +297,18 @@ impl PeerState {
         self.clipped_loss.value() / self.weight.value()
     }
 
+    /// Half the mean squared error, each row weighted by exp(weight).
+    fn softened_brier(&self) -> f64 {
+        let highest = self.softened.keys().last().copied().unwrap_or_default();
+        let (mut weight, mut squares) = (0.0, 0.0);
+        for (octave, sums) in &self.softened {
+            let scale = ((octave - highest) as f64 * OCTAVE).exp();
+            weight += scale * sums[0].value();
+            squares += scale * sums[1].value();
+        }
+        squares / weight / 2.0
+    }
+
     fn clipping(&self) -> String {
         match self.clipped_rows {
             0 => "the same".to_owned(),
@@ -303,14 +318,15 @@ impl PeerState {
     }
 }
 
-/// The lower edge of bin `i`, which is in it, as `torch.linspace(0, 1, 16)` computes it: the upper half from 1 down.
+/// The lower edge of bin `i`, which is in it, as `torch.linspace(0, 1, 16)` computes it: the upper half from 1 down,
+/// with a fused multiply-add.
 fn edge(i: usize) -> f64 {
     let step = 1.0 / BINS as f64;
-    if i <= BINS / 2 { step * i as f64 } else { 1.0 - step * (BINS - i) as f64 }
+    if i <= BINS / 2 { step * i as f64 } else { step.mul_add(-((BINS - i) as f64), 1.0) }
 }
 
 /// The same in single precision.
 fn edge_single(i: usize) -> f32 {
     let step = 1.0 / BINS as f32;
-    if i <= BINS / 2 { step * i as f32 } else { 1.0 - step * (BINS - i) as f32 }
+    if i <= BINS / 2 { step * i as f32 } else { step.mul_add(-((BINS - i) as f32), 1.0) }
 }
