@@ -184,6 +184,14 @@ pub struct ScoreArgs {
     #[arg(long, help_heading = "More results")]
     pub per_class: bool,
 
+    /// The parts of the scores in other forms: each class against the rest, the top label, in bins, bias-corrected
+    #[arg(long, help_heading = "More results")]
+    pub decomposition: bool,
+
+    /// The parts of the scores also with each row recalibrated by the rows of other folds, K in all
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..), help_heading = "More results")]
+    pub folds: Option<u32>,
+
     /// Write each row's id, label, losses and surprisal in bits to a CSV or Parquet file
     #[arg(long, value_name = "OUT", help_heading = "More results")]
     pub per_row: Option<PathBuf>,
@@ -218,6 +226,11 @@ pub struct CompareArgs {
     /// The model that the others are compared with [default: the first]
     #[arg(long, value_name = "NAME", help_heading = "More results")]
     pub baseline: Option<String>,
+
+    /// The parts of the scores also with each row recalibrated by the rows of other folds, K in all [default: 10 folds,
+    /// for the gap after recalibration]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..), help_heading = "More results")]
+    pub folds: Option<u32>,
 
     #[command(flatten)]
     pub rows: RowArgs,

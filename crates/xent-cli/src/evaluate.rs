@@ -158,6 +158,8 @@ pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
     let mut options = options(&args.rows, &args.models)?;
     options.confusion = args.confusion;
     options.per_class = args.per_class;
+    options.decomposition = args.decomposition;
+    options.folds = args.folds;
     let conditions: Vec<Condition> =
         args.fail_if.iter().map(|c| Condition::parse(c, &options)).collect::<Result<_, _>>()?;
     let sources = open(&args.predictions, &args.rows, &mut options)?;
@@ -237,6 +239,7 @@ fn outcome(conditions: &[Condition], models: &[ModelScore], options: &Options) -
 pub fn run_compare(args: &CompareArgs) -> Result<Outcome, Failure> {
     let mut options = options(&args.rows, &args.models)?;
     options.roles.model_col.clone_from(&args.model_col);
+    options.folds = args.folds;
     let worse = args.fail_if.iter().any(|c| c.trim() == "worse");
     let conditions: Vec<Condition> = args
         .fail_if

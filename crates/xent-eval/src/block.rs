@@ -231,6 +231,17 @@ impl Block {
         }
     }
 
+    /// The models in another order: the i-th is then what the `order[i]`-th was.
+    pub(crate) fn reorder(&mut self, order: &[usize]) {
+        fn pick<T: Default>(of: &mut Vec<T>, order: &[usize]) {
+            if !of.is_empty() {
+                *of = order.iter().map(|&i| std::mem::take(&mut of[i])).collect();
+            }
+        }
+        pick(&mut self.scores, order);
+        pick(&mut self.predictions, order);
+    }
+
     /// Indices of the rows that are not left out, if some are.
     pub fn present(&self) -> Option<Vec<usize>> {
         self.absent.as_ref().map(|a| (0..self.rows).filter(|&i| !a[i]).collect())

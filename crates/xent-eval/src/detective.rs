@@ -4,13 +4,16 @@
 //! What is found is told, with the loss that it would give, and never applied. When it speaks is decided in
 //! [`xent::calibration::repair`].
 
-use xent::calibration::repair::{Mistake, find};
+use xent::calibration::held::HeldTable;
+use xent::calibration::repair::{Mistake, Repair, find};
 use xent::information::softmax;
 use xent::rows::{Input, Rules};
+use xent::score::{Baseline, Scores};
 use xent_io::Table;
 
 use crate::error::Error;
 use crate::roles::{Binding, PredictionColumns, TargetColumns, canonical};
+use crate::score::ModelScore;
 
 /// The error of a scan, with a hint that names the repair and its loss where the first rows of the table show one.
 pub(crate) fn explain(error: Error, table: &Table, binding: &Binding, rules: &Rules) -> Error {
@@ -36,6 +39,51 @@ pub(crate) fn explain(error: Error, table: &Table, binding: &Binding, rules: &Ru
         Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// Numbers of predictions that are looked at; of more, a score is not explained.
+const NUMBERS: usize = 1 << 25;
+
+/// The repairs that would explain why a model scores worse than the class frequencies, the best first; mostly none.
+pub(crate) fn repairs(table: &HeldTable, scores: &Scores, baseline: &Baseline) -> Vec<Repair> {
+    let is_worse = scores.log_loss.value > baseline.log_loss.value;
+    let k = table.n_classes();
+    let cells: usize = (0..table.len()).map(|i| table.outcomes(i).count()).sum();
+    if !is_worse || k < 2 || cells.saturating_mul(k) > NUMBERS {
+        return Vec::new();
+    }
+    let mut p = vec![0.0; k];
+    let (mut values, mut labels, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for i in 0..table.len() {
+        table.probabilities_in(i, &mut p);
+        for (class, weight) in table.outcomes(i) {
+            values.extend_from_slice(&p);
+            labels.push(i64::from(class));
+            weights.push(weight);
+        }
+    }
+    find(&values, k, &labels, Some(&weights)).unwrap_or_default()
+}
+
+impl ModelScore {
+    /// The repairs that would explain why the model scores worse than the class frequencies, the best first; mostly
+    /// none. Nothing is repaired. Found on the rows that [`parts`](Self::parts) are of.
+    pub fn repairs(&self) -> Vec<&Repair> {
+        let fits = |repair: &&Repair| match repair.mistake {
+            Mistake::LabelsOff { .. } => counts(&self.classes),
+            _ => true,
+        };
+        self.parts.iter().flat_map(|parts| parts.repairs.iter().filter(fits)).collect()
+    }
+}
+
+/// Whether the classes are consecutive whole numbers in their order, so that labels can be off by one.
+pub(crate) fn counts(classes: &[String]) -> bool {
+    let number = |name: &String| name.parse::<i64>().ok();
+    classes
+        .first()
+        .and_then(number)
+        .is_some_and(|first| (first..).zip(classes).all(|(n, class)| number(class) == Some(n)))
 }
 
 /// What to try.
@@ -107,10 +155,7 @@ impl Sample {
         };
         let number = |name: &str| name.parse::<i64>().ok();
         let first = number(&binding.classes[0]);
-        let counts_classes = first.is_some_and(|first| {
-            let mut numbers = (first..).zip(&binding.classes);
-            numbers.all(|(n, class)| number(class) == Some(n))
-        });
+        let counts_classes = counts(&binding.classes);
         let class = |text: &str| -> Option<i64> {
             let name = canonical(text);
             if let Some(class) = binding.classes.iter().position(|c| *c == name) {

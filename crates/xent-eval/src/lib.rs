@@ -12,6 +12,7 @@ mod detective;
 mod error;
 pub mod learn;
 mod logits;
+mod parts;
 mod predictions;
 mod roles;
 mod score;
@@ -22,6 +23,7 @@ pub use as_peer::{Peer, PeerScore, PeerState};
 pub use block::{Block, Missing, OwnedTarget, Scorer};
 pub use compare::{Matching, ModelComparison, SliceComparison, compare};
 pub use error::Error;
+pub use parts::{BINS, BinnedDecompositions, CrossFitted, Details, FOLDS, FOLDS_ROWS, ModelParts};
 pub use predictions::Predictions;
 pub use roles::{Binding, LABEL_NAMES, ModelColumns, PredictionColumns, Roles, TargetColumns};
 pub use score::{

@@ -151,7 +151,7 @@ pub fn worst(
     let lists = Lists::new(n_models, options.n);
     let keep = score.keep();
     let new_state = || State {
-        models: (0..n_models).map(|_| ModelState::new(classes.len(), keep)).collect(),
+        models: (0..n_models).map(|_| ModelState::new(classes.len(), keep, &score.rules)).collect(),
         floors: (0..n_models).map(|_| FloorState::new(&options.floors, classes.len())).collect(),
     };
     let pool: Mutex<Vec<State>> = Mutex::new(Vec::new());
@@ -227,24 +227,20 @@ pub fn worst(
         let Some(baseline) = model.total.baseline(score.rules.label_smoothing, score.level) else {
             continue;
         };
+        let shares = SHARES.map(|f| (f, model.total.worst_share(f).unwrap_or(f64::NAN)));
         let finished = ModelScore {
             name: names.get(i).cloned().unwrap_or_else(|| source.name.clone()),
             source: checks.spec(i, table),
             shape: checks.shape(Shape::new(table, scorer.binding(), i)),
             infinite_rows: std::mem::take(&mut infinite[i]),
             dropped,
-            ..finish(&model, baseline, &classes, score.level)
+            ..finish(model, baseline, &classes, &score)?
         };
         let n = finished.scores.effective_rows;
         let is_finite = finished.scores.infinite_rows == 0;
-        let share = |f: f64| model.total.worst_share(f).map(|share| (f, share));
         models.push(ModelWorst {
             rows: std::mem::take(&mut listed[i]),
-            shares: SHARES
-                .into_iter()
-                .filter(|f| f * n >= 1.0 && is_finite)
-                .filter_map(share)
-                .collect(),
+            shares: shares.into_iter().filter(|(f, _)| f * n >= 1.0 && is_finite).collect(),
             classes: parts_of(
                 &finished.scores,
                 finished.per_class.iter().map(|(c, s)| (vec![classes[*c as usize].clone()], s)),
