@@ -131,6 +131,14 @@ fn test() -> Result<()> {
             .arg(target().join("release").join("xent")),
     )?;
     run(
+        "oracles of the worst rows: mpmath, scikit-learn",
+        Command::new(&python)
+            .current_dir(root())
+            .arg("tools/oracle_worst.py")
+            .arg("--xent")
+            .arg(target().join("release").join("xent")),
+    )?;
+    run(
         "oracles of training: optima of every solver",
         Command::new(&python)
             .current_dir(root())

@@ -12,6 +12,7 @@ mod progress;
 mod train;
 mod train_args;
 mod train_files;
+mod worst;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -180,6 +181,7 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
     match &cli.command {
         Command::Score(args) => evaluate::run_score(args),
         Command::Compare(args) => evaluate::run_compare(args),
+        Command::Worst(args) => worst::run(args),
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run_predict(args),
         Command::Show(args) => predict::run_show(args),

@@ -144,7 +144,7 @@ impl OwnedTarget {
         }
     }
 
-    fn at(&self, row: usize, class: usize) -> f64 {
+    pub(crate) fn at(&self, row: usize, class: usize) -> f64 {
         match self {
             Self::Classes(classes) => f64::from(u8::from(classes[row] as usize == class)),
             Self::Distributions { values, width } => values[row * width + class],

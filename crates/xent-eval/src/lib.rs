@@ -5,8 +5,10 @@
 //! models in several tables, side by side, or stacked. Both stream in parallel in bounded memory
 //! (rows matched by identity are held), and no bit of a result depends on threads or batches.
 
+mod as_peer;
 mod block;
 mod compare;
+mod detective;
 mod error;
 pub mod learn;
 mod logits;
@@ -15,7 +17,9 @@ mod predictions;
 mod roles;
 mod score;
 mod source;
+mod worst;
 
+pub use as_peer::{Peer, PeerScore, PeerState};
 pub use block::{Block, Missing, OwnedTarget, Scorer};
 pub use compare::{Matching, ModelComparison, SliceComparison, compare};
 pub use error::Error;
@@ -26,3 +30,7 @@ pub use score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, score,
 };
 pub use source::{Source, put_beside};
+pub use worst::{
+    Contrast, FLOORS, Floor, ModelWorst, Part, Prediction, SHARES, Worst, WorstOptions, WorstRow,
+    worst,
+};
