@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! r = softmax(a_c ln p_c + b_c)      vector scaling
-//! r = softmax(a ln p_c + b ln π_c)   temperature and prior
+//! r = softmax(a ln p_c + b ln π_c)   temperature and prior, a >= 0
 //! ```
 //!
 //! What a family cannot repair counts as missing discrimination: miscalibration is that part of the loss which *this* repair wins.
@@ -164,7 +164,12 @@ impl HeldTable {
                 let problem = Problem::new(self);
                 let recalibrated = problem.fit().loss;
                 let (score, uncertainty) = (self.log_loss(), self.entropy());
-                let best = recalibrated.min(score).min(uncertainty).max(0.0);
+                // What a fit wins below its accuracy is nothing.
+                let wins = |over: f64| over - recalibrated > ACCURACY;
+                let best = match (wins(score), wins(uncertainty)) {
+                    (true, true) => recalibrated.max(0.0),
+                    _ => score.min(uncertainty),
+                };
                 let log = Decomposition {
                     score,
                     uncertainty,
@@ -397,6 +402,9 @@ impl Decomposition {
         }
     }
 }
+
+/// How near a fit comes to the least loss, nats.
+const ACCURACY: f64 = 1e-13;
 
 /// The smallest ln p that a fit takes: a probability of 0 counts as 2^-53.
 const LEAST: f64 = -53.0 * LN_2;
