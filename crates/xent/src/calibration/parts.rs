@@ -351,14 +351,17 @@ impl HeldTable {
 
     /// The mean log loss of the rows held, nats.
     fn log_loss(&self) -> f64 {
-        let (mut losses, mut weight) = (ExactSum::new(), ExactSum::new());
+        let (mut losses, mut weights) = (Vec::new(), Vec::new());
         for i in 0..self.len() {
             for (class, w) in self.outcomes(i) {
-                losses.add_product(w, self.surprisal(i, class));
-                weight.add(w);
+                losses.push(self.surprisal(i, class));
+                weights.push(w);
             }
         }
-        mean(&losses, weight.value())
+        let (mut sum, mut weight) = (ExactSum::new(), ExactSum::new());
+        sum.add_products(&weights, &losses);
+        weight.add_slice(&weights);
+        mean(&sum, weight.value())
     }
 
     /// The entropy of the classes among the rows held, nats.
@@ -371,10 +374,13 @@ impl HeldTable {
 
     /// The weight of each class.
     pub(crate) fn class_weights(&self) -> Vec<f64> {
-        let mut counts = vec![ExactSum::new(); self.n_classes()];
-        for cell in self.all_cells() {
-            counts[cell.class as usize].add(cell.weight);
+        if self.has_whole_weights() {
+            let mut counts = vec![0_u64; self.n_classes()];
+            self.all_cells().iter().for_each(|cell| counts[cell.class as usize] += cell.units);
+            return counts.into_iter().map(|count| count as f64).collect();
         }
+        let mut counts = vec![ExactSum::new(); self.n_classes()];
+        self.all_cells().iter().for_each(|cell| counts[cell.class as usize].add(cell.weight));
         counts.iter().map(ExactSum::value).collect()
     }
 }

@@ -144,7 +144,8 @@ fn a_temperature_is_not_negative() {
     let p = [0.1, 0.2, 0.7, /**/ 0.7, 0.1, 0.2, /**/ 0.2, 0.7, 0.1];
     let held = table(Input::Probabilities, 3, &p, &[0, 1, 2]);
     let log = held.decompose().parts.log;
-    assert_eq!((log.discrimination, log.uncertainty), (0.0, 3.0_f64.ln()));
+    assert_eq!(log.discrimination, 0.0);
+    assert!((log.uncertainty - 3.0_f64.ln()).abs() <= ulp(1.0));
     assert!((log.miscalibration - (-(0.1_f64.ln()) - 3.0_f64.ln())).abs() < 1e-15);
 }
 
