@@ -10,7 +10,7 @@
 //! [`MOST_NUMBERS`] numbers. That too depends on the rows only, not on their order, batches, threads or files: a prediction is in the
 //! sample with all its rows or not at all. Once j has grown, a row costs its hash.
 //!
-//! Rows are written down one after another and put in order when twice as many have come as may be held: sorted by hash, equal
+//! Rows are written down one after another and put in order when half as many again have come as may be held: sorted by hash, equal
 //! ones made one. Few predictions that repeat are found in a small cache before they are written.
 //!
 //! Advice: whatever enters the hash must depend on nothing but the numbers of the prediction. The class must not: a prediction kept only with
@@ -34,8 +34,8 @@ pub const MOST_NUMBERS: usize = 1 << 22;
 /// Logits of a row that are hashed at most, evenly spread: logits of many classes are hardly ever equal in these and
 /// different in others. All probabilities are, among which zeros are common.
 const LOGITS_HASHED: usize = 16;
-/// Slots of the cache.
-const RECENT: usize = 1 << 12;
+/// Slots of the cache, two for each place.
+const RECENT: usize = 1 << 14;
 /// Whole weights from here on are added as other weights are, so that no count overflows.
 const LARGE: f64 = 4_294_967_296.0;
 
@@ -66,8 +66,8 @@ pub struct HeldRows {
     /// Row-major, a row each prediction.
     values: Vec<f64>,
     entries: Vec<Entry>,
-    /// Entries from 1 by the last bits of their hash; 0 for none.
-    recent: Vec<u32>,
+    /// Entries from 1 by the last bits of their hash, the middle of it in the upper half; 0 for none.
+    recent: Vec<u64>,
 }
 
 /// What is held at most.
@@ -160,18 +160,21 @@ impl HeldRows {
                 Target::Classes(labels) if label_smoothing == 0.0 => {
                     let class = labels[r];
                     let own = hash.wrapping_add(u64::from(class).wrapping_mul(CLASS));
-                    let slot = own as usize % RECENT;
-                    if let Some(at) = self.recent[slot].checked_sub(1)
-                        && self.is_entry(at as usize, hash, &row, class)
-                    {
-                        let entry = &mut self.entries[at as usize];
+                    let slot = own as usize % RECENT & !1;
+                    let tag = own << 12 & TAG;
+                    let known = [self.recent[slot], self.recent[slot + 1]].into_iter().find(|x| {
+                        *x != 0 && x & TAG == tag && self.is_entry(*x as u32, hash, &row, class)
+                    });
+                    if let Some(known) = known {
+                        let entry = &mut self.entries[known as u32 as usize - 1];
                         entry.add(w);
                         self.predictions[entry.prediction as usize].rows += 1;
                         continue;
                     }
                     let prediction = self.write(hash, &row);
                     self.entries.push(Entry::new(prediction, class, w));
-                    self.recent[slot] = self.entries.len() as u32;
+                    let free = slot + usize::from(self.recent[slot] != 0);
+                    self.recent[free] = tag | self.entries.len() as u64;
                 }
                 _ => {
                     let prediction = self.write(hash, &row);
@@ -241,8 +244,9 @@ impl HeldRows {
         &self.values[prediction as usize * self.width..][..self.width]
     }
 
-    fn is_entry(&self, at: usize, hash: u64, row: &[f64], class: u32) -> bool {
-        let entry = &self.entries[at];
+    /// Whether an entry, counted from 1, is of a prediction and class.
+    fn is_entry(&self, entry: u32, hash: u64, row: &[f64], class: u32) -> bool {
+        let entry = &self.entries[entry as usize - 1];
         entry.class == class
             && self.predictions[entry.prediction as usize].hash == hash
             && self.row(entry.prediction) == row
@@ -261,9 +265,9 @@ impl HeldRows {
         entries <= most && predictions * self.width <= self.most.numbers
     }
 
-    /// Whether twice as much has been written down as may be held.
+    /// Whether half as much again has been written down as may be held.
     fn is_full(&self) -> bool {
-        !self.fits(self.entries.len() / 2, self.predictions.len() / 2)
+        !self.fits(self.entries.len() * 2 / 3, self.predictions.len() * 2 / 3)
     }
 
     /// Sorts predictions by hash and their entries by class, makes equal ones one, and drops what is too much.
@@ -351,7 +355,9 @@ impl HeldRows {
     }
 }
 
-/// The least step of the hash from class to class.
+/// The upper half of a slot.
+const TAG: u64 = 0xffff_ffff_0000_0000;
+/// The step of the hash from class to class: odd, so that classes have places of their own.
 const CLASS: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// A number of a prediction; adding 0 turns -0 into 0.
