@@ -11,6 +11,7 @@ mod predict;
 mod progress;
 mod train;
 mod train_args;
+mod train_files;
 mod worst;
 
 use std::ffi::OsString;

@@ -83,6 +83,12 @@ impl<'a> Predictor<'a> {
         options: &'a PredictOptions,
     ) -> Result<Self, Error> {
         let error = |message: String| Error::new(format!("{}: {message}", table.spec()));
+        if model.is_sparse() {
+            return Err(error(
+                "is a table, and the model was trained on an svmlight file".to_owned(),
+            )
+            .with_hint("say --input-format svmlight if it is such a file under another name"));
+        }
         let missing: Vec<String> = model
             .features
             .iter()
@@ -109,6 +115,8 @@ impl<'a> Predictor<'a> {
                     "true and false",
                     kind == Kind::Boolean || is_number || kind == Kind::Text,
                 ),
+                // Refused above.
+                FeatureKind::Sparse { .. } => (Reading::Number, "sparse rows", false),
                 FeatureKind::List { width } => (
                     Reading::List(*width),
                     "lists of numbers",
@@ -346,7 +354,7 @@ impl<'a> Predictor<'a> {
     ) -> Result<(), RowError> {
         let has_term = match &feature.kind {
             FeatureKind::Number { fill } | FeatureKind::Boolean { fill } => fill.is_some(),
-            FeatureKind::List { .. } => false,
+            FeatureKind::List { .. } | FeatureKind::Sparse { .. } => false,
             FeatureKind::Category(levels) => levels.has_missing,
         };
         if has_term {

@@ -421,14 +421,21 @@ pub fn mean_loss<T: Element>(
                 Calibrator::Temperature { temperature } => *temperature,
                 _ => 1.0,
             };
-            let options = Options { temperature, row_weights: weights, ..Options::default() };
-            let wanted = cross_entropy::Wanted::default();
-            let total = cross_entropy(x, Target::Classes(labels), &options, wanted);
-            let total = total.map_err(|_| CalibrationError::Empty)?;
-            if let Some(row) = total.first_undefined {
-                return Err(CalibrationError::NotNumber { row, value: f64::NAN });
+            let plain = (temperature != 1.0)
+                .then(|| temperature::losses(x, labels, weights, temperature))
+                .flatten();
+            if let Some(total) = plain {
+                sum = total;
+            } else {
+                let options = Options { temperature, row_weights: weights, ..Options::default() };
+                let wanted = cross_entropy::Wanted::default();
+                let total = cross_entropy(x, Target::Classes(labels), &options, wanted);
+                let total = total.map_err(|_| CalibrationError::Empty)?;
+                if let Some(row) = total.first_undefined {
+                    return Err(CalibrationError::NotNumber { row, value: f64::NAN });
+                }
+                sum = total.loss;
             }
-            sum = total.loss;
         }
         (_, Predictions::Logits(x)) => {
             for (row, &label) in labels.iter().enumerate() {
