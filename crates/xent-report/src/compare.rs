@@ -57,7 +57,7 @@ pub fn compare_report(comparison: &ModelComparison, options: &Options, all: bool
     report.push(Block::Verdict(verdict.text));
     if !all {
         push_parts(models, &mut report);
-        report.blocks.extend(why(models).map(Block::Text));
+        report.blocks.extend(why(models).into_iter().flatten().map(Block::Text));
     }
     for block in cautions(comparison) {
         report.push(block);

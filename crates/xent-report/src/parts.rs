@@ -9,6 +9,8 @@ use crate::json::number;
 use crate::number::{counted, fixed};
 use crate::{Block, Cell, Header, Report, Table};
 
+/// The row of the largest probability, beside the classes.
+const TOP_LABEL: &str = "(top label)";
 /// The names of the parts, in the order of the sum.
 const PARTS: [&str; 3] = ["uncertainty", "discrimination", "miscalibration"];
 
@@ -104,8 +106,8 @@ pub(crate) fn tidy_cells(model: &ModelScore, score: xent::compare::Score) -> [Ce
 /// Their headers.
 pub(crate) const TIDY: [&str; 3] = PARTS;
 
-/// Why one of two models is ahead; `None` if a score is infinite or the models lose the same.
-pub(crate) fn why(models: &[ModelScore]) -> Option<String> {
+/// Why one of two models is ahead, in one or two lines; `None` if a score is infinite or the models lose the same.
+pub(crate) fn why(models: &[ModelScore]) -> Option<Vec<String>> {
     let [a, b] = models else { return None };
     let bits = |m: &ModelScore| m.scores.cross_entropy().value;
     let (ahead, behind) = if bits(a) < bits(b) { (a, b) } else { (b, a) };
@@ -123,7 +125,7 @@ pub(crate) fn why(models: &[ModelScore]) -> Option<String> {
     let (ahead_name, behind_name) = (&ahead.name, &behind.name);
     let mut text = if calibration <= -least {
         format!(
-            "{ahead_name} knows {} bits more than {behind_name}, and loses {} of them by worse calibration",
+            "{ahead_name} knows {} bits more than {behind_name} and loses {} of them by worse calibration",
             show(information),
             show(calibration)
         )
@@ -144,15 +146,15 @@ pub(crate) fn why(models: &[ModelScore]) -> Option<String> {
     if let (Some(x), Some(y)) = (&x.cross_fitted, &y.cross_fitted) {
         let left = y.cross_entropy.recalibrated() - x.cross_entropy.recalibrated();
         let after = format!("after recalibrating each model (cross-fitted, {} folds)", x.folds);
-        text.push_str(&if left > -least {
-            format!("; {after} the gap would be {} bits", show(left.max(0.0)))
+        let then = if left > -least {
+            format!("{after} the gap would be {} bits", show(left.max(0.0)))
         } else {
-            format!("; {after} {behind_name} would be ahead by {} bits", show(left))
-        });
-    } else {
-        text.push_str(", in-sample: the rows are too few to check it by folds");
+            format!("{after} {behind_name} would be ahead by {} bits", show(left))
+        };
+        return Some(vec![text, then]);
     }
-    Some(text)
+    text.push_str(" (in-sample; the rows are too few to check it by folds)");
+    Some(vec![text])
 }
 
 fn parts_json(parts: &Decomposition) -> Map<String, Value> {
@@ -273,34 +275,42 @@ pub(crate) fn push_details(model: &ModelScore, of: &dyn Fn(&str) -> String, repo
     let Some(details) = model.parts.as_ref().and_then(|parts| parts.details.as_ref()) else {
         return;
     };
-    let places = decimals([&model.scores.cross_entropy()]);
-    let headers = |first: &str| {
-        let names = ["bits: uncertainty", PARTS[1], PARTS[2]];
-        let squared = ["squared: uncertainty", PARTS[1], PARTS[2]];
-        let all = names.into_iter().chain(squared).map(Header::right);
-        std::iter::once(Header::left(first)).chain(all).collect::<Vec<_>>()
+    let places = [decimals([&model.scores.cross_entropy()]), decimals([&model.scores.mse])];
+    let headers = |first: &str, more: &[&str]| {
+        let texts = [first, "score"].map(Header::left);
+        texts
+            .into_iter()
+            .chain(PARTS.iter().chain(more).copied().map(Header::right))
+            .collect::<Vec<_>>()
     };
-    let row = |name: &str, parts: &Decompositions| {
-        let log = cells(&parts.log.in_bits(), places);
-        let squared = cells(&parts.squared, places);
-        std::iter::once(Cell::text(name)).chain(log).chain(squared).collect::<Vec<_>>()
+    let rows = |name: &str, parts: &Decompositions, more: [Option<f64>; 2]| {
+        let log = (name, "bits", parts.log.in_bits(), places[0], more[0]);
+        let squared = ("", "squared error", parts.squared, places[1], more[1]);
+        [log, squared].map(|(name, score, parts, places, more)| {
+            let texts = [Cell::text(name), Cell::text(score)];
+            let numbers = cells(&parts, places).into_iter();
+            texts
+                .into_iter()
+                .chain(numbers)
+                .chain(more.map(|x| value_cell(x, places)))
+                .collect::<Vec<_>>()
+        })
     };
-    let mut table =
-        Table::new(headers("class")).with_title(of("one class against the rest, CORP, in-sample"));
-    for (class, parts) in model.classes.iter().zip(&details.one_vs_rest) {
-        table.push(row(class, parts));
+    let title = of("one class against the rest, by isotonic regression (CORP), in-sample");
+    let mut table = Table::new(headers("class", &[])).with_title(title);
+    let top = std::iter::once((TOP_LABEL, &details.top_label));
+    let classes = model.classes.iter().map(String::as_str).zip(&details.one_vs_rest);
+    for (name, parts) in classes.chain(top) {
+        rows(name, parts, [None; 2]).into_iter().for_each(|row| table.push(row));
     }
-    table.push(row("top label", &details.top_label));
     report.push(Block::Table(table));
     if let Some(grouped) = &details.grouped {
-        let mut headers = headers("");
-        headers.extend([Header::right("within, bits"), Header::right("within, squared")]);
-        let title = of(&format!("Bröcker's form by top class and {BINS} bins of its probability"));
-        let mut table = Table::new(headers).with_title(title);
-        let mut cells = row(&counted(grouped.groups as u64, "group", "groups"), &grouped.parts);
-        cells.push(value_cell(grouped.within_groups[0] / std::f64::consts::LN_2, places));
-        cells.push(value_cell(grouped.within_groups[1], places));
-        table.push(cells);
+        let title = of(&format!("by top class and {BINS} bins of its probability (Bröcker)"));
+        let mut table = Table::new(headers("", &["within groups"])).with_title(title);
+        let [log, squared] = grouped.within_groups;
+        let within = [Some(log / std::f64::consts::LN_2), Some(squared)];
+        let name = counted(grouped.groups as u64, "group", "groups");
+        rows(&name, &grouped.parts, within).into_iter().for_each(|row| table.push(row));
         report.push(Block::Table(table));
     }
     binned(model, details, of, report);
