@@ -52,7 +52,8 @@ impl Target<'_> {
     #[inline(always)]
     fn probability(&self, row: usize, class: usize) -> f64 {
         match self {
-            Self::Classes(classes) => f64::from(u8::from(classes[row] as usize == class)),
+            // Not a branch, which could not be foretold.
+            Self::Classes(classes) => [0.0, 1.0][usize::from(classes[row] as usize == class)],
             Self::Distributions(view) => view.get(row, class),
         }
     }

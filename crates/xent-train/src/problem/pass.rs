@@ -463,9 +463,7 @@ impl Problem<'_> {
         y.fill(ZERO);
         let y = &mut y.as_flattened_mut()[..range.len()];
         if let (Rows::All(_), Target::Classes(classes)) = (rows, self.data.target) {
-            for (slot, &c) in y.iter_mut().zip(&classes[range.clone()]) {
-                *slot = f64::from(u8::from(c as usize == class));
-            }
+            kernel::indicate(&classes[range.clone()], class as u32, y);
             return;
         }
         for (i, slot) in y.iter_mut().enumerate() {
