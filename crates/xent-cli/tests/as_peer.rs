@@ -58,11 +58,11 @@ fn the_screen_says_why() {
     let screen = dir.xent("score zero.csv --as sklearn").stdout;
     let table = "\
 what scikit-learn 1.9 says of these rows
-function             it says   xent's score        xent says   why
-log_loss              9.2278   log loss                  inf   clips probabilities at 2.2e-16: 1 row
-brier_score_loss      0.3125   mse                    0.6250   halves the sum over the classes where there are two
-accuracy_score        0.7500   error rate             0.2500   1 - error rate, of the top class
-d2_log_loss_score   -15.4098   entropy explained        -inf   clips probabilities at 2.2e-16: 1 row
+function             it says   xent's score         xent says   why
+log_loss              9.2278   log loss, nats             inf   clips probabilities at 2.2e-16: 1 row
+brier_score_loss      0.3125   mean squared error      0.6250   halves the sum over the classes where there are two
+accuracy_score        0.7500   error rate              0.2500   1 - error rate, of the top class
+d2_log_loss_score   -15.4098   entropy explained         -inf   clips probabilities at 2.2e-16: 1 row
 ";
     assert!(screen.contains(table), "{screen}");
     dir.write("order.csv", "label,p_dog,p_cat\ncat,0.3,0.7\ndog,0.8,0.2\n");

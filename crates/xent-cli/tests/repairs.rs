@@ -38,7 +38,7 @@ fn columns_in_another_order() {
     let swapped = forest(swapped, str::to_owned);
     dir.write("p.csv", &swapped);
     let ran = dir.xent("score p.csv");
-    let line = "warning: the predictions of republican and democrat look swapped: read so the cross entropy would be 1.174 bits \
+    let line = "warning: the predictions of republican and democrat look swapped; if so, the cross entropy is 1.174 bits \
                 and not 2.665\n";
     assert!(ran.stdout.contains(line), "{}", ran.stdout);
     let json = dir.xent("score p.csv --format json").json();
@@ -55,7 +55,7 @@ fn columns_in_another_order() {
     dir.write("p.csv", round);
     let ran = dir.xent("score p.csv");
     let line = "warning: each class looks to be in the column of another (republican in that of independent, democrat in that of \
-                republican, independent in that of democrat): read so the cross entropy would be 1.174 bits and not 2.";
+                republican, independent in that of democrat); if so, the cross entropy is 1.174 bits and not 2.";
     assert!(ran.stdout.contains(line), "{}", ran.stdout);
     // No order of rows, and no number of threads or rows in a batch, changes a bit.
     dir.write("p.csv", &swapped);
@@ -95,13 +95,13 @@ fn the_other_class_and_labels_off_by_one() {
     dir.write("other.csv", other).write("off.csv", off);
     let ran = dir.xent("score other.csv");
     assert!(
-        ran.stdout.contains("warning: the predictions of 0 and 1 look swapped: read so the"),
+        ran.stdout.contains("warning: the predictions of 0 and 1 look swapped; if so, the"),
         "{}",
         ran.stdout
     );
     let ran = dir.xent("score off.csv");
-    let line = "warning: the labels seem to count from another number than the classes: with 1 taken from each label the cross entropy \
-                would be 0.322 bits and not 3.322\n";
+    let line = "warning: the labels look off by one; with 1 taken from each, the cross entropy is \
+                0.322 bits and not 3.322\n";
     assert!(ran.stdout.contains(line), "{}", ran.stdout);
     let json = dir.xent("score off.csv --format json").json();
     assert_eq!(

@@ -207,3 +207,31 @@ fn what_cannot_be_done_is_refused_in_one_line() {
         assert_eq!(dir.listing(), before, "{args}");
     }
 }
+
+/// Sums are exact, and the rows listed are the same but for their numbers where no two losses are equal.
+#[test]
+fn no_order_of_rows_changes_a_bit() {
+    let dir = Dir::new();
+    let mut random = Random(8);
+    let mut lines: Vec<String> = (0..3000)
+        .map(|i| {
+            let p = random.uniform();
+            let label = ["no", "yes"][random.below(2)];
+            format!("{i},{},{p},{label},{}", 1.0 - p, ["north", "south"][random.below(2)])
+        })
+        .collect();
+    let mut seen: Option<Value> = None;
+    for _ in 0..3 {
+        dir.write("p.csv", format!("case,p_no,p_yes,label,region\n{}\n", lines.join("\n")));
+        let mut json = dir.xent("worst p.csv --id case --by region --floors --format json").json();
+        let worst = json.pointer_mut("/models/0/worst").unwrap();
+        for row in worst["rows"].as_array_mut().unwrap() {
+            row.as_object_mut().unwrap().shift_remove("row");
+        }
+        assert_eq!(worst["rows"].as_array().unwrap().len(), 20);
+        assert_eq!(*seen.get_or_insert_with(|| json.clone()), json);
+        for i in (1..lines.len()).rev() {
+            lines.swap(i, random.below(i + 1));
+        }
+    }
+}

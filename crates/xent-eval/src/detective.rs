@@ -42,7 +42,7 @@ pub(crate) fn explain(error: Error, table: &Table, binding: &Binding, rules: &Ru
 }
 
 /// Numbers of predictions that are looked at; of more, a score is not explained.
-const NUMBERS: usize = 1 << 25;
+const NUMBERS: usize = 1 << 23;
 
 /// The repairs that would explain why a model scores worse than the class frequencies, the best first; mostly none.
 pub(crate) fn repairs(table: &HeldTable, scores: &Scores, baseline: &Baseline) -> Vec<Repair> {
@@ -108,8 +108,8 @@ fn hint(mistake: &Mistake, after: f64, rows: usize) -> String {
             "these look like logarithms of probabilities: with --input log-probabilities {loss}"
         ),
         Mistake::LabelsOff { by } => format!(
-            "the labels seem to count from another number than the classes: with {} {loss}",
-            if *by < 0 { "1 taken from each label" } else { "1 added to each label" }
+            "the labels look off by one: with {} {loss}",
+            if *by < 0 { "1 taken from each," } else { "1 added to each," }
         ),
         _ => format!("these look like logits, scores before a softmax: with --input logits {loss}"),
     }

@@ -31,7 +31,7 @@ pub fn add_peer(
             table.push([
                 Cell::text(score.function),
                 cell(score.value),
-                Cell::text(score.score.unwrap_or("-").replace('_', " ")),
+                Cell::text(score.score.map_or("-", score_title)),
                 cell(score.ours),
                 Cell::text(&score.reason),
             ]);
@@ -53,6 +53,17 @@ pub fn add_peer(
             })
         });
         value["as"] = json!({ "tool": peer.name(), "scores": scores.collect::<Vec<_>>() });
+    }
+}
+
+/// The name of a score in tables.
+fn score_title(key: &'static str) -> &'static str {
+    match key {
+        "log_loss" => "log loss, nats",
+        "mse" => "mean squared error",
+        "error_rate" => "error rate",
+        "entropy_explained" => "entropy explained",
+        other => other,
     }
 }
 

@@ -37,7 +37,7 @@ fn sentence(model: &ModelScore, repair: &Repair) -> Option<String> {
     let what = match &repair.mistake {
         Mistake::Permuted { columns } => match &moved(model, columns)[..] {
             [(a, b), _] => {
-                format!("the predictions of {} and {} look swapped: read so", short(a), short(b))
+                format!("the predictions of {} and {} look swapped; if so,", short(a), short(b))
             }
             several => {
                 let each = several.iter().take(NAMED);
@@ -45,13 +45,13 @@ fn sentence(model: &ModelScore, repair: &Repair) -> Option<String> {
                     each.map(|(a, b)| format!("{} in that of {}", short(a), short(b))).collect();
                 let more = if several.len() > NAMED { ", …" } else { "" };
                 format!(
-                    "each class looks to be in the column of another ({}{more}): read so",
+                    "each class looks to be in the column of another ({}{more}); if so,",
                     each.join(", ")
                 )
             }
         },
         Mistake::LabelsOff { by } => format!(
-            "the labels seem to count from another number than the classes: with 1 {} each label",
+            "the labels look off by one; with 1 {} each,",
             if *by < 0 { "taken from" } else { "added to" }
         ),
         _ => return None,
@@ -63,7 +63,7 @@ fn sentence(model: &ModelScore, repair: &Repair) -> Option<String> {
         _ => String::new(),
     };
     Some(format!(
-        "{what} the cross entropy would be {} bits and not {}{rows}",
+        "{what} the cross entropy is {} bits and not {}{rows}",
         fixed(bits(repair.after), 3),
         fixed(model.scores.cross_entropy().value, 3)
     ))

@@ -33,7 +33,7 @@ pub fn cases() -> Vec<Case> {
             "p.csv",
             format!("p_0,p_1,label\n{}", "0.9,0.1,1\n0.25,0.75,2\n".repeat(600)),
             "p.csv:3: column label is \"2\", which is not a class",
-            "the labels seem to count from another number than the classes: with 1 taken from each label the cross entropy of the first 1,000 rows is 0.284 bits",
+            "the labels look off by one: with 1 taken from each, the cross entropy of the first 1,000 rows is 0.284 bits",
         ),
         score(
             "percentages in one column",
