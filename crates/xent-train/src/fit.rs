@@ -154,6 +154,9 @@ pub struct Fitted {
     pub reason: String,
     /// Where and why it stopped.
     pub solution: Solution,
+    /// What the objective is above its minimum at most, relative to it, proven by duality; `None` where that takes passes
+    /// that were not asked for, or where there is no such proof: for squared error, and if a feature is free of any penalty.
+    pub gap_bound: Option<f64>,
 }
 
 impl Trainer {
@@ -236,15 +239,15 @@ impl Trainer {
                 solver.resume(&problem, state, limits, observer)?
             }
         };
+        let mut gap_bound = solution.is_bound.then_some(solution.gap);
         if self.proves_gap
-            && !solution.is_bound
+            && gap_bound.is_none()
             && let Some(duality) = Duality::new(&problem)
         {
             let mut gradient = vec![0.0; problem.n_params()];
             problem.gradient(&solution.params, &mut gradient);
             let gap = duality.gap(&solution.params, solution.objective, &gradient);
-            solution.gap = gap / solution.objective.abs().max(f64::MIN_POSITIVE);
-            solution.is_bound = true;
+            gap_bound = Some(gap / solution.objective.abs().max(f64::MIN_POSITIVE));
             solution.passes += 2;
         }
         let is_free = !method.is_for_watching();
@@ -269,6 +272,7 @@ impl Trainer {
             method: if method == Method::Auto { Method::Lbfgs } else { method },
             reason,
             solution,
+            gap_bound,
             scaling: measured,
         })
     }
