@@ -406,3 +406,39 @@ fn a_place_for_temporary_files_that_is_none_is_named() {
     let said = "error: /nowhere/at/all: cannot write a temporary file: no such file\nhint: name a directory on a disk with enough room: TMPDIR=/path xent ...\n";
     assert_eq!(ran.stderr, said);
 }
+
+/// One sigmoid a class: normalised for scoring, and raw.
+#[test]
+fn sigmoids_come_normalised_and_raw() {
+    let dir = Dir::new();
+    dir.write("t.csv", csv()).write("t.svm", svmlight());
+    for (data, target) in [("t.csv", "--target y"), ("t.svm", "")] {
+        ok(&dir.xent(&format!("train {data} {target} --head sigmoid --C 1 -o m.json")));
+        ok(&dir.xent(&format!("predict m.json {data} -o p.csv --raw")));
+        let text = dir.read("p.csv");
+        assert!(text.starts_with("label,p_0,p_1,p_2,raw_0,raw_1,raw_2\n"), "{text}");
+        let mut sums = [0.0; 3];
+        for line in text.lines().skip(1) {
+            let x: Vec<f64> = line.split(',').skip(1).map(|x| x.parse().unwrap()).collect();
+            let sum: f64 = x[3..].iter().sum();
+            (0..3).for_each(|k| assert!(close(x[k] * sum, x[3 + k], 1e-12), "{line}"));
+            (0..3).for_each(|k| sums[k] += x[3 + k]);
+        }
+        // Each sigmoid by itself is a logistic regression: on average it is the frequency of its class.
+        let (_, labels) = matrix();
+        for (k, sum) in sums.iter().enumerate() {
+            let count = labels.iter().filter(|label| **label == k as i64).count();
+            assert!(close(*sum, count as f64, 1e-8), "{sum} {count}");
+        }
+        ok(&dir.xent("score p.csv"));
+        ok(&dir.xent(&format!("train {data} {target} --C 1 -o m.json")));
+        let ran = dir.xent(&format!("predict m.json {data} -o q.csv --raw"));
+        assert_eq!(ran.code, Some(2));
+        assert!(
+            ran.stderr.starts_with("error: --raw is for models with a sigmoid for each"),
+            "{}",
+            ran.stderr
+        );
+        assert!(!dir.path().join("q.csv").exists());
+    }
+}
