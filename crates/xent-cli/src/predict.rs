@@ -68,6 +68,7 @@ pub fn run_predict(args: &PredictArgs) -> Result<Outcome, Failure> {
             MissingArg::Error => Missing::Error,
             MissingArg::Drop => Missing::Drop,
         },
+        raw: args.raw,
         threads: args.threads.unwrap_or(0),
         batch_rows: args.batch_rows,
     };
@@ -115,7 +116,11 @@ impl<'a> Predictions<'a> {
         if has_targets {
             names.extend(model.target_columns.iter().map(|name| (name.clone(), OutKind::Number)));
         }
-        names.extend(model.classes.iter().map(|class| (format!("p_{class}"), OutKind::Number)));
+        let prefixes: &[&str] = if args.raw { &["p_", "raw_"] } else { &["p_"] };
+        for prefix in prefixes {
+            let name = |class: &String| (format!("{prefix}{class}"), OutKind::Number);
+            names.extend(model.classes.iter().map(name));
+        }
         check_names(&names.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())?;
         let columns: Vec<(&str, OutKind)> =
             names.iter().map(|(n, kind)| (n.as_str(), *kind)).collect();
@@ -168,7 +173,7 @@ fn out_columns<'a>(
     prediction: &'a Prediction,
 ) -> Vec<OutColumn<'a>> {
     let texts = texts.iter().map(|texts| OutColumn::Text(texts));
-    let numbers = prediction.targets.iter().chain(&prediction.proba);
+    let numbers = prediction.targets.iter().chain(&prediction.proba).chain(&prediction.raw);
     texts.chain(numbers.map(|numbers| OutColumn::Numbers(numbers))).collect()
 }
 

@@ -245,6 +245,10 @@ pub struct PredictArgs {
     #[arg(long, value_name = "COL,…", value_delimiter = ',')]
     pub id: Vec<String>,
 
+    /// Also the sigmoid of each class by itself, as raw_CLASS: of models with --head sigmoid
+    #[arg(long)]
+    pub raw: bool,
+
     /// Levels and svmlight indices that training did not see: an error, or the reference level and
     /// nothing, counted
     #[arg(long, value_enum, default_value_t = UnseenArg::Error)]

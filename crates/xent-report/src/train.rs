@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use xent::compare::Score;
 use xent::moments::Estimate;
-use xent_eval::learn::{Dataset, Model, TermKind, Tested, Trained, head_name};
+use xent_eval::learn::{
+    Dataset, Feature, FeatureKind, Model, TermKind, Tested, Trained, head_name,
+};
 
 use crate::common::{
     BASE_RATE, Line, decimals, error_cell, estimate_json, level_name, lines, short, value_cell,
@@ -98,7 +100,14 @@ fn first_line(trained: &Trained) -> String {
 
 /// `target: party     features: age, educ, income     penalty: none`
 fn second_line(model: &Model, data: &Dataset) -> String {
-    let names: Vec<String> = data.features.iter().take(NAMED).map(|f| short(&f.column)).collect();
+    let name = |f: &Feature| match &f.kind {
+        FeatureKind::Sparse { indices } => {
+            let (first, last) = (indices[0], indices[indices.len() - 1]);
+            format!("{}, from {first} to {last}", counted(indices.len() as u64, "index", "indices"))
+        }
+        _ => short(&f.column),
+    };
+    let names: Vec<String> = data.features.iter().take(NAMED).map(name).collect();
     let more = if data.features.len() > NAMED {
         format!(" and {} more", data.features.len() - NAMED)
     } else {
@@ -235,24 +244,28 @@ fn solver_line(model: &Model, context: &TrainContext) -> String {
         "solver: {}{why}: {}, relative gap {}, {stop}",
         t.solver,
         counted(t.iterations, "iteration", "iterations"),
-        gap_in_words(model)
+        gap_in_words(model, context.tolerance)
     )
 }
 
-/// Whether the gap is a proven bound or an estimate is part of it.
-fn gap_in_words(model: &Model) -> String {
+/// How near the optimum is, and whether that is proven or estimated.
+fn gap_in_words(model: &Model, tolerance: f64) -> String {
     let t = &model.training;
-    let gap = significant(t.gap.max(0.0), 2);
-    match t.gap_is_bound {
-        true => format!("at most {gap} (proven)"),
-        false if t.gap.is_finite() => format!("about {gap} (estimated)"),
-        false => "unknown".to_owned(),
+    let shown = |gap: f64| significant(gap.max(0.0), 2);
+    match t.gap_bound {
+        Some(bound) if bound <= tolerance.max(t.gap) => {
+            format!("at most {} (proven)", shown(bound))
+        }
+        Some(bound) => {
+            format!("about {} (estimated; proven: at most {})", shown(t.gap), shown(bound))
+        }
+        None if t.gap.is_finite() => format!("about {} (estimated)", shown(t.gap)),
+        None => "unknown".to_owned(),
     }
 }
 
 /// The reference of each category, which has no coefficient of its own.
 fn references(model: &Model) -> Vec<String> {
-    use xent_eval::learn::FeatureKind;
     let each: Vec<String> = model
         .features
         .iter()
@@ -334,7 +347,7 @@ fn summary_json(model: &Model, schema: &str) -> Value {
         "reason": t.reason,
         "iterations": t.iterations,
         "gap": number(t.gap),
-        "gap_is_bound": t.gap_is_bound,
+        "gap_bound": t.gap_bound.map(number),
         "gradient_norm": number(t.gradient_norm),
         "stop": t.stop,
         "coefficients": coefficients_json(model),

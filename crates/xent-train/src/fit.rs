@@ -2,13 +2,14 @@
 
 use crate::design::Design;
 use crate::error::Error;
-use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target};
+use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target, probabilities};
 use crate::scaling::Scaling;
 use crate::solve::gap::Duality;
 use crate::solve::{
     Begin, Cd, Flow, Gd, Irls, Iteration, Lbfgs, Limits, Newton, NewtonCg, Saga, Schedule, Sgd,
     Solution, Solver, State, auto,
 };
+use crate::tile::for_each;
 
 /// Ways to the minimum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,6 +155,71 @@ pub struct Fitted {
     pub reason: String,
     /// Where and why it stopped.
     pub solution: Solution,
+    /// What the objective is above its minimum at most, relative to it, proven by duality; `None` where that takes passes
+    /// that were not asked for, or where there is no such proof: for squared error, and if a feature is free of any penalty.
+    pub gap_bound: Option<f64>,
+}
+
+impl Fitted {
+    /// The scores of rows, `(n_samples, n_outputs)`, row-major; of features like those it was fitted to, without offsets.
+    ///
+    /// ```text
+    /// z_k = b_k + Σ_j coef_jk (x_j - center_j),  b_k = intercept_k + Σ_j coef_jk center_j
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The design has other features.
+    pub fn scores(&self, design: &Design<'_>) -> Result<Vec<f64>, Error> {
+        let Coefficients { coef, intercept, n_outputs: m, .. } = &self.coefficients;
+        let center = &self.scaling.center;
+        if design.n_features() != center.len() {
+            let (given, expected) = (design.n_features(), center.len());
+            return Err(Error::Length { what: "features", given, expected });
+        }
+        let mut start = intercept.clone();
+        for (coef, center) in coef.chunks_exact(*m).zip(center) {
+            start.iter_mut().zip(coef).for_each(|(b, coef)| *b += coef * center);
+        }
+        let mut scores = start.repeat(design.n_rows());
+        for (row, z) in scores.chunks_exact_mut(*m).enumerate() {
+            let mut first = 0;
+            let mut add = |feature: usize, x: f64| {
+                let coef = &coef[feature * m..(feature + 1) * m];
+                z.iter_mut().zip(coef).for_each(|(z, coef)| *z += coef * (x - center[feature]));
+            };
+            for block in design.blocks() {
+                if block.is_dense() {
+                    (0..block.width()).for_each(|col| add(first + col, block.number(row, col)));
+                } else {
+                    // Centers are 0 there.
+                    for_each(block, row, |col, x| add(first + col, x));
+                }
+                first += block.width();
+            }
+        }
+        Ok(scores)
+    }
+
+    /// The probabilities of the classes, `(n_samples, n_classes)`, row-major; of features like those it was fitted to,
+    /// without offsets.
+    ///
+    /// The softmax of the scores, with 0 for the reference class if there is one; of sigmoids each by itself, divided by
+    /// their sum.
+    ///
+    /// # Errors
+    ///
+    /// The design has other features.
+    pub fn predict_proba(&self, design: &Design<'_>) -> Result<Vec<f64>, Error> {
+        let Coefficients { n_outputs: m, has_reference, head, .. } = self.coefficients;
+        let scores = self.scores(design)?;
+        let k = m + usize::from(has_reference);
+        let mut proba = vec![0.0; design.n_rows() * k];
+        for (z, p) in scores.chunks_exact(m).zip(proba.chunks_exact_mut(k)) {
+            probabilities(head, has_reference, m, |output| z[output], p);
+        }
+        Ok(proba)
+    }
 }
 
 impl Trainer {
@@ -236,15 +302,15 @@ impl Trainer {
                 solver.resume(&problem, state, limits, observer)?
             }
         };
+        let mut gap_bound = solution.is_bound.then_some(solution.gap);
         if self.proves_gap
-            && !solution.is_bound
+            && gap_bound.is_none()
             && let Some(duality) = Duality::new(&problem)
         {
             let mut gradient = vec![0.0; problem.n_params()];
             problem.gradient(&solution.params, &mut gradient);
             let gap = duality.gap(&solution.params, solution.objective, &gradient);
-            solution.gap = gap / solution.objective.abs().max(f64::MIN_POSITIVE);
-            solution.is_bound = true;
+            gap_bound = Some(gap / solution.objective.abs().max(f64::MIN_POSITIVE));
             solution.passes += 2;
         }
         let is_free = !method.is_for_watching();
@@ -269,6 +335,7 @@ impl Trainer {
             method: if method == Method::Auto { Method::Lbfgs } else { method },
             reason,
             solution,
+            gap_bound,
             scaling: measured,
         })
     }

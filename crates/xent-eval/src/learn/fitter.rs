@@ -431,7 +431,7 @@ impl<'a> Fitter<'a> {
                 reason: fitted.reason.clone(),
                 iterations: solution.iterations as u64,
                 gap: solution.gap,
-                gap_is_bound: solution.is_bound,
+                gap_bound: fitted.gap_bound,
                 gradient_norm: solution.gradient_norm,
                 stop: stop_name(solution.stop).to_owned(),
             },
@@ -456,7 +456,7 @@ impl<'a> Fitter<'a> {
         let (message, hint) = match &error {
             TrainError::Constant { feature, value } => (
                 format!("column {} is {value} in every row that is trained on", name(*feature)),
-                "leave it out with --drop".to_owned(),
+                "leave it out of the file, or use a penalty such as --C 1".to_owned(),
             ),
             TrainError::Range { feature, least, greatest } => (
                 format!(

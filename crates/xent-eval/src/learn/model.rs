@@ -82,10 +82,10 @@ pub struct Training {
     pub reason: String,
     /// Steps.
     pub iterations: u64,
-    /// What the objective is at most thought to be above its minimum, relative to it.
+    /// What the objective is thought to be above its minimum, relative to it: that by which the solver stopped.
     pub gap: f64,
-    /// Whether that is proven, by duality, rather than estimated from the curvature.
-    pub gap_is_bound: bool,
+    /// What it is at most, proven by duality; `None` where there is no proof.
+    pub gap_bound: Option<f64>,
     /// Norm of the gradient at the end.
     pub gradient_norm: f64,
     /// What stopped it: `tolerance`, `precision`, `iterations` or `interrupted`.
@@ -171,7 +171,7 @@ impl Model {
                 "reason": t.reason,
                 "iterations": t.iterations,
                 "gap": number(t.gap),
-                "gap_is_bound": t.gap_is_bound,
+                "gap_bound": t.gap_bound,
                 "gradient_norm": number(t.gradient_norm),
                 "stop": t.stop,
             },
@@ -395,7 +395,7 @@ impl Reading<'_> {
                 reason: self.text(t, "reason")?,
                 iterations: self.count(t, "iterations")?,
                 gap: self.number(t, "gap")?,
-                gap_is_bound: self.flag(t, "gap_is_bound")?,
+                gap_bound: t.get("gap_bound").and_then(Value::as_f64),
                 gradient_norm: self.number(t, "gradient_norm")?,
                 stop: self.text(t, "stop")?,
             },

@@ -3,6 +3,7 @@
 //! Features are known by the numbers that the file gives them. Training keeps those that occur; an index that no
 //! row had has no coefficient, and in prediction it is what a new level is for a category.
 
+use xent::information::sigmoid;
 use xent_io::MISSING;
 use xent_io::svmlight::{self, Labels, SparseTable};
 use xent_train::problem::probabilities;
@@ -195,6 +196,7 @@ impl Model {
             return Err(error("--id is about columns, and an svmlight file has none".to_owned())
                 .with_hint("the label of each row is kept"));
         }
+        self.check_raw(options)?;
         let table = svmlight::read(spec, options.threads)?;
         let first = u32::from(!table.is_zero_based);
         // Where the coefficients of each of the table's features are.
@@ -211,6 +213,7 @@ impl Model {
         for from in (0..table.n_rows()).step_by(BATCH) {
             let rows = from..(from + BATCH).min(table.n_rows());
             let mut proba = vec![Vec::with_capacity(rows.len()); k];
+            let mut raw = vec![Vec::with_capacity(rows.len()); if options.raw { m } else { 0 }];
             let mut unseen = 0;
             for row in rows.clone() {
                 z.copy_from_slice(&self.centered_intercept);
@@ -234,11 +237,13 @@ impl Model {
                 unseen += u64::from(is_unseen);
                 probabilities(self.head, self.has_reference, m, |output| z[output], &mut p);
                 proba.iter_mut().zip(&p).for_each(|(column, &p)| column.push(p));
+                raw.iter_mut().zip(&z).for_each(|(column, &z)| column.push(sigmoid(z)));
             }
             each(Prediction {
                 rows: rows.len(),
                 labels: Some(rows.map(|row| Some(label(&table.labels, row))).collect()),
                 proba,
+                raw,
                 unseen,
                 ..Prediction::default()
             })?;

@@ -61,7 +61,11 @@ impl Dataset {
             self.source,
             by_themselves.join(", ")
         );
-        Err(Error::new(message).with_hint(format!("leave it out: --drop '{}'", columns.join(","))))
+        let hint = match &columns[..] {
+            [one] => format!("leave it out: --drop '{one}'"),
+            all => format!("leave them out: --drop '{}'", all.join(",")),
+        };
+        Err(Error::new(message).with_hint(hint))
     }
 
     /// The columns of numbers.

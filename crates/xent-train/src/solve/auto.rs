@@ -257,7 +257,7 @@ fn refreshed(
         let solution = if let Some(state) = resumed.take() {
             solver.run_on(NAME, problem, state, &some, &apply, kept, &mut watch)?
         } else {
-            let header = Header { method: NAME, iteration: begin, passes };
+            let header = Header::after(NAME, begin, passes);
             let start = at.clone();
             solver.run_keeping(header, problem, start, &some, &apply, kept, &mut watch)?
         };

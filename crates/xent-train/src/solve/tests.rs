@@ -804,3 +804,33 @@ fn constant_features_have_no_part_in_it() {
         assert!(objectives < 1e-9, "{method:?} {objectives}");
     }
 }
+
+/// Predictions from the coefficients are those of the objective.
+#[test]
+fn fitted_models_predict_what_they_were_fitted_to() {
+    let table = Table::new(150);
+    let design = table.design();
+    for (k, head, l2) in [
+        (2_usize, Head::Softmax, 0.0),
+        (3, Head::Softmax, 0.0),
+        (3, Head::Softmax, 0.1),
+        (3, Head::Sigmoid, 0.1),
+    ] {
+        let labels = table.labels(k);
+        let data = data(&design, &labels, k);
+        let trainer = Trainer { head, ..trainer(Method::Lbfgs, l2, 0.0) };
+        let fitted = trainer.fit(&data, unobserved).unwrap();
+        let proba = fitted.predict_proba(&design).unwrap();
+        assert_eq!(fitted.scores(&design).unwrap().len(), 150 * fitted.coefficients.n_outputs);
+        let problem =
+            Problem::new(data, &fitted.scaling, head, trainer.loss, &trainer.penalty, true)
+                .unwrap();
+        problem.predict(&problem.params(&fitted.coefficients), |row, p| {
+            let own = &proba[row * k..][..k];
+            let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * b;
+            assert!(own.iter().zip(p).all(close), "{own:?} {p:?}");
+        });
+        let narrow = Design::new(design.blocks()[..1].to_vec()).unwrap();
+        assert!(matches!(fitted.scores(&narrow), Err(Error::Length { .. })));
+    }
+}
