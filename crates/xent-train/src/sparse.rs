@@ -5,6 +5,12 @@
 
 use crate::design::{Sparse, SparseValues};
 use crate::tile::Number;
+use crate::vector::prefetch;
+
+/// Rows that are read together.
+pub(crate) const HEIGHT: usize = 64;
+/// Numbers that memory is asked for ahead: about as many as are read together.
+const AHEAD: usize = 4_096;
 
 /// The number of a column that holds ones only; takes no memory.
 #[derive(Clone, Copy, Default)]
@@ -46,6 +52,8 @@ fn add_scores<T: Number>(
         let (values, rest_values) = values[range].as_chunks::<CHAINS>();
         let mut sums = [0.0; CHAINS];
         for (columns, values) in columns.iter().zip(values) {
+            prefetch(columns, AHEAD);
+            prefetch(values, AHEAD);
             for c in 0..CHAINS {
                 sums[c] += values[c].to_f64() * coef[columns[c] as usize];
             }

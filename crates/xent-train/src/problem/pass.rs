@@ -103,7 +103,12 @@ impl Problem<'_> {
         let width = if expand { self.scaling.len() } else { self.scaling.n_dense + 1 };
         let is_product = matches!(want, Want::Value | Want::Gradient | Want::Product(_));
         let flat = self.flat().filter(|_| is_product);
-        let height = flat.as_ref().map_or(height(width), Flat::height);
+        let is_sparse = self.scaling.n_dense == 0 && !expand && self.held.is_none();
+        let height = match &flat {
+            Some(flat) => flat.height(),
+            None if is_sparse => sparse::HEIGHT,
+            None => height(width),
+        };
         let at = self.weighing(params, flat.as_ref());
         let ahead = match want {
             Want::Product(vector) => Some(self.weighing(vector, flat.as_ref())),

@@ -196,12 +196,16 @@ pub(crate) fn solve(
     let from = match from {
         Begin::State(state) => Begin::State(state),
         Begin::Start(start) => {
-            let rough = Limits { tolerance: 1e-4 / 32.0, max_iterations: 50 };
+            // Nearer than a share of what the sample's minimum is off by chance is of no use: p / 2 rows, in nats.
+            let tolerance = (0.01 * p as f64 / size as f64).min(1e-3);
+            let rough = Limits { tolerance, max_iterations: 50 };
+            // Steps within the sample are cheap, so its own first Hessian may be rougher.
+            let few = problem.over(sample(n, size / 4)).held();
             let is_dense = problem.data().design.is_dense();
             let first = if is_whole && problem.n_outputs() > 1 && is_dense {
-                product(&part, &start)
+                product(&few, &start)
             } else {
-                of(&part, &start)
+                of(&few, &start)
             };
             let lbfgs = Lbfgs { certifies: false, margin: 1.0, ..Lbfgs::default() };
             let mut silent = |_: &Iteration<'_>| Flow::Continue;
