@@ -81,6 +81,24 @@ pub(crate) fn backward(
     }
 }
 
+/// diagonal += curvature x² and beside += curvature x of each row, over the rows that `rows` numbers.
+pub(crate) fn curvature(
+    sparse: &Sparse<'_>,
+    rows: impl Iterator<Item = usize>,
+    curvature: &[f64],
+    diagonal: &mut [f64],
+    beside: &mut [f64],
+) {
+    for (row, curvature) in rows.zip(curvature) {
+        for i in sparse.offsets[row]..sparse.offsets[row + 1] {
+            let (column, x) = (sparse.indices[i] as usize, sparse.values.get(i));
+            let product = curvature * x;
+            diagonal[column] += product * x;
+            beside[column] += product;
+        }
+    }
+}
+
 fn add_products<T: Number>(
     sparse: &Sparse<'_>,
     values: &[T],

@@ -98,7 +98,11 @@ fn gradients_and_curvatures_are_slopes() {
         problem.hessian_product(&at, &v, &mut product);
         let mut diagonal = vec![0.0; n];
         problem.hessian_diagonal(&at, &mut diagonal);
+        let (same, beside) = problem.hessian_arrow(&at);
+        assert_eq!(same, diagonal);
+        let (m, intercept) = (problem.n_outputs(), problem.scaling().n_dense * problem.n_outputs());
         for i in 0..n {
+            assert!((hessian[i * n + intercept + i % m] - beside[i]).abs() < 1e-13);
             let row: f64 = hessian[i * n..(i + 1) * n].iter().zip(&v).map(|(h, v)| h * v).sum();
             assert!((row - product[i]).abs() < 1e-13);
             assert!((hessian[i * n + i] - diagonal[i]).abs() < 1e-13);
