@@ -429,6 +429,18 @@ impl<'a> Problem<'a> {
         }
     }
 
+    /// The diagonal of the Hessian, and of each parameter the entry with the intercept of its output; cross entropy only.
+    pub(crate) fn hessian_arrow(&self, params: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let mut diagonal = vec![0.0; 2 * self.n_params()];
+        let (_, total) = self.pass(params, Want::Diagonal, &mut diagonal);
+        let mut beside = diagonal.split_off(self.n_params());
+        for (i, (h, b)) in diagonal.iter_mut().zip(&mut beside).enumerate() {
+            (*h, *b) =
+                if self.is_free(i) { (*h / total + self.l2(i), *b / total) } else { (1.0, 0.0) };
+        }
+        (diagonal, beside)
+    }
+
     /// The lasso, in nats a row.
     pub fn lasso(&self, params: &[f64]) -> f64 {
         params.iter().enumerate().map(|(i, u)| self.l1(i) * u.abs()).sum()

@@ -184,7 +184,7 @@ fn forward_outputs<V: Vector, const K: usize>(
     let groups = z.len() / m;
     let whole = width / LANES;
     let last = rows.len() / width - 1;
-    // Memory would wait while the second product is computed: the chunk after this one is asked for now.
+    // So that memory never waits: half of the chunk after this one is asked for now, half during the second product.
     let ahead = rows.len();
     for g in 0..groups {
         let mut sums = [[ZERO; LANES]; K];
@@ -231,7 +231,9 @@ fn forward_step<V: Vector, const K: usize, const R: usize>(
     let center = V::load(center);
     let mut off = [center; R];
     for r in 0..R {
-        prefetch(x[r], ahead);
+        if r < R / 2 {
+            prefetch(x[r], ahead);
+        }
         off[r] = V::load(x[r]).minus(center);
     }
     for i in 0..K {
@@ -328,6 +330,9 @@ fn backward_block<V: Vector, const J: usize, const K: usize>(
         let mut r = [V::splat(0.0); K];
         for b in 0..K {
             r[b] = V::splat(residuals[b][i]);
+        }
+        if i & 2 != 0 {
+            x.iter().for_each(|x| prefetch(x, rows.len()));
         }
         for a in 0..J {
             let off = V::load(&x[a]).minus(center[a]);

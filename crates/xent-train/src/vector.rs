@@ -10,7 +10,7 @@ use crate::kernel::{Lanes, sum};
 /// Asks for the memory `ahead` numbers after `x`, which need not be any: only a wish, without effect on any result.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(crate) fn prefetch(x: &Lanes, ahead: usize) {
+pub(crate) fn prefetch<T>(x: &[T], ahead: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
