@@ -1,7 +1,7 @@
 //! Rows of few classes, one class a row: many rows at a time, all scaled by the same power of two.
 //!
-//! Rows of two to four classes are worked on as columns, which the compiler makes of them; longer ones number by number, and
-//! summed where they lie. Rows whose terms leave the range of the scale go the way of odd rows.
+//! Rows of two to four classes are worked on as columns, which the compiler makes of them, where there are registers enough;
+//! others number by number, and summed where they lie: the same operations, so the same bits. Rows whose terms leave the range of the scale go the way of odd rows.
 
 use std::ops::Range as Rows;
 
@@ -10,7 +10,7 @@ use super::{BATCH, Batch, Io, general};
 use crate::element::Element;
 use crate::elementary;
 use crate::exponentials::{self, Arithmetic, Reference, fill_terms};
-use crate::simd::leveled;
+use crate::simd::{self, Level, leveled};
 use crate::view::View;
 
 /// Rows of few classes: the terms of many rows in one sweep, scaled by the same power for all rows, then a
@@ -26,6 +26,8 @@ pub(super) fn short<T: Element, A: Arithmetic>(
     let reference = A::reference(A::default());
     let at = rows.start;
     let step = (GROUP / v).min(BATCH);
+    // Sixteen registers do not hold the columns and the constants: there it would be slower, with the same bits.
+    let columns = matches!(v, 2..=4) && simd::level() == Level::Avx512;
     for group in (0..rows.len()).step_by(step) {
         let n = (rows.len() - group).min(step);
         let x = io.x();
@@ -40,7 +42,7 @@ pub(super) fn short<T: Element, A: Arithmetic>(
         let labels = &batch.labels[group..group + n];
         let terms = &mut terms[..n * v];
         let wants_gradient = io.wants_gradient();
-        if let 2..=4 = v {
+        if columns {
             let keep = wants_gradient || wants.squares;
             let (rest, own) = (&mut sums.rest[..n], &mut sums.own[..n]);
             sum_few(flat, v, labels, &reference, keep.then_some(&mut *terms), rest, own);
@@ -49,7 +51,7 @@ pub(super) fn short<T: Element, A: Arithmetic>(
             take_own(flat, terms, v, labels, sums);
         }
         match v {
-            2..=4 => {}
+            _ if columns => {}
             // Not compiled for higher levels, where rows of such lengths become gathers, which are slower.
             5 => add_some::<A, 5>(terms, &mut sums.rest[..n]),
             6 => add_some::<A, 6>(terms, &mut sums.rest[..n]),
@@ -83,11 +85,11 @@ pub(super) fn short<T: Element, A: Arithmetic>(
             if let Io::Apart { gradient: Some(gradient), .. } = io
                 && let Some(out) = gradient.rows_mut(at + group, n).and_then(A::slice_mut)
             {
-                spread(terms, out, v, labels, sums);
+                spread(terms, out, v, columns, labels, sums);
             } else if wants_gradient {
                 // The numbers are no longer needed.
                 let gradient = &mut numbers[..n * v];
-                spread(terms, gradient, v, labels, sums);
+                spread(terms, gradient, v, columns, labels, sums);
                 for (i, row) in gradient.chunks_exact(v).enumerate() {
                     io.put(at + group + i, 0..v, row);
                 }
@@ -95,7 +97,7 @@ pub(super) fn short<T: Element, A: Arithmetic>(
             continue;
         }
         let gradient = &mut numbers[..n * v];
-        spread(terms, gradient, v, labels, sums);
+        spread(terms, gradient, v, columns, labels, sums);
         for (i, row) in gradient.chunks_exact(v).enumerate() {
             let j = group + i;
             if sums.ordinary::<A>(i, v) && (!wants_gradient || A::is_factor(sums.factor[i])) {
@@ -254,7 +256,12 @@ leveled! {
 
 #[inline(always)]
 fn add_rows_body<const FMA: bool, A: Arithmetic>(terms: &[A], v: usize, out: &mut [f64]) {
-    add_any(terms, v, out, |x| x);
+    match v {
+        2 => add_some::<A, 2>(terms, out),
+        3 => add_some::<A, 3>(terms, out),
+        4 => add_some::<A, 4>(terms, out),
+        _ => add_any(terms, v, out, |x| x),
+    }
 }
 
 /// A row's even places, and its odd ones, in f64.
@@ -400,7 +407,17 @@ fn narrow_body<const FMA: bool>(rest: &[f64], own: &mut [f64], losses: &mut [f64
 }
 
 /// The gradients of the rows: terms times the row's factor, and the target's own.
-fn spread<A: Arithmetic>(terms: &[A], out: &mut [A], v: usize, labels: &[u32], sums: &Sums) {
+fn spread<A: Arithmetic>(
+    terms: &[A],
+    out: &mut [A],
+    v: usize,
+    columns: bool,
+    labels: &[u32],
+    sums: &Sums,
+) {
+    if columns {
+        return spread_columns(terms, out, v, labels, sums);
+    }
     match v {
         // As in `short`: no gathers.
         5 => spread_some::<A, 5>(terms, out, sums),
@@ -409,10 +426,7 @@ fn spread<A: Arithmetic>(terms: &[A], out: &mut [A], v: usize, labels: &[u32], s
         8 => spread_some::<A, 8>(terms, out, sums),
         9 => spread_some::<A, 9>(terms, out, sums),
         10 => spread_some::<A, 10>(terms, out, sums),
-        _ => spread_rows(terms, out, v, labels, sums),
-    }
-    if v <= 4 {
-        return;
+        _ => spread_rows(terms, out, v, sums),
     }
     let mut start = 0;
     for (&label, &share) in labels.iter().zip(&sums.share) {
@@ -422,12 +436,13 @@ fn spread<A: Arithmetic>(terms: &[A], out: &mut [A], v: usize, labels: &[u32], s
 }
 
 leveled! {
-    /// The terms times the row's factor; of two to four classes the target's own too.
-    fn spread_rows[A: Arithmetic](terms: &[A], out: &mut [A], v: usize, labels: &[u32], sums: &Sums) => spread_body::<FMA>
+    /// The same for rows of two to four classes, as columns.
+    fn spread_columns[A: Arithmetic](terms: &[A], out: &mut [A], v: usize, labels: &[u32], sums: &Sums)
+        => spread_columns_body::<FMA>
 }
 
 #[inline(always)]
-fn spread_body<const FMA: bool, A: Arithmetic>(
+fn spread_columns_body<const FMA: bool, A: Arithmetic>(
     terms: &[A],
     out: &mut [A],
     v: usize,
@@ -437,7 +452,21 @@ fn spread_body<const FMA: bool, A: Arithmetic>(
     match v {
         2 => spread_few::<A, 2>(terms, out, labels, sums),
         3 => spread_few::<A, 3>(terms, out, labels, sums),
-        4 => spread_few::<A, 4>(terms, out, labels, sums),
+        _ => spread_few::<A, 4>(terms, out, labels, sums),
+    }
+}
+
+leveled! {
+    /// The terms times the row's factor.
+    fn spread_rows[A: Arithmetic](terms: &[A], out: &mut [A], v: usize, sums: &Sums) => spread_body::<FMA>
+}
+
+#[inline(always)]
+fn spread_body<const FMA: bool, A: Arithmetic>(terms: &[A], out: &mut [A], v: usize, sums: &Sums) {
+    match v {
+        2 => spread_some::<A, 2>(terms, out, sums),
+        3 => spread_some::<A, 3>(terms, out, sums),
+        4 => spread_some::<A, 4>(terms, out, sums),
         _ => {
             let rows = terms.chunks_exact(v).zip(out.chunks_exact_mut(v));
             for ((row, out), &factor) in rows.zip(&sums.factor) {
@@ -480,3 +509,7 @@ fn spread_few<A: Arithmetic, const V: usize>(
         out[i] = row;
     }
 }
+
+#[cfg(test)]
+#[path = "short_tests.rs"]
+mod tests;
