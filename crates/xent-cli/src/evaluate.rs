@@ -15,7 +15,8 @@ use crate::per_row::PerRow;
 use crate::progress::Watch;
 use crate::{Failure, Outcome, output};
 
-fn options(args: &RowArgs, models: &[String]) -> Result<Options, Failure> {
+/// What the options about rows say.
+pub fn options(args: &RowArgs, models: &[String]) -> Result<Options, Failure> {
     let input = match args.input {
         InputArg::Probabilities => Input::Probabilities,
         InputArg::LogProbabilities => Input::LogProbabilities,
@@ -109,7 +110,11 @@ pub fn open_options(format: Option<FileFormatArg>) -> OpenOptions {
 }
 
 /// Opens the predictions, and the labels beside them.
-fn open(specs: &[String], args: &RowArgs, options: &mut Options) -> Result<Vec<Source>, Failure> {
+pub fn open(
+    specs: &[String],
+    args: &RowArgs,
+    options: &mut Options,
+) -> Result<Vec<Source>, Failure> {
     let mut sources = Source::open_all(specs, &open_options(args.input_format))?;
     if let Some(labels) = &args.labels {
         let only = put_beside(&mut sources, labels)?;
@@ -135,13 +140,14 @@ fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> 
     Ok(())
 }
 
-fn input_files(sources: &[Source]) -> impl Iterator<Item = &Path> {
+/// Every file that is read.
+pub fn input_files(sources: &[Source]) -> impl Iterator<Item = &Path> {
     let tables = sources.iter().flat_map(|s| [Some(&s.table), s.table.beside()]);
     tables.flatten().flat_map(xent_io::Table::files).map(PathBuf::as_path)
 }
 
 /// Results are read by programs in full, by people in part.
-fn is_for_programs(format: FormatArg) -> bool {
+pub fn is_for_programs(format: FormatArg) -> bool {
     matches!(format, FormatArg::Csv | FormatArg::Json)
 }
 

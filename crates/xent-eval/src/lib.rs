@@ -6,6 +6,9 @@
 //! (rows matched by identity are held), and no bit of a result depends on threads or batches.
 
 mod block;
+mod calibrate;
+mod calibration;
+mod calibrator;
 mod compare;
 mod error;
 pub mod learn;
@@ -16,6 +19,14 @@ mod score;
 mod source;
 
 pub use block::{Block, Missing, OwnedTarget, Scorer};
+pub use calibrate::{
+    Applied, Applier, ApplyOptions, ApplySummary, Calibration, CrossFitted, Won, calibrate,
+};
+pub use calibration::{
+    BinnedErrors, CalibrationOptions, ClassCalibration, Errors, Lines, ModelCalibration, Question,
+    calibration,
+};
+pub use calibrator::{CALIBRATOR_SCHEMA, Calibrator, Fitted, method_name};
 pub use compare::{Matching, ModelComparison, SliceComparison, compare};
 pub use error::Error;
 pub use predictions::Predictions;

@@ -88,6 +88,11 @@ pub trait Observer {
         false
     }
 
+    /// Whether those rows come with their predictions: [`Block::predictions`].
+    fn wants_predictions(&self) -> bool {
+        false
+    }
+
     /// The rows of a batch, in row order.
     ///
     /// # Errors
@@ -164,6 +169,7 @@ impl Shape {
         let (label, first) = match &binding.target {
             TargetColumns::Label(c) => (name(c), Some(c)),
             TargetColumns::PerClass(columns) => (names(columns), columns.first()),
+            TargetColumns::Absent => (String::new(), None),
         };
         let is_beside = first.is_some_and(|c| table.is_beside(*c));
         let file = table.beside().filter(|_| is_beside).map(|other| other.spec().to_owned());
@@ -249,7 +255,10 @@ pub fn score(
     let table = &source.table;
     let binding = options.roles.bind(table)?;
     let classes = binding.classes.clone();
-    let scorer = Scorer::new(table, binding, &classes, &options.rules, options.missing)?;
+    let mut scorer = Scorer::new(table, binding, &classes, &options.rules, options.missing)?;
+    if observer.wants_predictions() {
+        scorer = scorer.with_predictions();
+    }
     let n_models = scorer.binding().models.len();
     let keep = options.keep();
     let new_states =

@@ -28,6 +28,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod calibrate;
+mod calibration;
 mod common;
 mod compare;
 mod course;
@@ -42,6 +44,8 @@ mod terminal;
 pub mod text;
 mod train;
 
+pub use calibrate::{apply_report, calibrate_report};
+pub use calibration::{calibration_report, reliability_diagram};
 pub use common::SHOWN;
 pub use compare::{Verdict, compare_report, verdict};
 pub use course::{Course, curves};

@@ -16,6 +16,7 @@ pub use columns::FeatureRoles;
 pub use dataset::{Dataset, MissingValues, ReadOptions};
 pub use feature::{Feature, FeatureKind, Levels, MISSING_LEVEL, RARE_LEVEL, Term};
 pub use model::{MODEL_SCHEMA, Model, Training, head_name};
+pub(crate) use model::{checksum, number};
 pub use predict::{PredictOptions, Prediction, Predictor, Unseen};
 pub use split::{Assignment, Split};
 pub use train::{

@@ -225,12 +225,12 @@ impl Model {
 }
 
 /// `crc32:` and eight digits over the value without blanks.
-fn checksum(value: &Value) -> String {
+pub(crate) fn checksum(value: &Value) -> String {
     format!("crc32:{:08x}", crc32fast::hash(value.to_string().as_bytes()))
 }
 
 /// JSON has no infinities: they are strings, and NaN is null.
-fn number(x: f64) -> Value {
+pub(crate) fn number(x: f64) -> Value {
     if x.is_infinite() { Value::from(if x > 0.0 { "inf" } else { "-inf" }) } else { Value::from(x) }
 }
 
