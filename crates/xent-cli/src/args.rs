@@ -38,6 +38,10 @@ pub enum Command {
     Compare(Box<CompareArgs>),
     /// The worst rows, likely label errors among them, and where the loss lives
     Worst(Box<WorstArgs>),
+    /// How far probabilities can be believed: reliability, a test of calibration, calibration errors by name
+    Calibration(Box<crate::calibration::CalibrationArgs>),
+    /// Fit a calibrator to predictions, or apply one: temperature, vector, Platt, beta, isotonic
+    Calibrate(Box<crate::calibration::CalibrateArgs>),
     /// Train a classifier by cross entropy: logistic or softmax regression, to the optimum
     Train(Box<TrainArgs>),
     /// Probabilities of a trained model for the rows of a table

@@ -1,6 +1,7 @@
 //! `xent`: how good a probabilistic classifier is, which of two is better, and whether that is luck.
 
 mod args;
+mod calibration;
 mod evaluate;
 mod fail_if;
 mod info;
@@ -182,6 +183,8 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
         Command::Score(args) => evaluate::run_score(args),
         Command::Compare(args) => evaluate::run_compare(args),
         Command::Worst(args) => worst::run(args),
+        Command::Calibration(args) => calibration::run_calibration(args),
+        Command::Calibrate(args) => calibration::run_calibrate(args),
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run_predict(args),
         Command::Show(args) => predict::run_show(args),

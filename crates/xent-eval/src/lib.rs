@@ -7,6 +7,9 @@
 
 mod as_peer;
 mod block;
+mod calibrate;
+mod calibration;
+mod calibrator;
 mod compare;
 mod detective;
 mod error;
@@ -21,6 +24,14 @@ mod worst;
 
 pub use as_peer::{Peer, PeerScore, PeerState};
 pub use block::{Block, Missing, OwnedTarget, Scorer};
+pub use calibrate::{
+    Applied, Applier, ApplyOptions, ApplySummary, Calibration, HonestGain, Won, calibrate,
+};
+pub use calibration::{
+    BinnedErrors, CalibrationOptions, ClassCalibration, Errors, Lines, ModelCalibration, Question,
+    calibration,
+};
+pub use calibrator::{CALIBRATOR_SCHEMA, Calibrator, Fitted, method_name};
 pub use compare::{Matching, ModelComparison, SliceComparison, compare};
 pub use error::Error;
 pub use parts::{BINS, BinnedDecompositions, CrossFitted, Details, FOLDS, FOLDS_ROWS, ModelParts};

@@ -175,6 +175,7 @@ impl Shape {
         let (label, first) = match &binding.target {
             TargetColumns::Label(c) => (name(c), Some(c)),
             TargetColumns::PerClass(columns) => (names(columns), columns.first()),
+            TargetColumns::Absent => (String::new(), None),
         };
         let is_beside = first.is_some_and(|c| table.is_beside(*c));
         let file = table.beside().filter(|_| is_beside).map(|other| other.spec().to_owned());

@@ -29,6 +29,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod as_peer;
+mod calibrate;
+mod calibration;
 mod common;
 mod compare;
 mod course;
@@ -47,6 +49,8 @@ mod train;
 mod worst;
 
 pub use as_peer::add_peer;
+pub use calibrate::{apply_report, calibrate_report};
+pub use calibration::{calibration_report, reliability_diagram};
 pub use common::SHOWN;
 pub use compare::{Verdict, compare_report, verdict};
 pub use course::{Course, curves};
