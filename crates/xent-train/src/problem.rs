@@ -1,6 +1,7 @@
 //! The objective: a loss over the rows of a design, and a penalty.
 
 mod coefficients;
+mod link;
 mod pass;
 
 use xent::view::View;
