@@ -144,7 +144,7 @@ impl OwnedTarget {
         }
     }
 
-    fn at(&self, row: usize, class: usize) -> f64 {
+    pub(crate) fn at(&self, row: usize, class: usize) -> f64 {
         match self {
             Self::Classes(classes) => f64::from(u8::from(classes[row] as usize == class)),
             Self::Distributions { values, width } => values[row * width + class],
@@ -229,6 +229,17 @@ impl Block {
         for (mine, theirs) in self.predictions.iter_mut().zip(&other.predictions) {
             mine.append(theirs);
         }
+    }
+
+    /// The models in another order: the i-th is then what the `order[i]`-th was.
+    pub(crate) fn reorder(&mut self, order: &[usize]) {
+        fn pick<T: Default>(of: &mut Vec<T>, order: &[usize]) {
+            if !of.is_empty() {
+                *of = order.iter().map(|&i| std::mem::take(&mut of[i])).collect();
+            }
+        }
+        pick(&mut self.scores, order);
+        pick(&mut self.predictions, order);
     }
 
     /// Indices of the rows that are not left out, if some are.
@@ -342,6 +353,7 @@ impl Scorer {
             TargetColumns::PerClass(columns) => {
                 columns.iter().for_each(|&c| self.request(c, ReadAs::Numbers));
             }
+            TargetColumns::Absent => {}
         }
         if let Some(column) = binding.weight {
             self.request(column, ReadAs::Numbers);
@@ -495,6 +507,8 @@ impl Scorer {
 
     fn target(&self, batch: &Batch, skip: &dyn Fn(usize) -> bool) -> Result<OwnedTarget, RowError> {
         match &self.binding.target {
+            // Any class serves: the predictions are checked, and the losses mean nothing.
+            TargetColumns::Absent => Ok(OwnedTarget::Classes(vec![0; batch.rows()])),
             TargetColumns::Label(column) => {
                 let Some(text) = self.text(batch, *column) else {
                     return Ok(OwnedTarget::default());
@@ -784,6 +798,7 @@ impl Scorer {
         let target = |class: usize| match &self.binding.target {
             TargetColumns::PerClass(columns) => self.names[columns[class]].clone(),
             TargetColumns::Label(column) => self.names[*column].clone(),
+            TargetColumns::Absent => String::new(),
         };
         let column =
             problem.problem.class().map(name).or(problem.problem.target_class().map(target));

@@ -52,7 +52,8 @@ impl Target<'_> {
     #[inline(always)]
     fn probability(&self, row: usize, class: usize) -> f64 {
         match self {
-            Self::Classes(classes) => f64::from(u8::from(classes[row] as usize == class)),
+            // Not a branch, which could not be foretold.
+            Self::Classes(classes) => [0.0, 1.0][usize::from(classes[row] as usize == class)],
             Self::Distributions(view) => view.get(row, class),
         }
     }
@@ -426,6 +427,18 @@ impl<'a> Problem<'a> {
         for (i, h) in out.iter_mut().enumerate() {
             *h = if self.is_free(i) { *h / total + self.l2(i) } else { 1.0 };
         }
+    }
+
+    /// The diagonal of the Hessian, and of each parameter the entry with the intercept of its output; cross entropy only.
+    pub(crate) fn hessian_arrow(&self, params: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let mut diagonal = vec![0.0; 2 * self.n_params()];
+        let (_, total) = self.pass(params, Want::Diagonal, &mut diagonal);
+        let mut beside = diagonal.split_off(self.n_params());
+        for (i, (h, b)) in diagonal.iter_mut().zip(&mut beside).enumerate() {
+            (*h, *b) =
+                if self.is_free(i) { (*h / total + self.l2(i), *b / total) } else { (1.0, 0.0) };
+        }
+        (diagonal, beside)
     }
 
     /// The lasso, in nats a row.

@@ -18,7 +18,7 @@ use crate::kernel::{LANES, Lanes, ZERO, sum};
 use crate::scaling::Scaling;
 #[cfg(target_arch = "x86_64")]
 use crate::vector::{Avx2, Avx512};
-use crate::vector::{Plain, Vector};
+use crate::vector::{Plain, Vector, prefetch};
 
 /// Rows of numbers, one after another.
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +184,8 @@ fn forward_outputs<V: Vector, const K: usize>(
     let groups = z.len() / m;
     let whole = width / LANES;
     let last = rows.len() / width - 1;
+    // So that memory never waits: half of the chunk after this one is asked for now, half during the second product.
+    let ahead = rows.len();
     for g in 0..groups {
         let mut sums = [[ZERO; LANES]; K];
         for first in [0, R] {
@@ -195,12 +197,12 @@ fn forward_outputs<V: Vector, const K: usize>(
             let coefs = coefs.center.iter().zip(coefs.coef.chunks_exact(m));
             for (v, (center, coef)) in coefs.clone().take(whole).enumerate() {
                 let x = std::array::from_fn(|r| &vectors[r][v]);
-                forward_step::<V, K, R>(&mut acc, x, center, &coef[k..k + K]);
+                forward_step::<V, K, R>(&mut acc, x, center, &coef[k..k + K], ahead);
             }
             if width > whole * LANES {
                 for (center, coef) in coefs.skip(whole) {
                     let x = std::array::from_fn(|r| tail(rows[r]));
-                    forward_step::<V, K, R>(&mut acc, x, center, &coef[k..k + K]);
+                    forward_step::<V, K, R>(&mut acc, x, center, &coef[k..k + K], ahead);
                 }
             }
             for i in 0..K {
@@ -224,10 +226,14 @@ fn forward_step<V: Vector, const K: usize, const R: usize>(
     x: [&Lanes; R],
     center: &Lanes,
     coef: &[Lanes],
+    ahead: usize,
 ) {
     let center = V::load(center);
     let mut off = [center; R];
     for r in 0..R {
+        if r < R / 2 {
+            prefetch(x[r], ahead);
+        }
         off[r] = V::load(x[r]).minus(center);
     }
     for i in 0..K {
@@ -325,6 +331,9 @@ fn backward_block<V: Vector, const J: usize, const K: usize>(
         for b in 0..K {
             r[b] = V::splat(residuals[b][i]);
         }
+        if i & 2 != 0 {
+            x.iter().for_each(|x| prefetch(x, rows.len()));
+        }
         for a in 0..J {
             let off = V::load(&x[a]).minus(center[a]);
             for b in 0..K {
@@ -416,6 +425,7 @@ fn moments_block<V: Vector, const J: usize>(
         let x = &row[from..from + J * LANES].as_chunks().0[..J];
         let w = V::splat(weights.map_or(1.0, |weights| weights[i]));
         for a in 0..J {
+            prefetch(&x[a], rows.len());
             let off = V::load(&x[a]).minus(center[a]);
             let weighted = zero.fma(w, off);
             means[a] = means[a].fma(one, weighted);

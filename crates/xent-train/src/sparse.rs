@@ -5,6 +5,12 @@
 
 use crate::design::{Sparse, SparseValues};
 use crate::tile::Number;
+use crate::vector::prefetch;
+
+/// Rows that are read together.
+pub(crate) const HEIGHT: usize = 64;
+/// Numbers that memory is asked for ahead: about as many as are read together.
+const AHEAD: usize = 4_096;
 
 /// The number of a column that holds ones only; takes no memory.
 #[derive(Clone, Copy, Default)]
@@ -46,6 +52,8 @@ fn add_scores<T: Number>(
         let (values, rest_values) = values[range].as_chunks::<CHAINS>();
         let mut sums = [0.0; CHAINS];
         for (columns, values) in columns.iter().zip(values) {
+            prefetch(columns, AHEAD);
+            prefetch(values, AHEAD);
             for c in 0..CHAINS {
                 sums[c] += values[c].to_f64() * coef[columns[c] as usize];
             }
@@ -70,6 +78,24 @@ pub(crate) fn backward(
         }
         SparseValues::F32(values) => add_products(sparse, values, rows, residuals, sums),
         SparseValues::F64(values) => add_products(sparse, values, rows, residuals, sums),
+    }
+}
+
+/// diagonal += curvature x² and beside += curvature x of each row, over the rows that `rows` numbers.
+pub(crate) fn curvature(
+    sparse: &Sparse<'_>,
+    rows: impl Iterator<Item = usize>,
+    curvature: &[f64],
+    diagonal: &mut [f64],
+    beside: &mut [f64],
+) {
+    for (row, curvature) in rows.zip(curvature) {
+        for i in sparse.offsets[row]..sparse.offsets[row + 1] {
+            let (column, x) = (sparse.indices[i] as usize, sparse.values.get(i));
+            let product = curvature * x;
+            diagonal[column] += product * x;
+            beside[column] += product;
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) mod hard;
 #[cfg(feature = "parallel")]
 mod parallel;
 pub(crate) mod scores;
+mod short;
 
 /// What was true of each row.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use crate::rows::{
 };
 use crate::simd::{self, leveled};
 
-/// Rows at a time, so that memory brings the next meanwhile.
+/// Rows of several numbers at a time, so that memory brings the next meanwhile.
 const STRETCH: usize = 64;
 /// Losses between two additions to the sum.
 const BATCH: usize = 8 * STRETCH;
@@ -72,8 +72,9 @@ pub fn log_loss(matrix: Matrix<'_>, labels: &[u32]) -> Result<LogLoss, RowProble
     let mut all = LogLoss { rows: n as u64, ..LogLoss::default() };
     let mut batch = [0.0; BATCH];
     let mut scores = RowScores::default();
-    for at in (0..n).step_by(STRETCH) {
-        let labels = &labels[at..n.min(at + STRETCH)];
+    let stretch = if let Matrix::Positive(_) = matrix { BATCH } else { STRETCH };
+    for at in (0..n).step_by(stretch) {
+        let labels = &labels[at..n.min(at + stretch)];
         let slot = at % BATCH;
         let losses = &mut batch[slot..slot + labels.len()];
         let clean = match matrix {

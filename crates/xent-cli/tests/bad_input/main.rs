@@ -12,6 +12,7 @@ mod common;
 
 mod alignment;
 mod binary;
+mod calibration;
 mod files;
 mod hostile;
 mod labels;
@@ -206,4 +207,17 @@ macro_rules! tables {
     };
 }
 
-tables!(text, numbers, rows, labels, alignment, binary, files, hostile, options, tensors, train);
+tables!(
+    text,
+    numbers,
+    rows,
+    labels,
+    alignment,
+    binary,
+    calibration,
+    files,
+    hostile,
+    options,
+    tensors,
+    train
+);

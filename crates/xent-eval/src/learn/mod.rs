@@ -26,6 +26,7 @@ pub use columns::FeatureRoles;
 pub use dataset::{Dataset, MissingValues, ReadOptions};
 pub use feature::{Feature, FeatureKind, Levels, MISSING_LEVEL, RARE_LEVEL, Term, TermKind};
 pub use model::{MODEL_SCHEMA, Model, Training, head_name};
+pub(crate) use model::{checksum, number};
 pub use options::{ClassWeights, TrainOptions, loss_name};
 pub use predict::{PredictOptions, Prediction, Predictor, Unseen};
 pub use split::{Assignment, Split};

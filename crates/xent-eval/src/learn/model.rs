@@ -233,7 +233,7 @@ pub(crate) fn checksum(value: &Value) -> String {
 }
 
 /// JSON has no infinities: they are strings, and NaN is null.
-fn number(x: f64) -> Value {
+pub(crate) fn number(x: f64) -> Value {
     if x.is_infinite() { Value::from(if x > 0.0 { "inf" } else { "-inf" }) } else { Value::from(x) }
 }
 

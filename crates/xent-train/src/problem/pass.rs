@@ -23,7 +23,7 @@ pub(super) enum Want<'a> {
     Hessian,
     /// Its two factors, as if it were a product.
     Kronecker,
-    /// The diagonal of the Hessian.
+    /// The diagonal of the Hessian; then, if there is room for it, of each parameter the entry with its output's intercept.
     Diagonal,
 }
 
@@ -103,7 +103,12 @@ impl Problem<'_> {
         let width = if expand { self.scaling.len() } else { self.scaling.n_dense + 1 };
         let is_product = matches!(want, Want::Value | Want::Gradient | Want::Product(_));
         let flat = self.flat().filter(|_| is_product);
-        let height = flat.as_ref().map_or(height(width), Flat::height);
+        let is_sparse = self.scaling.n_dense == 0 && !expand && self.held.is_none();
+        let height = match &flat {
+            Some(flat) => flat.height(),
+            None if is_sparse => sparse::HEIGHT,
+            None => height(width),
+        };
         let at = self.weighing(params, flat.as_ref());
         let ahead = match want {
             Want::Product(vector) => Some(self.weighing(vector, flat.as_ref())),
@@ -153,8 +158,18 @@ impl Problem<'_> {
                 *sum += x;
             }
         });
-        if matches!(want, Want::Gradient | Want::Product(_)) {
-            self.unscale_others(&mut out[(self.scaling.n_dense + 1) * self.outputs..]);
+        let first = (self.scaling.n_dense + 1) * self.outputs;
+        match want {
+            Want::Gradient | Want::Product(_) => self.unscale_others(&mut out[first..]),
+            Want::Diagonal => {
+                let (diagonal, beside) = out.split_at_mut(self.n_params());
+                self.unscale_others(&mut diagonal[first..]);
+                self.unscale_others(&mut diagonal[first..]);
+                if !beside.is_empty() {
+                    self.unscale_others(&mut beside[first..]);
+                }
+            }
+            Want::Value | Want::Hessian | Want::Kronecker => {}
         }
         ((loss.0 + loss.1) / self.total_weight, self.total_weight)
     }
@@ -262,15 +277,13 @@ impl Problem<'_> {
                 let squares = &mut ws.weighted;
                 squares.clear();
                 squares.extend(tile.lanes.iter().map(|x| x.map(|x| x * x)));
-                let sums = &mut partial.sums[..n_dense * m];
-                kernel::backward(squares, tile.stride, z, m, sums);
-                self.each_other(rows, &range, |i, place, col, x| {
-                    let x = x * self.scaling.inverse[col];
-                    for k in 0..m {
-                        let curvature = z[k * groups + i / LANES][i % LANES];
-                        partial.sums[place * m + k] += curvature * x * x;
-                    }
-                });
+                let (diagonal, beside) = partial.sums.split_at_mut(self.n_params());
+                kernel::backward(squares, tile.stride, z, m, &mut diagonal[..n_dense * m]);
+                if !beside.is_empty() {
+                    let beside = &mut beside[..n_dense * m];
+                    kernel::backward(&tile.lanes, tile.stride, z, m, beside);
+                }
+                self.add_curvature_of_others(rows, &range, z.as_flattened(), diagonal, beside);
             }
             (_, Dense::Rows(..)) => unreachable!("only products take rows as they lie"),
         }
@@ -300,7 +313,7 @@ impl Problem<'_> {
         }
         let stride = residuals.len() / m * LANES;
         let residuals = residuals.as_flattened();
-        self.each_block(|block, place, _| match block {
+        self.each_block(|block, place| match block {
             Block::Sparse(sparse) if m == 1 => {
                 let rows = range.clone().map(|i| rows.at(i));
                 sparse::backward(sparse, rows, residuals, &mut sums[place..]);
@@ -318,34 +331,50 @@ impl Problem<'_> {
         });
     }
 
-    /// Calls `f` with each category and sparse block, its parameter place and its first feature.
-    #[inline(always)]
-    fn each_block(&self, mut f: impl FnMut(&Block<'_>, usize, usize)) {
-        let mut feature = 0;
-        for block in self.data.design.blocks() {
-            if !block.is_dense() && block.width() > 0 {
-                f(block, self.scaling.order[feature], feature);
-            }
-            feature += block.width();
-        }
-    }
-
-    /// Calls `f` with the row of the chunk, the parameter place, the feature and the number of what is in categories and sparse
-    /// blocks.
-    #[inline(always)]
-    fn each_other(
+    /// Adds curvature x² of categories and sparse features, and curvature x unless `beside` is empty; not divided by the scales.
+    fn add_curvature_of_others(
         &self,
         rows: Rows<'_>,
         range: &Range<usize>,
-        mut f: impl FnMut(usize, usize, usize, f64),
+        curvature: &[f64],
+        diagonal: &mut [f64],
+        beside: &mut [f64],
     ) {
-        self.each_block(|block, place, feature| {
-            for i in 0..range.len() {
-                for_each(block, rows.at(range.start + i), |col, x| {
-                    f(i, place + col, feature + col, x);
-                });
+        let m = self.outputs;
+        let stride = curvature.len() / m;
+        self.each_block(|block, place| match block {
+            Block::Sparse(sparse) if m == 1 && !beside.is_empty() => {
+                let rows = range.clone().map(|i| rows.at(i));
+                let (diagonal, beside) = (&mut diagonal[place..], &mut beside[place..]);
+                sparse::curvature(sparse, rows, curvature, diagonal, beside);
+            }
+            _ => {
+                for i in 0..range.len() {
+                    for_each(block, rows.at(range.start + i), |col, x| {
+                        for k in 0..m {
+                            let (at, product) =
+                                ((place + col) * m + k, curvature[k * stride + i] * x);
+                            diagonal[at] += product * x;
+                            if !beside.is_empty() {
+                                beside[at] += product;
+                            }
+                        }
+                    });
+                }
             }
         });
+    }
+
+    /// Calls `f` with each category and sparse block, and its parameter place.
+    #[inline(always)]
+    fn each_block(&self, mut f: impl FnMut(&Block<'_>, usize)) {
+        let mut feature = 0;
+        for block in self.data.design.blocks() {
+            if !block.is_dense() && block.width() > 0 {
+                f(block, self.scaling.order[feature]);
+            }
+            feature += block.width();
+        }
     }
 
     /// Scores of the rows of a chunk into `z`.
@@ -379,7 +408,7 @@ impl Problem<'_> {
         }
         let stride = groups * LANES;
         let z = z.as_flattened_mut();
-        self.each_block(|block, place, _| {
+        self.each_block(|block, place| {
             let coef = &at.others[(place - first) * m..];
             match block {
                 Block::Sparse(sparse) if m == 1 => {
@@ -463,9 +492,7 @@ impl Problem<'_> {
         y.fill(ZERO);
         let y = &mut y.as_flattened_mut()[..range.len()];
         if let (Rows::All(_), Target::Classes(classes)) = (rows, self.data.target) {
-            for (slot, &c) in y.iter_mut().zip(&classes[range.clone()]) {
-                *slot = f64::from(u8::from(c as usize == class));
-            }
+            kernel::indicate(&classes[range.clone()], class as u32, y);
             return;
         }
         for (i, slot) in y.iter_mut().enumerate() {

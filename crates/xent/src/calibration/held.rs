@@ -6,9 +6,12 @@
 //! weight. Equal predictions are one entry, and the weights of an entry are added exactly; no order of rows shows.
 //!
 //! When there are more than [`MOST_ENTRIES`] entries, or their predictions have more than [`MOST_NUMBERS`] numbers, the state keeps
-//! the predictions whose hash is below 2^(64 - j), for the smallest j that fits. That too depends on the rows only, not on
-//! their order, batches, threads or files: a prediction is in the sample with all its rows or not at all. Once j has grown, a row costs
-//! its hash.
+//! the predictions whose hash is below 2^(64 - j), for the smallest j that leaves at most [`SAMPLE_ENTRIES`] entries and
+//! [`MOST_NUMBERS`] numbers. That too depends on the rows only, not on their order, batches, threads or files: a prediction is in the
+//! sample with all its rows or not at all. Once j has grown, a row costs its hash.
+//!
+//! Rows are written down one after another and put in order when half as many again have come as may be held: sorted by hash, equal
+//! ones made one. Few predictions that repeat are found in a small cache before they are written.
 //!
 //! Advice: whatever enters the hash must depend on nothing but the numbers of the prediction. The class must not: a prediction kept only with
 //! the rows of one class would look wrong.
@@ -16,6 +19,7 @@
 use std::cmp::Ordering;
 
 use crate::calibration::random::mix;
+use crate::calibration::sort::sort_keys;
 use crate::element::Element;
 use crate::exact::ExactSum;
 use crate::rows::{Input, Target};
@@ -23,11 +27,15 @@ use crate::view::View;
 
 /// Pairs of prediction and class held at most.
 pub const MOST_ENTRIES: usize = 1 << 18;
+/// Pairs held at most once they are a sample: more would tell little more.
+pub const SAMPLE_ENTRIES: usize = 1 << 16;
 /// Numbers of predictions held at most.
 pub const MOST_NUMBERS: usize = 1 << 22;
 /// Logits of a row that are hashed at most, evenly spread: logits of many classes are hardly ever equal in these and
 /// different in others. All probabilities are, among which zeros are common.
 const LOGITS_HASHED: usize = 16;
+/// Slots of the cache, two for each place.
+const RECENT: usize = 1 << 14;
 /// Whole weights from here on are added as other weights are, so that no count overflows.
 const LARGE: f64 = 4_294_967_296.0;
 
@@ -51,15 +59,23 @@ const LARGE: f64 = 4_294_967_296.0;
 pub struct HeldRows {
     width: usize,
     input: Input,
-    most: (usize, usize),
+    most: Most,
     /// Kept are hashes whose first so many bits are 0.
     level: u32,
     predictions: Vec<Known>,
     /// Row-major, a row each prediction.
     values: Vec<f64>,
     entries: Vec<Entry>,
-    by_prediction: Places,
-    by_entry: Places,
+    /// Entries from 1 by the last bits of their hash, the middle of it in the upper half; 0 for none.
+    recent: Vec<u64>,
+}
+
+/// What is held at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub entries: usize,
+    pub sample: usize,
+    pub numbers: usize,
 }
 
 /// A prediction.
@@ -70,7 +86,7 @@ struct Known {
 }
 
 /// Rows of one prediction and class.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Entry {
     prediction: u32,
     class: u32,
@@ -84,26 +100,21 @@ struct Entry {
 impl HeldRows {
     /// The state of no rows: predictions over `n_classes`, given as `input`.
     pub fn new(n_classes: usize, input: Input) -> Self {
-        Self::with_most(n_classes, input, MOST_ENTRIES, MOST_NUMBERS)
+        let most = Most { entries: MOST_ENTRIES, sample: SAMPLE_ENTRIES, numbers: MOST_NUMBERS };
+        Self::with_most(n_classes, input, most)
     }
 
     /// With limits of one's own.
-    pub(crate) fn with_most(
-        n_classes: usize,
-        input: Input,
-        entries: usize,
-        numbers: usize,
-    ) -> Self {
+    pub(crate) fn with_most(n_classes: usize, input: Input, most: Most) -> Self {
         Self {
             width: n_classes,
             input,
-            most: (entries, (numbers / n_classes.max(1)).max(1)),
+            most,
             level: 0,
             predictions: Vec::new(),
             values: Vec::new(),
             entries: Vec::new(),
-            by_prediction: Places::default(),
-            by_entry: Places::default(),
+            recent: Vec::new(),
         }
     }
 
@@ -121,6 +132,7 @@ impl HeldRows {
         label_smoothing: f64,
     ) {
         let k = self.width;
+        self.recent.resize(RECENT, 0);
         let mut row = vec![0.0; k];
         let (first, step) = match self.input {
             Input::Logits if k > LOGITS_HASHED => (k % LOGITS_HASHED / 2, k / LOGITS_HASHED),
@@ -146,12 +158,26 @@ impl HeldRows {
             }
             match target {
                 Target::Classes(labels) if label_smoothing == 0.0 => {
-                    let at = self.entry(hash, &row, labels[r]);
-                    self.entries[at].add(1, w);
-                    self.count(at, 1);
+                    let class = labels[r];
+                    let own = hash.wrapping_add(u64::from(class).wrapping_mul(CLASS));
+                    let slot = own as usize % RECENT & !1;
+                    let tag = own << 12 & TAG;
+                    let known = [self.recent[slot], self.recent[slot + 1]].into_iter().find(|x| {
+                        *x != 0 && x & TAG == tag && self.is_entry(*x as u32, hash, &row, class)
+                    });
+                    if let Some(known) = known {
+                        let entry = &mut self.entries[known as u32 as usize - 1];
+                        entry.add(w);
+                        self.predictions[entry.prediction as usize].rows += 1;
+                        continue;
+                    }
+                    let prediction = self.write(hash, &row);
+                    self.entries.push(Entry::new(prediction, class, w));
+                    let free = slot + usize::from(self.recent[slot] != 0);
+                    self.recent[free] = tag | self.entries.len() as u64;
                 }
                 _ => {
-                    let mut is_counted = false;
+                    let prediction = self.write(hash, &row);
                     for c in 0..k {
                         let t = match target {
                             Target::Classes(labels) => f64::from(u8::from(labels[r] as usize == c)),
@@ -159,92 +185,51 @@ impl HeldRows {
                         };
                         let t = (1.0 - label_smoothing) * t + label_smoothing / k as f64;
                         if t > 0.0 {
-                            let at = self.entry(hash, &row, c as u32);
-                            self.entries[at].add(1, w * t);
-                            self.count(at, u64::from(!is_counted));
-                            is_counted = true;
+                            self.entries.push(Entry::new(prediction, c as u32, w * t));
                         }
                     }
                 }
             }
-            self.fit();
+            if self.is_full() {
+                self.put_in_order();
+            }
         }
     }
 
     /// Adds the rows of another state.
     pub fn merge(&mut self, other: Self) {
-        if self.entries.is_empty() && self.level <= other.level {
-            *self = other;
+        self.level = self.level.max(other.level);
+        if self.entries.is_empty() {
+            *self = Self { level: self.level, ..other };
             return;
         }
-        if other.level > self.level {
-            self.level = other.level;
-            self.drop_hidden();
+        let before = self.predictions.len() as u32;
+        self.predictions.extend_from_slice(&other.predictions);
+        self.values.extend_from_slice(&other.values);
+        self.entries.extend(
+            other.entries.into_iter().map(|e| Entry { prediction: before + e.prediction, ..e }),
+        );
+        if self.is_full() {
+            self.put_in_order();
         }
-        let mut counted = vec![false; other.predictions.len()];
-        for entry in &other.entries {
-            let from = entry.prediction as usize;
-            let known = other.predictions[from];
-            if !self.is_kept(known.hash) {
-                continue;
-            }
-            let row = &other.values[from * self.width..(from + 1) * self.width];
-            let at = self.entry(known.hash, row, entry.class);
-            let mine = &mut self.entries[at];
-            mine.rows += entry.rows;
-            mine.count += entry.count;
-            if let Some(rest) = &entry.rest {
-                mine.rest.get_or_insert_default().merge(rest);
-            }
-            if !std::mem::replace(&mut counted[from], true) {
-                self.count(at, known.rows);
-            }
-        }
-        // An entry at a time could drop a prediction of which half has come.
-        self.fit();
     }
 
     /// The rows in an order of their own; `None` if there are none.
     pub fn finish(mut self) -> Option<HeldTable> {
+        self.put_in_order();
         if self.entries.is_empty() {
             return None;
         }
-        let k = self.width;
-        let row = |i: u32| &self.values[i as usize * k..(i as usize + 1) * k];
-        // By hash: an order that says nothing about the numbers, so that every part of it is a sample.
-        let mut order: Vec<(u64, u32)> = self.predictions.iter().map(|p| p.hash).zip(0..).collect();
-        order.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| row(a.1).partial_cmp(row(b.1)).unwrap_or(Ordering::Equal))
-        });
-        let mut values = Vec::with_capacity(self.values.len());
-        let mut places = vec![0_u32; order.len()];
-        for (place, &(_, i)) in (0..).zip(&order) {
-            places[i as usize] = place;
-            values.extend_from_slice(row(i));
-        }
-        let mut starts = vec![0_usize; order.len() + 1];
-        for entry in &self.entries {
-            starts[places[entry.prediction as usize] as usize + 1] += 1;
-        }
-        for i in 1..starts.len() {
-            starts[i] += starts[i - 1];
-        }
-        let mut next = starts.clone();
-        let mut cells = vec![Cell::default(); self.entries.len()];
-        for entry in self.entries.drain(..) {
-            let slot = &mut next[places[entry.prediction as usize] as usize];
-            cells[*slot] = entry.cell();
-            *slot += 1;
-        }
-        for range in starts.windows(2).filter(|range| range[1] - range[0] > 1) {
-            cells[range[0]..range[1]].sort_unstable_by_key(|cell| cell.class);
+        let mut starts = vec![0; self.predictions.len() + 1];
+        for (i, entry) in self.entries.iter().enumerate() {
+            starts[entry.prediction as usize + 1] = i + 1;
         }
         Some(HeldTable {
-            width: k,
+            width: self.width,
             input: self.input,
-            values,
+            values: self.values,
             starts,
-            cells,
+            cells: self.entries.into_iter().map(Entry::cell).collect(),
             rows: self.predictions.iter().map(|p| p.rows).sum(),
             is_sample: self.level > 0,
         })
@@ -255,74 +240,125 @@ impl HeldRows {
         hash.leading_zeros() >= self.level
     }
 
-    fn count(&mut self, entry: usize, rows: u64) {
-        self.predictions[self.entries[entry].prediction as usize].rows += rows;
+    fn row(&self, prediction: u32) -> &[f64] {
+        &self.values[prediction as usize * self.width..][..self.width]
     }
 
-    /// The place of an entry, which is made if there is none.
-    fn entry(&mut self, hash: u64, row: &[f64], class: u32) -> usize {
+    /// Whether an entry, counted from 1, is of a prediction and class.
+    fn is_entry(&self, entry: u32, hash: u64, row: &[f64], class: u32) -> bool {
+        let entry = &self.entries[entry as usize - 1];
+        entry.class == class
+            && self.predictions[entry.prediction as usize].hash == hash
+            && self.row(entry.prediction) == row
+    }
+
+    /// Writes down a prediction with a row of it.
+    fn write(&mut self, hash: u64, row: &[f64]) -> u32 {
+        self.predictions.push(Known { hash, rows: 1 });
+        self.values.extend_from_slice(row);
+        self.predictions.len() as u32 - 1
+    }
+
+    /// Whether so many entries and predictions may be held.
+    fn fits(&self, entries: usize, predictions: usize) -> bool {
+        let most = if self.level == 0 { self.most.entries } else { self.most.sample };
+        entries <= most && predictions * self.width <= self.most.numbers
+    }
+
+    /// Whether half as much again has been written down as may be held.
+    fn is_full(&self) -> bool {
+        !self.fits(self.entries.len() * 2 / 3, self.predictions.len() * 2 / 3)
+    }
+
+    /// Sorts predictions by hash and their entries by class, makes equal ones one, and drops what is too much.
+    fn put_in_order(&mut self) {
         let k = self.width;
-        let is_row = |values: &[f64], i: u32| {
-            let mine = &values[i as usize * k..(i as usize + 1) * k];
-            mine.iter().zip(row).all(|(a, b)| a.to_bits() == b.to_bits())
-        };
-        let own = hash_of_entry(hash, class);
-        let found = self.by_entry.find(own, |i| {
-            let entry = &self.entries[i as usize];
-            entry.class == class && is_row(&self.values, entry.prediction)
-        });
-        if let Some(at) = found {
-            return at as usize;
-        }
-        let known = self.by_prediction.find(hash, |i| is_row(&self.values, i));
-        let prediction = known.unwrap_or_else(|| {
-            let i = self.predictions.len() as u32;
-            self.predictions.push(Known { hash, rows: 0 });
-            self.values.extend_from_slice(row);
-            self.by_prediction.insert(hash, i, |i| self.predictions[i as usize].hash);
-            i
-        });
-        let at = self.entries.len();
-        self.entries.push(Entry { prediction, class, rows: 0, count: 0, rest: None });
-        let (entries, predictions) = (&self.entries, &self.predictions);
-        self.by_entry.insert(own, at as u32, |i| entries[i as usize].hash(predictions));
-        at
-    }
-
-    /// Drops predictions until the rest is within the limits.
-    fn fit(&mut self) {
-        while self.level < u64::BITS
-            && (self.entries.len() > self.most.0 || self.predictions.len() > self.most.1)
-        {
-            self.level += 1;
-            self.drop_hidden();
-        }
-    }
-
-    /// Drops the predictions that the level hides.
-    fn drop_hidden(&mut self) {
-        let k = self.width;
+        let order = self.order();
+        // Equal predictions stand side by side.
         let mut places = vec![u32::MAX; self.predictions.len()];
-        let mut kept = 0;
-        for (i, place) in places.iter_mut().enumerate() {
-            if self.is_kept(self.predictions[i].hash) {
-                *place = kept as u32;
-                self.predictions[kept] = self.predictions[i];
-                self.values.copy_within(i * k..(i + 1) * k, kept * k);
-                kept += 1;
+        let mut predictions: Vec<Known> = Vec::with_capacity(order.len());
+        let mut values: Vec<f64> = Vec::with_capacity(order.len() * k);
+        for i in order {
+            let known = self.predictions[i as usize];
+            if !self.is_kept(known.hash) {
+                break;
+            }
+            let is_last = predictions.last().is_some_and(|last| last.hash == known.hash)
+                && values[values.len() - k..] == *self.row(i);
+            if let Some(last) = predictions.last_mut().filter(|_| is_last) {
+                last.rows += known.rows;
+            } else {
+                predictions.push(known);
+                values.extend_from_slice(self.row(i));
+            }
+            places[i as usize] = predictions.len() as u32 - 1;
+        }
+        let mut starts = vec![0_usize; predictions.len() + 1];
+        for entry in &mut self.entries {
+            entry.prediction = places[entry.prediction as usize];
+            if entry.prediction != u32::MAX {
+                starts[entry.prediction as usize + 1] += 1;
             }
         }
-        self.predictions.truncate(kept);
-        self.values.truncate(kept * k);
-        self.entries.retain_mut(|entry| {
-            entry.prediction = places[entry.prediction as usize];
-            entry.prediction != u32::MAX
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let mut next = starts.clone();
+        let mut sorted = vec![Entry::default(); starts[predictions.len()]];
+        for entry in self.entries.drain(..).filter(|entry| entry.prediction != u32::MAX) {
+            let slot = &mut next[entry.prediction as usize];
+            sorted[*slot] = entry;
+            *slot += 1;
+        }
+        for range in starts.windows(2).filter(|range| range[1] - range[0] > 1) {
+            sorted[range[0]..range[1]].sort_unstable_by_key(|entry| entry.class);
+        }
+        sorted.dedup_by(|entry, into| {
+            let is_same = entry.prediction == into.prediction && entry.class == into.class;
+            if is_same {
+                into.merge(entry);
+            }
+            is_same
         });
-        self.by_prediction = Places::of(self.predictions.iter().map(|p| p.hash));
-        let predictions = &self.predictions;
-        self.by_entry = Places::of(self.entries.iter().map(|entry| entry.hash(predictions)));
+        (self.predictions, self.values, self.entries) = (predictions, values, sorted);
+        while self.level < u64::BITS && !self.fits(self.entries.len(), self.predictions.len()) {
+            self.level += 1;
+            // By hash: those that are kept come first.
+            let kept = self.predictions.partition_point(|p| self.is_kept(p.hash));
+            self.entries.truncate(self.entries.partition_point(|e| (e.prediction as usize) < kept));
+            self.predictions.truncate(kept);
+            self.values.truncate(kept * k);
+        }
+        self.recent.fill(0);
+    }
+
+    /// The predictions in order of their hash, then of their numbers.
+    fn order(&self) -> Vec<u32> {
+        let n = self.predictions.len();
+        // The last bits of the hash make room for the place.
+        let bits = n.next_power_of_two().trailing_zeros();
+        let mask = (1_u64 << bits) - 1;
+        let mut keys: Vec<u64> =
+            self.predictions.iter().zip(0..).map(|(p, i)| (p.hash & !mask) | i).collect();
+        sort_keys(&mut keys);
+        let mut order: Vec<u32> = keys.iter().map(|key| (key & mask) as u32).collect();
+        let hash = |i: &u32| self.predictions[*i as usize].hash;
+        for run in order.chunk_by_mut(|a, b| hash(a) & !mask == hash(b) & !mask) {
+            if run.len() > 1 {
+                run.sort_unstable_by(|a, b| {
+                    let numbers = || self.row(*a).partial_cmp(self.row(*b));
+                    hash(a).cmp(&hash(b)).then_with(|| numbers().unwrap_or(Ordering::Equal))
+                });
+            }
+        }
+        order
     }
 }
+
+/// The upper half of a slot.
+const TAG: u64 = 0xffff_ffff_0000_0000;
+/// The step of the hash from class to class: odd, so that classes have places of their own.
+const CLASS: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// A number of a prediction; adding 0 turns -0 into 0.
 #[inline(always)]
@@ -336,16 +372,17 @@ fn absorb(hash: u64, x: f64) -> u64 {
     h ^ (h >> 32)
 }
 
-#[inline(always)]
-fn hash_of_entry(hash: u64, class: u32) -> u64 {
-    // Odd, so that classes differ in the low bits, which choose the place.
-    hash.wrapping_add(u64::from(class).wrapping_mul(0xd6e8_feb8_6659_fd93))
-}
-
 impl Entry {
+    fn new(prediction: u32, class: u32, weight: f64) -> Self {
+        let mut entry = Self { prediction, class, ..Self::default() };
+        entry.add(weight);
+        entry
+    }
+
+    /// Adds a row.
     #[inline(always)]
-    fn add(&mut self, rows: u64, weight: f64) {
-        self.rows += rows;
+    fn add(&mut self, weight: f64) {
+        self.rows += 1;
         if weight.trunc() == weight && weight < LARGE {
             self.count += weight as u64;
         } else {
@@ -353,8 +390,12 @@ impl Entry {
         }
     }
 
-    fn hash(&self, predictions: &[Known]) -> u64 {
-        hash_of_entry(predictions[self.prediction as usize].hash, self.class)
+    fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.count += other.count;
+        if let Some(rest) = &other.rest {
+            self.rest.get_or_insert_default().merge(rest);
+        }
     }
 
     fn cell(self) -> Cell {
@@ -364,73 +405,6 @@ impl Entry {
         rest.add(self.count as f64);
         Cell { class: self.class, weight: rest.value(), units: self.rows }
     }
-}
-
-/// Places by hash: open addressing, at most half full.
-#[derive(Clone, Debug, Default)]
-struct Places {
-    /// The upper half of a slot is a part of the hash, the lower half a place from 1; 0 is empty.
-    slots: Vec<u64>,
-    len: usize,
-}
-
-impl Places {
-    fn of(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
-        let mut slots = vec![0; (2 * hashes.len()).next_power_of_two().max(64)];
-        let len = hashes.len();
-        for (hash, place) in hashes.zip(0..) {
-            put(&mut slots, hash, place);
-        }
-        Self { slots, len }
-    }
-
-    #[inline(always)]
-    fn find(&self, hash: u64, is_same: impl Fn(u32) -> bool) -> Option<u32> {
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut at = hash as usize & mask;
-        loop {
-            let slot = self.slots[at];
-            if slot == 0 {
-                return None;
-            }
-            let place = slot as u32 - 1;
-            if slot & TAG == tag(hash) && is_same(place) {
-                return Some(place);
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
-    fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
-        if 2 * (self.len + 1) > self.slots.len() {
-            let mut slots = vec![0; (4 * self.len).next_power_of_two().max(64)];
-            for &slot in self.slots.iter().filter(|slot| **slot != 0) {
-                let place = slot as u32 - 1;
-                put(&mut slots, hash_of(place), place);
-            }
-            self.slots = slots;
-        }
-        put(&mut self.slots, hash, place);
-        self.len += 1;
-    }
-}
-
-/// The part of a slot that is a part of the hash.
-const TAG: u64 = 0xffff_ffff_0000_0000;
-
-/// The middle of a hash: its first bits are 0 in a sample, its last ones choose the place.
-#[inline(always)]
-fn tag(hash: u64) -> u64 {
-    (hash << 16) & TAG
-}
-
-fn put(slots: &mut [u64], hash: u64, place: u32) {
-    let mask = slots.len() - 1;
-    let mut at = hash as usize & mask;
-    while slots[at] != 0 {
-        at = (at + 1) & mask;
-    }
-    slots[at] = tag(hash) | u64::from(place + 1);
 }
 
 /// Rows of one prediction and class.
@@ -499,6 +473,11 @@ impl HeldTable {
 
     pub(crate) fn cells(&self, i: usize) -> &[Cell] {
         &self.cells[self.starts[i]..self.starts[i + 1]]
+    }
+
+    /// Whether the weight of every entry is a whole number: rows are counted.
+    pub fn has_whole_weights(&self) -> bool {
+        self.cells.iter().all(|cell| cell.weight == cell.units as f64)
     }
 
     pub(crate) fn all_cells(&self) -> &[Cell] {

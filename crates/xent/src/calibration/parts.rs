@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! r = softmax(a_c ln p_c + b_c)      vector scaling
-//! r = softmax(a ln p_c + b ln π_c)   temperature and prior
+//! r = softmax(a ln p_c + b ln π_c)   temperature and prior, a >= 0
 //! ```
 //!
 //! What a family cannot repair counts as missing discrimination: miscalibration is that part of the loss which *this* repair wins.
@@ -164,7 +164,12 @@ impl HeldTable {
                 let problem = Problem::new(self);
                 let recalibrated = problem.fit().loss;
                 let (score, uncertainty) = (self.log_loss(), self.entropy());
-                let best = recalibrated.min(score).min(uncertainty).max(0.0);
+                // What a fit wins below its accuracy is nothing.
+                let wins = |over: f64| over - recalibrated > ACCURACY;
+                let best = match (wins(score), wins(uncertainty)) {
+                    (true, true) => recalibrated.max(0.0),
+                    _ => score.min(uncertainty),
+                };
                 let log = Decomposition {
                     score,
                     uncertainty,
@@ -346,14 +351,17 @@ impl HeldTable {
 
     /// The mean log loss of the rows held, nats.
     fn log_loss(&self) -> f64 {
-        let (mut losses, mut weight) = (ExactSum::new(), ExactSum::new());
+        let (mut losses, mut weights) = (Vec::new(), Vec::new());
         for i in 0..self.len() {
             for (class, w) in self.outcomes(i) {
-                losses.add_product(w, self.surprisal(i, class));
-                weight.add(w);
+                losses.push(self.surprisal(i, class));
+                weights.push(w);
             }
         }
-        mean(&losses, weight.value())
+        let (mut sum, mut weight) = (ExactSum::new(), ExactSum::new());
+        sum.add_products(&weights, &losses);
+        weight.add_slice(&weights);
+        mean(&sum, weight.value())
     }
 
     /// The entropy of the classes among the rows held, nats.
@@ -366,10 +374,13 @@ impl HeldTable {
 
     /// The weight of each class.
     pub(crate) fn class_weights(&self) -> Vec<f64> {
-        let mut counts = vec![ExactSum::new(); self.n_classes()];
-        for cell in self.all_cells() {
-            counts[cell.class as usize].add(cell.weight);
+        if self.has_whole_weights() {
+            let mut counts = vec![0_u64; self.n_classes()];
+            self.all_cells().iter().for_each(|cell| counts[cell.class as usize] += cell.units);
+            return counts.into_iter().map(|count| count as f64).collect();
         }
+        let mut counts = vec![ExactSum::new(); self.n_classes()];
+        self.all_cells().iter().for_each(|cell| counts[cell.class as usize].add(cell.weight));
         counts.iter().map(ExactSum::value).collect()
     }
 }
@@ -397,6 +408,9 @@ impl Decomposition {
         }
     }
 }
+
+/// How near a fit comes to the least loss, nats.
+const ACCURACY: f64 = 1e-13;
 
 /// The smallest ln p that a fit takes: a probability of 0 counts as 2^-53.
 const LEAST: f64 = -53.0 * LN_2;

@@ -138,6 +138,17 @@ fn temperature_and_prior_is_the_minimum() {
     assert!((parts.parts.log.recalibrated() - loss(a, b)).abs() < 1e-10);
 }
 
+/// Predictions that point the wrong way are not turned round: they know nothing.
+#[test]
+fn a_temperature_is_not_negative() {
+    let p = [0.1, 0.2, 0.7, /**/ 0.7, 0.1, 0.2, /**/ 0.2, 0.7, 0.1];
+    let held = table(Input::Probabilities, 3, &p, &[0, 1, 2]);
+    let log = held.decompose().parts.log;
+    assert_eq!(log.discrimination, 0.0);
+    assert!((log.uncertainty - 3.0_f64.ln()).abs() <= ulp(1.0));
+    assert!((log.miscalibration - (-(0.1_f64.ln()) - 3.0_f64.ln())).abs() < 1e-15);
+}
+
 /// The kind of input does not matter: the same predictions have the same parts.
 #[test]
 fn probabilities_and_logits_agree() {

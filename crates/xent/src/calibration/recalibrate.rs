@@ -380,7 +380,11 @@ impl Calibrator {
             Self::Identity => logits.to_vec(),
             Self::Temperature { temperature } => logits.iter().map(|x| x / temperature).collect(),
             Self::Vector { scale, bias } => {
-                logits.iter().zip(scale.iter().zip(bias)).map(|(x, (a, b))| a * x + b).collect()
+                {
+                    // As the fit takes them: -inf times a factor is no number.
+                    let z = |(x, (a, b)): (&f64, (&f64, &f64))| a * x.max(vector::LEAST) + b;
+                    logits.iter().zip(scale.iter().zip(bias)).map(z).collect()
+                }
             }
             Self::Isotonic { maps } if maps.len() > 1 => {
                 let map = |(class, map): (usize, &IsotonicMap)| {

@@ -103,7 +103,18 @@ impl<'a> Problem<'a> {
             let part = self.rows(weights, FIRST * LANES);
             point = self.minimise(&family, &part, point).point;
         }
-        self.minimise(&family, &rows, point)
+        let fitted = self.minimise(&family, &rows, point);
+        self.rising(fitted, &family, &rows)
+    }
+
+    /// A temperature below 0 would turn every prediction round: the class frequencies are then the best.
+    fn rising(&self, fitted: Fitted, family: &Family, rows: &Rows) -> Fitted {
+        if self.is_vector || fitted.point[0] >= 0.0 {
+            return fitted;
+        }
+        let point = vec![0.0, 1.0];
+        let loss = self.pass(family, rows, &point).loss / rows.total;
+        Fitted { point, loss }
     }
 
     /// The mean loss of each row under the fit of the other folds.
@@ -121,6 +132,7 @@ impl<'a> Problem<'a> {
             }
             let family = self.family(&others);
             let fitted = self.minimise(&family, &others, start.clone());
+            let fitted = self.rising(fitted, &family, &others);
             loss += self.pass(&family, &held_out, &fitted.point).loss;
             total += held_out.total;
         }
