@@ -147,12 +147,13 @@ fn separable_classes_are_said() {
         (0..40).map(row).collect()
     };
     dir.write("t.csv", format!("x,z,y\n{}", table(13)));
-    let note = "note: the classes are separable: without a penalty there is no optimum, coefficients grow without bound; use --l2 or --C";
+    let note = "warning: the classes are separable: without a penalty there is no optimum, coefficients grow without bound; use --l2 or --C";
     for options in ["", "--solver newton", "--solver lbfgs", "--head sigmoid", "--folds 2"] {
         let ran = dir.xent(&format!("train t.csv --target y {options}"));
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let screen = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(screen.contains(note), "{options}: {screen}");
+        assert!(!screen.contains("relative gap") && !screen.contains("not reached"), "{screen}");
     }
     for options in ["--C 1", "--l1 0.01", "--loss mse --solver gd --start 0,0 --max-iterations 9"] {
         let ran = dir.xent(&format!("train t.csv --target y {options}"));

@@ -46,7 +46,7 @@ pub fn train_report(trained: &Trained, data: &Dataset, context: &TrainContext) -
     if let Some(tested) = &trained.tested {
         report.push(Block::Table(tests(trained, tested, context)));
     }
-    report.push(Block::Text(solver_line(model, context)));
+    report.push(Block::Text(solver_line(trained, context)));
     if let Some(output) = &context.output {
         report.push(Block::Text(format!("model written to {output}")));
     }
@@ -58,6 +58,11 @@ pub fn train_report(trained: &Trained, data: &Dataset, context: &TrainContext) -
                 "interrupted: the model is whole, but it was not tested"
             }
             .to_owned(),
+        ));
+    } else if trained.is_separable {
+        report.push(Block::Warning(
+            "the classes are separable: without a penalty there is no optimum, coefficients grow without bound; use --l2 or --C"
+                .to_owned(),
         ));
     } else if let Some(expected) = context.expected
         && model.training.stop != "tolerance"
@@ -231,8 +236,8 @@ fn explained(tested: &Tested) -> f64 {
 }
 
 /// `lbfgs (why): 12 iterations, relative gap at most 3.0e-13 (proven), stopped by the tolerance of 1e-12`
-fn solver_line(model: &Model, context: &TrainContext) -> String {
-    let t = &model.training;
+fn solver_line(trained: &Trained, context: &TrainContext) -> String {
+    let t = &trained.model.training;
     let why = if t.reason.is_empty() { String::new() } else { format!(" ({})", t.reason) };
     let stop = match t.stop.as_str() {
         "tolerance" => format!("stopped by the tolerance of {}", significant(context.tolerance, 1)),
@@ -241,10 +246,14 @@ fn solver_line(model: &Model, context: &TrainContext) -> String {
         _ => "interrupted".to_owned(),
     };
     format!(
-        "solver: {}{why}: {}, relative gap {}, {stop}",
+        "solver: {}{why}: {}, {}{stop}",
         t.solver,
         counted(t.iterations, "iteration", "iterations"),
-        gap_in_words(model, context.tolerance)
+        if trained.is_separable {
+            String::new()
+        } else {
+            format!("relative gap {}, ", gap_in_words(&trained.model, context.tolerance))
+        }
     )
 }
 
@@ -360,6 +369,7 @@ fn train_json(trained: &Trained, context: &TrainContext) -> Value {
         map.insert("penalty".to_owned(), number(trained.penalty));
         map.insert("tolerance".to_owned(), number(context.tolerance));
         map.insert("level".to_owned(), number(context.level));
+        map.insert("separable".to_owned(), trained.is_separable.into());
         map.insert("tested".to_owned(), trained.tested.as_ref().map_or(Value::Null, scores_json));
         map.insert("folds".to_owned(), trained.folds.iter().map(scores_json).collect());
         map.insert("notes".to_owned(), trained.notes.iter().map(String::as_str).collect());

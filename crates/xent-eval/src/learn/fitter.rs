@@ -216,25 +216,24 @@ impl<'a> Fitter<'a> {
         }
     }
 
-    /// Says where there is no optimum: without a penalty scores that tell every row's class can grow for ever.
+    /// Whether there is no optimum: without a penalty scores that tell every row's class can grow for ever.
     ///
     /// That they do tell it is proof: all of them times c > 1 is better.
-    pub(super) fn note_separation(
+    pub(super) fn is_separable(
         &self,
         fitted: &Fitted,
         weights: Option<&[f64]>,
-        notes: &mut Vec<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let (options, data) = (self.options, self.data);
         let is_one_distribution = options.head == Head::Softmax || data.classes.len() == 2;
-        let Targets::Classes(classes) = &data.targets else { return Ok(()) };
+        let Targets::Classes(classes) = &data.targets else { return Ok(false) };
         if options.is_penalised()
             || options.is_for_watching()
             || !is_one_distribution
             || !data.offsets.is_empty()
             || fitted.log_loss > SEPARATED
         {
-            return Ok(());
+            return Ok(false);
         }
         let problem = self.problem(&fitted.scaling, weights)?;
         let mut is_told = true;
@@ -243,13 +242,7 @@ impl<'a> Fitter<'a> {
             let counts = weights.map_or(data.weight(row), |w| w[row]) > 0.0;
             is_told &= !counts || (0..p.len()).all(|k| k == own || p[k] < p[own]);
         });
-        if is_told {
-            notes.push(
-                "the classes are separable: without a penalty there is no optimum, coefficients grow without bound; use --l2 or --C"
-                    .to_owned(),
-            );
-        }
-        Ok(())
+        Ok(is_told)
     }
 
     pub(super) fn class_totals(&self, weights: Option<&[f64]>) -> Vec<f64> {

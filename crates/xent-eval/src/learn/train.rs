@@ -57,6 +57,8 @@ pub struct Trained {
     pub tested: Option<Tested>,
     /// The predictions for them.
     pub out_of_fold: OutOfFold,
+    /// Whether the classes are separable and there is no penalty, so that there is no optimum.
+    pub is_separable: bool,
     /// Whether the user asked to stop before the end.
     pub was_interrupted: bool,
     /// What there is to know, in sentences.
@@ -88,7 +90,7 @@ pub fn train(
     let fitted = fitter
         .fit(weights.as_deref(), options.resume.as_ref(), &mut |step| steps(Phase::Model, step))?;
     fitter.note_constants(&fitted, &mut notes);
-    fitter.note_separation(&fitted, weights.as_deref(), &mut notes)?;
+    let is_separable = fitter.is_separable(&fitted, weights.as_deref())?;
     let totals = fitter.class_totals(weights.as_deref());
     let mut was_interrupted = fitted.solution.stop == Stop::Asked;
     let model = fitter.model(&fitted, rows as u64, &totals)?;
@@ -141,6 +143,7 @@ pub fn train(
         folds,
         tested,
         out_of_fold,
+        is_separable,
         was_interrupted,
         notes,
     })
