@@ -135,6 +135,14 @@ fn test() -> Result<()> {
             .arg(target().join("release").join("xent")),
     )?;
     run(
+        "oracles of the worst rows: mpmath, scikit-learn",
+        Command::new(&python)
+            .current_dir(root())
+            .arg("tools/oracle_worst.py")
+            .arg("--xent")
+            .arg(target().join("release").join("xent")),
+    )?;
+    run(
         "oracles of training: optima of every solver",
         Command::new(&python)
             .current_dir(root())
@@ -148,6 +156,19 @@ fn test() -> Result<()> {
             .arg("tools/oracle_training_defaults.py")
             .arg("--bench")
             .arg(target().join("release").join("xent-bench")),
+    )?;
+    let python = venv("calibration")?;
+    run(
+        "oracles of calibration: 50-digit arithmetic, model-diagnostics, relplot, uncertainty-calibration",
+        Command::new(&python).current_dir(root()).args(["tools/oracle_calibration.py", "--check"]),
+    )?;
+    run(
+        "oracles of the parts of a score: model-diagnostics, SciPy",
+        Command::new(&python)
+            .current_dir(root())
+            .arg("tools/oracle_decomposition.py")
+            .arg("--xent")
+            .arg(target().join("release").join("xent")),
     )?;
     println!("\nall passed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
@@ -235,6 +256,10 @@ fn bench_calibration(rest: &[&str]) -> Result<()> {
 fn golden() -> Result<()> {
     let python = venv("test")?;
     for script in ["tools/golden.py", "tools/fsum.py"] {
+        run(script, Command::new(&python).current_dir(root()).arg(script))?;
+    }
+    let python = venv("calibration")?;
+    for script in ["tools/golden_calibration.py", "tools/oracle_calibration.py"] {
         run(script, Command::new(&python).current_dir(root()).arg(script))?;
     }
     Ok(())

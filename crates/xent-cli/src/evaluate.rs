@@ -3,19 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use xent::rows::{Input, Rules, Sums};
-use xent_eval::{Missing, ModelScore, Options, Roles, Source, compare, put_beside, score};
+use xent_eval::{Missing, ModelScore, Options, Peer, Roles, Source, compare, put_beside, score};
 use xent_io::{Format, OpenOptions};
-use xent_report::{compare_report, score_report};
+use xent_report::{add_peer, compare_report, score_report};
 
 use crate::args::{
-    CompareArgs, FileFormatArg, FormatArg, InputArg, MissingArg, RowArgs, ScoreArgs, SumsArg,
+    CompareArgs, FileFormatArg, FormatArg, InputArg, MissingArg, PeerArg, RowArgs, ScoreArgs,
+    SumsArg,
 };
 use crate::fail_if::Condition;
 use crate::per_row::PerRow;
-use crate::progress::Watch;
+use crate::progress::{Peers, Watch};
 use crate::{Failure, Outcome, output};
 
-/// What the options about rows say.
+/// What the arguments say about columns and rows.
 pub fn options(args: &RowArgs, models: &[String]) -> Result<Options, Failure> {
     let input = match args.input {
         InputArg::Probabilities => Input::Probabilities,
@@ -126,7 +127,8 @@ pub fn open(
     Ok(sources)
 }
 
-fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> {
+/// No top-k error asks for more classes than there are.
+pub fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> {
     for model in models {
         let k = model.classes.len();
         if let Some(&too_many) = options.rules.top_k.iter().find(|&&t| t as usize > k) {
@@ -156,6 +158,8 @@ pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
     let mut options = options(&args.rows, &args.models)?;
     options.confusion = args.confusion;
     options.per_class = args.per_class;
+    options.decomposition = args.decomposition;
+    options.folds = args.folds;
     let conditions: Vec<Condition> =
         args.fail_if.iter().map(|c| Condition::parse(c, &options)).collect::<Result<_, _>>()?;
     let sources = open(&args.predictions, &args.rows, &mut options)?;
@@ -168,25 +172,56 @@ pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
         None => None,
     };
     let mut models: Vec<ModelScore> = Vec::new();
+    let peer = peer(args)?;
+    let mut peers = Vec::new();
     for source in &sources {
         let mut watch = Watch::new(&source.name, &[&source.table], args.output.quiet);
         if let Some(mut rows) = per_row.take() {
             rows.model.clone_from(&source.name);
             watch.per_row = Some(rows);
         }
+        watch.peers = peer.map(Peers::new);
         let result = score(source, &options, &mut watch);
         watch.finish();
         per_row = watch.per_row.take();
-        models.extend(result?);
+        let scored = result?;
+        peers.extend(watch.peers.iter().flat_map(|peers| peers.finish(&scored)));
+        models.extend(scored);
     }
     check_top_k(&models, &options)?;
-    let report = score_report(&models, &options, is_for_programs(args.output.format));
+    let all = is_for_programs(args.output.format);
+    let mut report = score_report(&models, &options, all);
+    if let Some(peer) = peer {
+        add_peer(&mut report, peer, &models, &peers, all);
+    }
     sink.write(&report)?;
     if let Some(rows) = per_row {
         rows.finish()?;
     }
     sink.finish(&report)?;
     Ok(outcome(&conditions, &models, &options))
+}
+
+/// The tool of `--as`, which takes the numbers as they are.
+fn peer(args: &ScoreArgs) -> Result<Option<Peer>, Failure> {
+    let rows = &args.rows;
+    let changed = [
+        (rows.clip.is_some(), "--clip"),
+        (rows.sums == SumsArg::Normalize, "--sums normalize"),
+        (rows.label_smoothing.is_some(), "--label-smoothing"),
+    ];
+    let changed = changed.into_iter().find_map(|(is_there, option)| is_there.then_some(option));
+    if let (Some(option), Some(_)) = (changed, args.like) {
+        return Err(Failure::usage(format!(
+            "--as reads the numbers as they are, {option} changes them"
+        ))
+        .with_hint("leave one of them out"));
+    }
+    Ok(args.like.map(|peer| match peer {
+        PeerArg::Sklearn => Peer::Sklearn,
+        PeerArg::Yardstick => Peer::Yardstick,
+        PeerArg::Torchmetrics => Peer::Torchmetrics,
+    }))
 }
 
 fn outcome(conditions: &[Condition], models: &[ModelScore], options: &Options) -> Outcome {
@@ -204,6 +239,7 @@ fn outcome(conditions: &[Condition], models: &[ModelScore], options: &Options) -
 pub fn run_compare(args: &CompareArgs) -> Result<Outcome, Failure> {
     let mut options = options(&args.rows, &args.models)?;
     options.roles.model_col.clone_from(&args.model_col);
+    options.folds = args.folds;
     let worse = args.fail_if.iter().any(|c| c.trim() == "worse");
     let conditions: Vec<Condition> = args
         .fail_if

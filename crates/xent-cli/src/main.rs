@@ -12,6 +12,8 @@ mod predict;
 mod progress;
 mod train;
 mod train_args;
+mod train_files;
+mod worst;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -182,6 +184,7 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
         Command::Compare(args) => evaluate::run_compare(args),
         Command::Calibration(args) => calibration::run_calibration(args),
         Command::Calibrate(args) => calibration::run_calibrate(args),
+        Command::Worst(args) => worst::run(args),
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run_predict(args),
         Command::Show(args) => predict::run_show(args),

@@ -144,7 +144,7 @@ impl OwnedTarget {
         }
     }
 
-    fn at(&self, row: usize, class: usize) -> f64 {
+    pub(crate) fn at(&self, row: usize, class: usize) -> f64 {
         match self {
             Self::Classes(classes) => f64::from(u8::from(classes[row] as usize == class)),
             Self::Distributions { values, width } => values[row * width + class],
@@ -229,6 +229,17 @@ impl Block {
         for (mine, theirs) in self.predictions.iter_mut().zip(&other.predictions) {
             mine.append(theirs);
         }
+    }
+
+    /// The models in another order: the i-th is then what the `order[i]`-th was.
+    pub(crate) fn reorder(&mut self, order: &[usize]) {
+        fn pick<T: Default>(of: &mut Vec<T>, order: &[usize]) {
+            if !of.is_empty() {
+                *of = order.iter().map(|&i| std::mem::take(&mut of[i])).collect();
+            }
+        }
+        pick(&mut self.scores, order);
+        pick(&mut self.predictions, order);
     }
 
     /// Indices of the rows that are not left out, if some are.

@@ -383,10 +383,6 @@ impl Observer for Collect<'_> {
         true
     }
 
-    fn wants_predictions(&self) -> bool {
-        true
-    }
-
     fn rows(&mut self, _: &Binding, _: u64, block: &Block) -> Result<(), Error> {
         let block = present(block);
         let labels = hard_labels(&block, self.source)?;

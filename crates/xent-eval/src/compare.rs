@@ -3,16 +3,19 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use xent::calibration::held::HeldRows;
 use xent::compare::{Comparison, ScoreDifference};
+use xent::rows::Rules;
 use xent::score::Keep;
 use xent_io::Table;
 
 use crate::block::{Block, Scorer};
 use crate::error::Error;
+use crate::parts::{self, Wanted};
 use crate::roles::Binding;
 use crate::score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, check_rows,
-    go_on, groups,
+    go_on, groups, scored_input,
 };
 use crate::source::{Source, same_name};
 
@@ -61,6 +64,8 @@ pub struct SliceComparison {
 /// The mergeable state of a comparison.
 struct State {
     total: Comparison,
+    held: Vec<HeldRows>,
+    label_smoothing: f64,
     slices: HashMap<Vec<String>, Comparison>,
     infinite: Vec<Vec<u64>>,
     rows: u64,
@@ -71,9 +76,12 @@ struct State {
 }
 
 impl State {
-    fn new(n_models: usize, n_classes: usize, keep: Keep) -> Self {
+    fn new(n_models: usize, n_classes: usize, keep: Keep, rules: &Rules) -> Self {
+        let held = HeldRows::new(n_classes, scored_input(rules));
         Self {
             total: Comparison::new(n_models, n_classes, keep),
+            held: vec![held; n_models],
+            label_smoothing: rules.label_smoothing,
             slices: HashMap::new(),
             infinite: vec![Vec::new(); n_models],
             rows: 0,
@@ -93,6 +101,7 @@ impl State {
             None => block,
         };
         let slices = block.slices.take();
+        let predictions = std::mem::take(&mut block.predictions);
         self.dropped += rows - block.rows as u64;
         let place = |i: usize| present.as_ref().map_or(i, |p| p[i]) as u64;
         let weights = block.weights.as_deref();
@@ -111,6 +120,9 @@ impl State {
         let target = block.target.target();
         let scores: Vec<_> = block.scores.iter().collect();
         self.total.update(&scores, target, weights);
+        for (held, predictions) in self.held.iter_mut().zip(&predictions) {
+            predictions.hold(held, target, weights, self.label_smoothing);
+        }
         if let Some((of, keys)) = &slices {
             for (key, indices) in groups(of, keys.len()).into_iter().enumerate() {
                 if indices.is_empty() {
@@ -182,8 +194,11 @@ pub fn compare(
     let scorers: Vec<Scorer> = tables
         .iter()
         .zip(bindings)
-        .map(|(t, b)| Scorer::new(t, b, &classes, &options.rules, options.missing))
-        .collect::<Result<_, _>>()?;
+        .map(|(t, b)| {
+            let scorer = Scorer::new(t, b, &classes, &options.rules, options.missing)?;
+            Ok(scorer.with_predictions())
+        })
+        .collect::<Result<_, Error>>()?;
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for (source, scorer) in sources.iter().zip(&scorers) {
         let table = &source.table;
@@ -237,14 +252,14 @@ pub fn compare(
         let mut blocks: Vec<Option<Block>> = blocks.into_iter().map(Some).collect();
         let blocks: Vec<Block> = order.iter().filter_map(|&i| blocks[i].take()).collect();
         reorder(&mut entries, &order);
-        let mut state = State::new(entries.len(), classes.len(), options.keep());
+        let mut state = State::new(entries.len(), classes.len(), options.keep(), &options.rules);
         let joined = join(&entries, blocks, &classes, by_id, &mut matching)?;
         state.update(joined)?;
         state
     } else {
         let order = order_of(&entries, baseline)?;
         reorder(&mut entries, &order);
-        let state = State::new(entries.len(), classes.len(), options.keep());
+        let state = State::new(entries.len(), classes.len(), options.keep(), &options.rules);
         let mut state = if tables.len() == 1 {
             side_by_side(first, &scorers[0], options, &order, state, observer)?
         } else {
@@ -323,7 +338,7 @@ fn side_by_side(
         &options.scan(options.threads),
         |batch| scorer.block(batch),
         |mut block, span| -> Result<(), Error> {
-            block.scores = order.iter().map(|&i| std::mem::take(&mut block.scores[i])).collect();
+            block.reorder(order);
             state.update(block)?;
             state.progress.bytes = span.bytes_read;
             go_on(observer.progress(&state.progress))
@@ -392,8 +407,9 @@ fn by_position(
             for block in &mut blocks[1..] {
                 joined.absent = either(joined.absent.take(), block.absent.take());
                 joined.scores.append(&mut block.scores);
+                joined.predictions.append(&mut block.predictions);
             }
-            joined.scores = order.iter().map(|&i| std::mem::take(&mut joined.scores[i])).collect();
+            joined.reorder(order);
             state.update(joined)?;
             state.progress.bytes = bytes;
             go_on(observer.progress(&state.progress))?;
@@ -616,6 +632,7 @@ fn join(
     for mut block in blocks {
         joined.absent = either(joined.absent.take(), block.absent.take());
         joined.scores.append(&mut block.scores);
+        joined.predictions.append(&mut block.predictions);
         joined.numbers.append(&mut block.numbers);
     }
     Ok(joined)
@@ -705,16 +722,20 @@ fn finish(
 ) -> Result<ModelComparison, Error> {
     let (level, top_k) = (options.level, &options.rules.top_k);
     let mut models = Vec::new();
-    for (i, entry) in entries.into_iter().enumerate() {
+    let wanted = Wanted { folds: options.folds, details: false, compared: true };
+    let held = std::mem::take(&mut state.held);
+    for (i, (entry, held)) in entries.into_iter().zip(held).enumerate() {
         let model = &state.total.models()[i];
         check_rows(entry.table, model, state.dropped)?;
         let Some(baseline) = model.baseline(options.rules.label_smoothing, level) else { continue };
+        let scores = model.finish(level);
         models.push(ModelScore {
+            parts: parts::finish(held, &scores, &baseline, wanted)?,
             name: entry.name,
             source: entry.table.spec().to_owned(),
             classes: classes.clone(),
             shape: entry.shape,
-            scores: model.finish(level),
+            scores,
             baseline,
             worst_share: model.worst_share(WORST).unwrap_or(f64::NAN),
             infinite_rows: state.infinite[i].clone(),

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
-use xent::rows::Input;
-use xent_io::Tensor;
+use xent::calibration::held::HeldRows;
+use xent::element::Element;
+use xent::rows::{Input, Target};
+use xent::view::View;
+use xent_io::{Elements, Tensor};
 
 /// The numbers of each row under one model, `(n_samples, n_classes)`, after the rules: divided by their sums, clipped,
 /// the second class of a single column filled in. Classes are in the order of the results.
@@ -118,12 +121,49 @@ impl Predictions {
         self
     }
 
+    /// Adds the rows to those held.
+    pub(crate) fn hold(
+        &self,
+        held: &mut HeldRows,
+        target: Target<'_>,
+        weights: Option<&[f64]>,
+        label_smoothing: f64,
+    ) {
+        match &self.numbers {
+            Numbers::Rows(values) => {
+                if let Ok(view) = View::rows_of(&values[..], self.width) {
+                    held.update(view, target, weights, label_smoothing);
+                }
+            }
+            Numbers::Stored(tensor) => match tensor.elements() {
+                Elements::F64(x) => update(held, tensor, x, target, weights),
+                Elements::F32(x) => update(held, tensor, x, target, weights),
+                Elements::F16(x) => update(held, tensor, x, target, weights),
+                Elements::Bf16(x) => update(held, tensor, x, target, weights),
+            },
+        }
+    }
+
     /// Memory to be used again.
     pub(crate) fn into_memory(self) -> Option<Vec<f64>> {
         match self.numbers {
             Numbers::Rows(values) => Some(values),
             Numbers::Stored(_) => None,
         }
+    }
+}
+
+/// Stored rows are plain: one class each, not smoothed.
+fn update<T: Element>(
+    held: &mut HeldRows,
+    tensor: &Tensor,
+    elements: &[T],
+    target: Target<'_>,
+    weights: Option<&[f64]>,
+) {
+    let strides = (tensor.row_stride(), tensor.column_stride());
+    if let Ok(x) = View::strided(elements, tensor.rows(), tensor.width(), strides.0, strides.1) {
+        held.update(x, target, weights, 0.0);
     }
 }
 

@@ -5,12 +5,15 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use xent::rows::{RowScores, Rules, Target};
+use xent::calibration::held::HeldRows;
+use xent::rows::{Input, RowScores, Rules, Target};
 use xent::score::{Baseline, Keep, ScoreState, Scores};
 use xent_io::{ScanOptions, Span, Table};
 
 use crate::block::{Block, Missing, OwnedTarget, Scorer};
+use crate::detective;
 use crate::error::Error;
+use crate::parts::{self, ModelParts, Wanted};
 use crate::roles::{Binding, Roles};
 use crate::source::Source;
 
@@ -36,6 +39,10 @@ pub struct Options {
     pub confusion: bool,
     /// Keep the scores of each true class.
     pub per_class: bool,
+    /// Parts of the scores by recalibrations of so many folds too.
+    pub folds: Option<u32>,
+    /// Other decompositions of the scores too.
+    pub decomposition: bool,
     /// Threads.
     pub threads: usize,
     /// Rows a batch, for tests; no result depends on it.
@@ -51,6 +58,8 @@ impl Default for Options {
             level: 0.95,
             confusion: false,
             per_class: false,
+            folds: None,
+            decomposition: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             batch_rows: None,
         }
@@ -88,11 +97,6 @@ pub trait Observer {
         false
     }
 
-    /// Whether those rows come with their predictions: [`Block::predictions`].
-    fn wants_predictions(&self) -> bool {
-        false
-    }
-
     /// The rows of a batch, in row order.
     ///
     /// # Errors
@@ -126,6 +130,8 @@ pub struct ModelScore {
     pub scores: Scores,
     /// The model that knows only the class frequencies.
     pub baseline: Baseline,
+    /// The parts of cross entropy and squared error; `None` if the rows have more predictions in equal numbers than can be held.
+    pub parts: Option<ModelParts>,
     /// Share of the loss in the worst 1% of the rows.
     pub worst_share: f64,
     /// Data rows of infinite loss, counted from 1, at most the first hundred.
@@ -187,23 +193,26 @@ impl Shape {
 }
 
 /// The mergeable state of one model.
-struct ModelState {
-    total: ScoreState,
-    slices: HashMap<Vec<String>, ScoreState>,
-    per_class: HashMap<u32, ScoreState>,
+pub(crate) struct ModelState {
+    pub(crate) total: ScoreState,
+    pub(crate) held: HeldRows,
+    pub(crate) slices: HashMap<Vec<String>, ScoreState>,
+    pub(crate) per_class: HashMap<u32, ScoreState>,
 }
 
 impl ModelState {
-    fn new(n_classes: usize, keep: Keep) -> Self {
+    pub(crate) fn new(n_classes: usize, keep: Keep, rules: &Rules) -> Self {
         Self {
             total: ScoreState::new(n_classes, keep),
+            held: HeldRows::new(n_classes, scored_input(rules)),
             slices: HashMap::new(),
             per_class: HashMap::new(),
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.total.merge(&other.total);
+        self.held.merge(other.held);
         for (key, state) in other.slices {
             match self.slices.get_mut(&key) {
                 Some(mine) => mine.merge(&state),
@@ -220,11 +229,11 @@ impl ModelState {
 }
 
 /// What a worker passes on about a batch.
-struct Told {
-    infinite: Vec<Vec<usize>>,
-    loss: f64,
-    finite: usize,
-    dropped: u64,
+pub(crate) struct Told {
+    pub(crate) infinite: Vec<Vec<usize>>,
+    pub(crate) loss: f64,
+    pub(crate) finite: usize,
+    pub(crate) dropped: u64,
     block: Option<Block>,
 }
 
@@ -255,14 +264,15 @@ pub fn score(
     let table = &source.table;
     let binding = options.roles.bind(table)?;
     let classes = binding.classes.clone();
-    let mut scorer = Scorer::new(table, binding, &classes, &options.rules, options.missing)?;
-    if observer.wants_predictions() {
-        scorer = scorer.with_predictions();
-    }
+    let scorer =
+        Scorer::new(table, binding, &classes, &options.rules, options.missing)?.with_predictions();
     let n_models = scorer.binding().models.len();
     let keep = options.keep();
-    let new_states =
-        || (0..n_models).map(|_| ModelState::new(classes.len(), keep)).collect::<Vec<_>>();
+    let new_states = || {
+        (0..n_models)
+            .map(|_| ModelState::new(classes.len(), keep, &options.rules))
+            .collect::<Vec<_>>()
+    };
     // One set of states a worker: their merge has the same bits whatever each of them saw.
     let pool: Mutex<Vec<Vec<ModelState>>> = Mutex::new(Vec::new());
     let too_many = AtomicBool::new(false);
@@ -307,7 +317,9 @@ pub fn score(
     // What is told of a batch is small, unless the rows themselves are wanted.
     let backlog = Some(if wants_rows { 16 } else { 1024 });
     let scan = ScanOptions { backlog, ..options.scan(options.threads) };
-    table.scan(scorer.requests(), &scan, map, each)?;
+    table
+        .scan(scorer.requests(), &scan, map, each)
+        .map_err(|error| detective::explain(error, table, scorer.binding(), &options.rules))?;
 
     let mut states = new_states();
     for worker in pool.into_inner().unwrap_or_default() {
@@ -339,13 +351,13 @@ pub fn score(
             shape: Shape::new(table, scorer.binding(), i),
             infinite_rows: infinite,
             dropped,
-            ..finish(&state, baseline, &classes, options.level)
+            ..finish(state, baseline, &classes, options)?
         });
     }
     Ok(models)
 }
 
-fn too_many_slices(table: &Table) -> Error {
+pub(crate) fn too_many_slices(table: &Table) -> Error {
     Error::new(format!("{}: more than {SLICES} slices", table.spec()))
         .with_hint("slice by columns with few distinct values")
 }
@@ -368,8 +380,16 @@ pub(crate) fn check_rows(table: &Table, state: &ScoreState, dropped: u64) -> Res
     })
 }
 
-fn finish(state: &ModelState, baseline: Baseline, classes: &[String], level: f64) -> ModelScore {
-    let total = &state.total;
+pub(crate) fn finish(
+    state: ModelState,
+    baseline: Baseline,
+    classes: &[String],
+    options: &Options,
+) -> Result<ModelScore, Error> {
+    let (total, level) = (&state.total, options.level);
+    let scores = total.finish(level);
+    let wanted = Wanted { folds: options.folds, details: options.decomposition, compared: false };
+    let parts = parts::finish(state.held, &scores, &baseline, wanted)?;
     let mut slices: Vec<(Vec<String>, Scores)> =
         state.slices.iter().map(|(key, s)| (key.clone(), s.finish(level))).collect();
     slices.retain(|(_, s)| s.rows > 0);
@@ -380,7 +400,7 @@ fn finish(state: &ModelState, baseline: Baseline, classes: &[String], level: f64
         state.per_class.iter().map(|(&class, s)| (class, s.finish(level))).collect();
     per_class.retain(|(_, s)| s.rows > 0);
     per_class.sort_by_key(|(class, _)| *class);
-    ModelScore {
+    Ok(ModelScore {
         name: String::new(),
         source: String::new(),
         classes: classes.to_vec(),
@@ -391,19 +411,20 @@ fn finish(state: &ModelState, baseline: Baseline, classes: &[String], level: f64
             weight: None,
             by: Vec::new(),
         },
-        scores: total.finish(level),
+        scores,
         baseline,
+        parts,
         worst_share: total.worst_share(WORST).unwrap_or(f64::NAN),
         infinite_rows: Vec::new(),
         dropped: 0,
         confusion: total.confusion(),
         per_class,
         slices,
-    }
+    })
 }
 
 /// Adds a block to the states of a worker.
-fn update(
+pub(crate) fn update(
     states: &mut [ModelState],
     mut block: Block,
     options: &Options,
@@ -427,6 +448,10 @@ fn update(
     let weightless = |i: usize| weights.is_some_and(|w| w[i] == 0.0);
     for (m, (state, scores)) in states.iter_mut().zip(&block.scores).enumerate() {
         state.total.update(scores, block.target.target(), weights);
+        if let Some(predictions) = block.predictions.get(m) {
+            let smoothing = options.rules.label_smoothing;
+            predictions.hold(&mut state.held, block.target.target(), weights, smoothing);
+        }
         let mut infinite = Vec::new();
         let sum: f64 = scores.log_loss.iter().sum();
         if sum.is_finite() {
@@ -477,6 +502,14 @@ fn update(
         return (told, Block::default());
     }
     (told, block)
+}
+
+/// What predictions are once they are scored.
+pub(crate) fn scored_input(rules: &Rules) -> Input {
+    match rules.input {
+        Input::Logits if rules.clip > 0.0 => Input::LogProbabilities,
+        input => input,
+    }
 }
 
 pub(crate) fn go_on(flow: ControlFlow<()>) -> Result<(), Error> {

@@ -374,6 +374,7 @@ pub(crate) fn model_json(model: &ModelScore, options: &Options) -> Value {
         "baseline": baseline_json(model),
     });
     if let Some(map) = value.as_object_mut() {
+        crate::parts::insert_json(model, map);
         if options.confusion {
             let name = |c: u32| model.classes[c as usize].clone();
             let cells: Vec<Value> = model

@@ -11,6 +11,7 @@ use crate::common::{
 };
 use crate::json::number;
 use crate::number::{counted, decimals_for, fixed, interval, p_phrase, p_value, signed};
+use crate::parts::{gaps_json, push_parts, why};
 use crate::score::tidy as tidy_models;
 use crate::{Block, Cell, Header, Report, Table, Tone};
 
@@ -54,6 +55,10 @@ pub fn compare_report(comparison: &ModelComparison, options: &Options, all: bool
         report.push(Block::Table(differences_table(comparison, options)));
     }
     report.push(Block::Verdict(verdict.text));
+    if !all {
+        push_parts(models, &mut report);
+        report.blocks.extend(why(models).into_iter().flatten().map(Block::Text));
+    }
     for block in cautions(comparison) {
         report.push(block);
     }
@@ -491,5 +496,6 @@ fn extend_json(data: &mut Map<String, Value>, comparison: &ModelComparison, verd
             .collect();
         data.insert("slices".into(), Value::Array(slices));
     }
+    data.insert("gaps".into(), gaps_json(models));
     data.insert("verdict".into(), json!({ "better": verdict.better, "text": verdict.text }));
 }

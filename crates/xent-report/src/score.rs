@@ -10,6 +10,7 @@ use crate::common::{
     level, lines, notes, second_line, value_cell,
 };
 use crate::number::{counted, interval, percent, total};
+use crate::parts::{TIDY, push_details, push_parts, tidy_cells};
 use crate::{Block, Cell, Header, Report, Table};
 
 /// Classes of a confusion matrix shown as a square; more are listed by their largest cells.
@@ -48,6 +49,9 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
         [one] => single(one, options),
         several => side_by_side(several, options),
     }));
+    if !all {
+        push_parts(models, &mut report);
+    }
     for model in models.iter().filter(|m| m.scores.rows > 1 && m.scores.effective_rows < FEW) {
         let of = if models.len() > 1 { format!("{}: ", model.name) } else { String::new() };
         report.push(Block::Warning(format!(
@@ -58,10 +62,14 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
     for block in notes(models, options) {
         report.push(block);
     }
+    crate::repairs::push(&mut report, models);
     for model in models {
         let of = |what: &str| {
             if models.len() > 1 { format!("{}: {what}", model.name) } else { what.to_owned() }
         };
+        if !all {
+            push_details(model, &of, &mut report);
+        }
         if options.confusion {
             confusion(model, &of, all, &mut report);
         }
@@ -119,6 +127,7 @@ fn single(model: &ModelScore, options: &Options) -> Table {
 pub(crate) fn tidy(models: &[ModelScore], options: &Options) -> Table {
     let mut headers = vec![Header::left("model"), Header::left("score")];
     headers.extend(["rows", "value", "se", "ci_low", "ci_high", "base_rate"].map(Header::right));
+    headers.extend(TIDY.map(Header::right));
     let mut table = Table::new(headers);
     for model in models {
         for line in lines(&options.rules.top_k) {
@@ -129,6 +138,7 @@ pub(crate) fn tidy(models: &[ModelScore], options: &Options) -> Table {
             cells.push(
                 line.base(&model.baseline).map_or_else(Cell::missing, |b| exact_cell(b.value)),
             );
+            cells.extend(tidy_cells(model, line.score));
             table.push(cells);
         }
     }

@@ -9,7 +9,8 @@
 //!
 //! What lives here, each in its module: the rows of a binary task, sorted ([`rows`]); isotonic regression
 //! ([`isotonic`]); the parts of a score without bins and in bins ([`decomposition`], [`binned`], [`multiclass`]); calibration errors
-//! by name ([`errors`], [`smooth`]); reliability table, consistency bands and tests ([`reliability`]); recalibration ([`recalibrate`]);
+//! by name ([`errors`], [`smooth`]); the rows of any task held in bounded memory ([`held`]) and the parts of their
+//! scores ([`parts`]), as `xent score` shows them; reliability table, consistency bands and tests ([`reliability`]); recalibration ([`recalibrate`]);
 //! and what a cheap repair of the predictions would win ([`repair`]).
 //!
 //! # One state
@@ -27,8 +28,10 @@ use thiserror::Error;
 pub mod binned;
 pub mod decomposition;
 pub mod errors;
+pub mod held;
 pub mod isotonic;
 pub mod multiclass;
+pub mod parts;
 mod random;
 pub mod recalibrate;
 pub mod reliability;

@@ -4,6 +4,8 @@
 //! sample stands for that of all rows as the start of L-BFGS. What is minimised is always the full problem, to the
 //! tolerance asked for: the sample only decides how many passes it takes.
 
+use std::ops::Range;
+
 use crate::error::Error;
 use crate::kernel::dot;
 use crate::problem::{Loss, Problem};
@@ -32,6 +34,9 @@ pub(crate) enum Inverse {
     Product { features: Cholesky, n_dense: usize, outputs: Vec<f64>, others: Vec<f64> },
     /// Each parameter by itself.
     Diagonal(Vec<f64>),
+    /// Each parameter by itself, over features less their means: sparse features are not centred, so all of them move with the
+    /// intercept. `means[j]` of each parameter, weighted by curvature; the intercepts stand at `intercept`.
+    Centered { means: Vec<f64>, inverse: Vec<f64>, intercept: Range<usize> },
 }
 
 impl Inverse {
@@ -40,6 +45,24 @@ impl Inverse {
         match self {
             Self::Whole(cholesky) => cholesky.solve(x),
             Self::Diagonal(inverse) => x.iter_mut().zip(inverse).for_each(|(x, d)| *x *= d),
+            Self::Centered { means, inverse, intercept } => {
+                // T⁻¹ D⁻¹ T⁻ᵀ, where T u has the intercept b + means' u.
+                let m = intercept.len();
+                let ahead = x[intercept.clone()].to_vec();
+                for (x, means) in x.chunks_exact_mut(m).zip(means.chunks_exact(m)) {
+                    for k in 0..m {
+                        x[k] -= means[k] * ahead[k];
+                    }
+                }
+                x.iter_mut().zip(inverse).for_each(|(x, d)| *x *= d);
+                let mut moved = vec![0.0; m];
+                for (x, means) in x.chunks_exact(m).zip(means.chunks_exact(m)) {
+                    for k in 0..m {
+                        moved[k] += means[k] * x[k];
+                    }
+                }
+                x[intercept.clone()].iter_mut().zip(&moved).for_each(|(x, by)| *x -= by);
+            }
             Self::Product { features, n_dense, outputs, others } => {
                 let m = (outputs.len() as f64).sqrt() as usize;
                 let mut column = vec![0.0; *n_dense];
@@ -65,11 +88,26 @@ impl Inverse {
     }
 }
 
-/// The diagonal of the Hessian, inverted.
-fn diagonal(problem: &Problem<'_>, params: &[f64]) -> Vec<f64> {
-    let mut diagonal = vec![0.0; problem.n_params()];
-    problem.hessian_diagonal(params, &mut diagonal);
-    inverted(&diagonal)
+/// The diagonal of the Hessian over centred features.
+///
+/// ```text
+/// means_j = h_jb / h_bb,  D_j = h_jj - h_jb² / h_bb
+/// ```
+fn centered(problem: &Problem<'_>, params: &[f64]) -> Inverse {
+    let (mut diagonal, mut means) = problem.hessian_arrow(params);
+    let m = problem.n_outputs();
+    let at = problem.scaling().n_dense * m;
+    let intercept = at..at + m;
+    let own = diagonal[intercept.clone()].to_vec();
+    for (i, (h, mean)) in diagonal.iter_mut().zip(&mut means).enumerate() {
+        let own = own[i % m];
+        let beside = std::mem::take(mean);
+        if own > 0.0 && !intercept.contains(&i) {
+            *mean = beside / own;
+            *h = (*h - beside * *mean).max(0.0);
+        }
+    }
+    Inverse::Centered { means, inverse: inverted(&diagonal), intercept }
 }
 
 /// Rows of a sample: one from each stretch of equal length, by a hash of its number, so that neither sorted nor periodic
@@ -181,7 +219,7 @@ pub(crate) fn solve(
         } else if is_product {
             product(problem, params)
         } else {
-            Inverse::Diagonal(diagonal(problem, params))
+            centered(problem, params)
         }
     };
     // Enough rows that the sample's Hessian is within some percent of that of all.
@@ -196,12 +234,16 @@ pub(crate) fn solve(
     let from = match from {
         Begin::State(state) => Begin::State(state),
         Begin::Start(start) => {
-            let rough = Limits { tolerance: 1e-4 / 32.0, max_iterations: 50 };
+            // Nearer than a share of what the sample's minimum is off by chance is of no use: p / 2 rows, in nats.
+            let tolerance = (0.01 * p as f64 / size as f64).min(1e-3);
+            let rough = Limits { tolerance, max_iterations: 50 };
+            // Steps within the sample are cheap, so its own first Hessian may be rougher.
+            let few = problem.over(sample(n, size / 4)).held();
             let is_dense = problem.data().design.is_dense();
             let first = if is_whole && problem.n_outputs() > 1 && is_dense {
-                product(&part, &start)
+                product(&few, &start)
             } else {
-                of(&part, &start)
+                of(&few, &start)
             };
             let lbfgs = Lbfgs { certifies: false, margin: 1.0, ..Lbfgs::default() };
             let mut silent = |_: &Iteration<'_>| Flow::Continue;
@@ -257,7 +299,7 @@ fn refreshed(
         let solution = if let Some(state) = resumed.take() {
             solver.run_on(NAME, problem, state, &some, &apply, kept, &mut watch)?
         } else {
-            let header = Header { method: NAME, iteration: begin, passes };
+            let header = Header::after(NAME, begin, passes);
             let start = at.clone();
             solver.run_keeping(header, problem, start, &some, &apply, kept, &mut watch)?
         };
