@@ -36,12 +36,12 @@ pub enum Command {
     Score(Box<ScoreArgs>),
     /// Paired comparison of two or more models on the same rows
     Compare(Box<CompareArgs>),
-    /// The worst rows, likely label errors among them, and where the loss lives
-    Worst(Box<WorstArgs>),
     /// How far probabilities can be believed: reliability, a test of calibration, calibration errors by name
     Calibration(Box<crate::calibration::CalibrationArgs>),
     /// Fit a calibrator to predictions, or apply one: temperature, vector, Platt, beta, isotonic
     Calibrate(Box<crate::calibration::CalibrateArgs>),
+    /// The worst rows, likely label errors among them, and where the loss lives
+    Worst(Box<WorstArgs>),
     /// Train a classifier by cross entropy: logistic or softmax regression, to the optimum
     Train(Box<TrainArgs>),
     /// Probabilities of a trained model for the rows of a table

@@ -182,9 +182,9 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
     match &cli.command {
         Command::Score(args) => evaluate::run_score(args),
         Command::Compare(args) => evaluate::run_compare(args),
-        Command::Worst(args) => worst::run(args),
         Command::Calibration(args) => calibration::run_calibration(args),
         Command::Calibrate(args) => calibration::run_calibrate(args),
+        Command::Worst(args) => worst::run(args),
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run_predict(args),
         Command::Show(args) => predict::run_show(args),

@@ -37,14 +37,14 @@ pub struct Calibration {
     /// The calibrator.
     pub calibrator: Calibrator,
     /// What it wins on rows that it has not seen, if that was asked for.
-    pub cross_fitted: Option<HonestGain>,
+    pub cross_fitted: Option<CrossFittedGain>,
     /// Rows with a probability of 0, which the fit took as 2^-53.
     pub zeros: u64,
 }
 
 /// What recalibration wins on rows that the fit has not seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HonestGain {
+pub struct CrossFittedGain {
     /// Folds.
     pub folds: u32,
     /// What it wins.
@@ -228,7 +228,7 @@ pub fn calibrate(
         let before = take(&block.scores[0].log_loss);
         let mut paired = Paired::default();
         paired.add(&before, &after, weights.as_deref());
-        Ok(HonestGain { folds, won: paired.finish(options.level) })
+        Ok(CrossFittedGain { folds, won: paired.finish(options.level) })
     });
     let cross_fitted = folded.transpose()?;
     Ok(Calibration { score, calibrator, cross_fitted, zeros })

@@ -25,7 +25,7 @@ mod worst;
 pub use as_peer::{Peer, PeerScore, PeerState};
 pub use block::{Block, Missing, OwnedTarget, Scorer};
 pub use calibrate::{
-    Applied, Applier, ApplyOptions, ApplySummary, Calibration, HonestGain, Won, calibrate,
+    Applied, Applier, ApplyOptions, ApplySummary, Calibration, CrossFittedGain, Won, calibrate,
 };
 pub use calibration::{
     BinnedErrors, CalibrationOptions, ClassCalibration, Errors, Lines, ModelCalibration, Question,

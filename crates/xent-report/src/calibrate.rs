@@ -72,6 +72,9 @@ pub fn calibrate_report(found: &Calibration, options: &Options, written: Option<
             "no gain: the predictions are best left as they are".to_owned()
         }
         Some(cross) => judged(&cross.won.gain, "on rows it has not seen"),
+        None if before.is_infinite() => {
+            "infinitely many bits a row are won on the rows of the fit: no probability is 0 any more".to_owned()
+        }
         None => format!(
             "{} bits a row are won on the rows of the fit; --folds 10 says how many on others",
             significant(before - after, 3)

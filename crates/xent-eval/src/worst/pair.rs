@@ -74,6 +74,7 @@ pub(super) fn join(
     });
     let (target, soft) = match &theirs.target {
         TargetColumns::Label(column) => (vec![move_to(*column)], false),
+        TargetColumns::Absent => (Vec::new(), false),
         TargetColumns::PerClass(columns) => {
             (order.iter().map(|&i| move_to(columns[i as usize])).collect(), true)
         }

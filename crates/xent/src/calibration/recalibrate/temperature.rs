@@ -14,7 +14,6 @@ use crate::calibration::random::mix;
 use crate::element::Element;
 use crate::elementary::{WHOLE32, exp, exp_parts, ln_1p};
 use crate::exact::ExactSum;
-use crate::exponentials::{Arithmetic, largest as largest_of};
 use crate::simd::{self, leveled};
 use crate::view::View;
 
@@ -24,7 +23,7 @@ const RANGE: [f64; 2] = [1.0 / 1_048_576.0, 1_048_576.0];
 const PASSES: usize = 60;
 /// What the error of the last step may be, relative: of f64, and of f32, whose sums have no more digits.
 const SMALL: f64 = 1e-11;
-const SMALL_F32: f64 = 1e-8;
+const SMALL_F32: f64 = 5e-8;
 /// The same where the result is a start only.
 const ROUGH: f64 = 1e-3;
 /// Numbers from which on a part of the rows finds the start.
@@ -47,10 +46,10 @@ pub(super) fn fit<T: Element>(x: View<'_, T>, labels: &[u32], weights: Option<&[
     let n = labels.len();
     let mut start = 1.0;
     if n * x.n_cols() > MANY {
-        // Chosen by what is in a row, not by its place: in any order the same rows.
+        // Chosen by what is in a row, not by its place: in any order the same rows. One number is enough for a start.
         let is_in = |&row: &usize| {
-            let [first, last] = [0, x.n_cols() - 1].map(|c| x.get(row, c).to_f64().to_bits());
-            mix(mix(first) ^ last).is_multiple_of(PART)
+            let own = x.get(row, labels[row] as usize).to_f64().to_bits();
+            mix(mix(own) ^ u64::from(labels[row])).is_multiple_of(PART)
         };
         let part: Vec<usize> = (0..n).filter(is_in).collect();
         start = newton(|b| rows.derivatives(part.iter().copied(), b), start, ROUGH);
@@ -75,9 +74,10 @@ fn newton(at: impl Fn(f64) -> [f64; 4], start: f64, small: f64) -> f64 {
             low = b;
         }
         let (step, error) = series_zero(derivatives);
-        // Far from the zero the series means nothing.
-        let is_near = step.abs() <= b / 4.0;
-        let newton = if is_near { b + step } else { b - slope / curve };
+        // Far from the zero the series means nothing, and may have a zero of its own elsewhere.
+        let plain = -slope / curve;
+        let is_near = step.abs() <= b / 4.0 && (step - plain).abs() <= plain.abs() / 2.0;
+        let newton = b + if is_near { step } else { plain };
         let is_inside = newton > low && newton < high;
         // Out of the bracket, or no curvature: the middle, by ratio.
         let next = if is_inside { newton } else { (low * high).sqrt().clamp(b / 16.0, b * 16.0) };
@@ -170,36 +170,37 @@ impl<T: Element> Rows<'_, T> {
 /// loss = (max - x_y) b + ln_1p(sum of e^((x_c - max) b) over all classes but the top one)
 /// ```
 ///
-/// In f64, whatever the logits are: a small loss keeps its digits.
+/// A small loss keeps its digits, of f64 or, for f32 logits, of f32.
 pub(super) fn losses<T: Element>(
     x: View<'_, T>,
     labels: &[u32],
     weights: Option<&[f64]>,
     temperature: f64,
 ) -> Option<ExactSum> {
+    let b = 1.0 / temperature;
     let mut sum = ExactSum::new();
     let mut batch = [0.0; BATCH];
     let mut filled = 0;
     let (mut narrow, mut wide) = (Vec::new(), Vec::new());
     for (row, &label) in labels.iter().enumerate() {
         let w = weights.map_or(1.0, |w| w[row]);
-        let (max, rest) = if T::WIDE {
+        let Beside { max, rest } = if T::WIDE {
             if let Some(slice) = x.row(row).and_then(T::as_f64) {
-                beside(slice, temperature)
+                beside_f64(slice, b)
             } else {
                 wide.clear();
                 wide.extend((0..x.n_cols()).map(|c| x.get(row, c).to_f64()));
-                beside(&wide, temperature)
+                beside_f64(&wide, b)
             }
         } else if let Some(slice) = x.row(row).and_then(T::as_f32) {
-            beside(slice, temperature)
+            beside_f32(slice, b as f32)
         } else {
             narrow.clear();
             narrow.extend((0..x.n_cols()).map(|c| x.get(row, c).to_f32()));
-            beside(&narrow, temperature)
+            beside_f32(&narrow, b as f32)
         };
         let own = x.get(row, label as usize).to_f64();
-        let loss = (max - own) / temperature + ln_1p(rest);
+        let loss = (max - own) * b + ln_1p(rest);
         if loss.is_nan() {
             return None;
         }
@@ -221,36 +222,84 @@ pub(super) fn losses<T: Element>(
 }
 
 /// The largest number of a row, and what the others come to beside it.
-fn beside<A: Arithmetic>(x: &[A], temperature: f64) -> (f64, f64) {
-    let max = largest_of(x);
-    let top = x.iter().position(|x| *x == max).unwrap_or(0);
-    (max.to_f64(), rest(x, top, max.to_f64(), 1.0 / temperature))
+struct Beside {
+    max: f64,
+    rest: f64,
 }
 
 leveled! {
-    fn rest[A: Arithmetic](x: &[A], top: usize, max: f64, b: f64) -> f64 => rest_body::<FMA>
+    fn beside_f32(x: &[f32], b: f32) -> Beside => beside_f32_body::<FMA>
+}
+leveled! {
+    fn beside_f64(x: &[f64], b: f64) -> Beside => beside_f64_body
 }
 
 #[inline(always)]
-fn rest_body<const FMA: bool, A: Arithmetic>(x: &[A], top: usize, max: f64, b: f64) -> f64 {
+fn beside_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Beside {
+    const UNIT: usize = LANES * CHAIN;
+    let (units, rest) = x.as_chunks::<UNIT>();
+    let max = largest_f32(units, rest);
+    let mut wide = [0.0_f64; LANES];
+    let mut ties = [0.0_f32; LANES];
+    for unit in units {
+        add_beside::<FMA>(unit, max, b, &mut wide, &mut ties);
+    }
+    if !rest.is_empty() {
+        let mut padded = [f32::NEG_INFINITY; UNIT];
+        padded[..rest.len()].copy_from_slice(rest);
+        add_beside::<FMA>(&padded, max, b, &mut wide, &mut ties);
+    }
+    let ties: f32 = ties.iter().sum();
+    Beside { max: f64::from(max), rest: wide.iter().sum::<f64>() + f64::from(ties - 1.0) }
+}
+
+/// Adds the terms of a unit below the maximum, and counts those that are the maximum.
+#[inline(always)]
+fn add_beside<const FMA: bool>(
+    x: &[f32; LANES * CHAIN],
+    max: f32,
+    b: f32,
+    wide: &mut [f64; LANES],
+    ties: &mut [f32; LANES],
+) {
+    let mut terms = [0.0_f32; LANES * CHAIN];
+    let mut tied = [0.0_f32; LANES * CHAIN];
+    for ((term, tied), &x) in terms.iter_mut().zip(&mut tied).zip(x) {
+        let z = (x - max) * b;
+        // NaN passes.
+        let z = if z < -87.0 { -87.0 } else { z };
+        let (p, power) = exp_parts::<FMA>(z, WHOLE32 + 127.0);
+        *term = if x == max { 0.0 } else { p * f32::from_bits(power << 23) };
+        *tied = if x == max { 1.0 } else { 0.0 };
+    }
+    let mut sums = [0.0_f32; LANES];
+    for block in terms.as_chunks::<LANES>().0 {
+        sums.iter_mut().zip(block).for_each(|(sum, term)| *sum += term);
+    }
+    for block in tied.as_chunks::<LANES>().0 {
+        ties.iter_mut().zip(block).for_each(|(sum, tied)| *sum += tied);
+    }
+    wide.iter_mut().zip(&sums).for_each(|(wide, sum)| *wide += f64::from(*sum));
+}
+
+#[inline(always)]
+fn beside_f64_body(x: &[f64], b: f64) -> Beside {
     const LANES: usize = 8;
-    const UNIT: usize = 4 * LANES;
-    let mut sums = [0.0; LANES];
-    for (i, unit) in x.chunks(UNIT).enumerate() {
-        simd::prefetch(unit, AHEAD);
-        simd::prefetch(unit, AHEAD + LANES * 2);
-        let mut terms = [0.0; UNIT];
-        for (term, x) in terms.iter_mut().zip(unit) {
-            *term = exp((x.to_f64() - max) * b);
-        }
-        if top / UNIT == i {
-            terms[top % UNIT] = 0.0;
-        }
-        for block in terms.as_chunks::<LANES>().0 {
-            sums.iter_mut().zip(block).for_each(|(sum, term)| *sum += term);
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let max = largest_f64(blocks, rest);
+    let mut padded = [f64::NEG_INFINITY; LANES];
+    padded[..rest.len()].copy_from_slice(rest);
+    let tail = [padded];
+    let (mut sums, mut ties) = ([0.0; LANES], [0.0; LANES]);
+    for block in blocks.iter().chain(&tail[..usize::from(!rest.is_empty())]) {
+        for ((sum, ties), &x) in sums.iter_mut().zip(&mut ties).zip(block) {
+            let term = exp((x - max) * b);
+            *sum += if x == max { 0.0 } else { term };
+            *ties += if x == max { 1.0 } else { 0.0 };
         }
     }
-    sums.iter().sum()
+    let ties: f64 = ties.iter().sum();
+    Beside { max, rest: sums.iter().sum::<f64>() + (ties - 1.0) }
 }
 
 /// The largest number of a row, and the sums of d^k e^(b d) for k from 0 to 4.
@@ -266,26 +315,40 @@ leveled! {
     fn moments_f64(x: &[f64], b: f64) -> Moments => moments_f64_body
 }
 
-/// -inf would make 0 times infinity. Numbers so far below are as improbable; only where b is below 1e-4 would it show.
-const FLOOR: f32 = -1e6;
+/// What is further below the largest counts as this far, where no b that is looked at leaves a term; -inf would make 0 times
+/// infinity, and beyond 4e9 the fourth power is infinite in f32.
+const FLOOR: f32 = -1e9;
 
-/// The largest of the lanes and of the rest.
+/// The largest number of a row in units and what is left; NaN is passed over.
 #[inline(always)]
-fn largest<T: PartialOrd + Copy>(lanes: &[T], rest: &[T], least: T) -> T {
-    lanes.iter().chain(rest).fold(least, |max, &x| if x > max { x } else { max })
-}
-
-#[inline(always)]
-fn moments_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Moments {
-    const UNIT: usize = LANES * CHAIN;
-    let (units, rest) = x.as_chunks::<UNIT>();
+fn largest_f32<const UNIT: usize>(units: &[[f32; UNIT]], rest: &[f32]) -> f32 {
     let mut maxima = [f32::NEG_INFINITY; UNIT];
     for unit in units {
         for (max, &x) in maxima.iter_mut().zip(unit) {
             *max = if x > *max { x } else { *max };
         }
     }
-    let max = largest(&maxima, rest, f32::NEG_INFINITY);
+    let larger = |max: f32, &x: &f32| if x > max { x } else { max };
+    maxima.iter().chain(rest).fold(f32::NEG_INFINITY, larger)
+}
+
+#[inline(always)]
+fn largest_f64<const UNIT: usize>(units: &[[f64; UNIT]], rest: &[f64]) -> f64 {
+    let mut maxima = [f64::NEG_INFINITY; UNIT];
+    for unit in units {
+        for (max, &x) in maxima.iter_mut().zip(unit) {
+            *max = if x > *max { x } else { *max };
+        }
+    }
+    let larger = |max: f64, &x: &f64| if x > max { x } else { max };
+    maxima.iter().chain(rest).fold(f64::NEG_INFINITY, larger)
+}
+
+#[inline(always)]
+fn moments_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Moments {
+    const UNIT: usize = LANES * CHAIN;
+    let (units, rest) = x.as_chunks::<UNIT>();
+    let max = largest_f32(units, rest);
     let mut wide = [[0.0_f64; LANES]; POWERS];
     for unit in units {
         for at in (0..UNIT).step_by(16) {
@@ -315,11 +378,11 @@ fn add_unit<const FMA: bool>(
         let below = x - max;
         let below = if below > FLOOR { below } else { FLOOR };
         let z = below * b;
-        // As small as a normal number can be: nothing beside the largest term, which is 1.
-        let z = if z > -87.0 { z } else { -87.0 };
-        let (p, power) = exp_parts::<FMA>(z, WHOLE32 + 127.0);
+        // Below the least normal number is nothing.
+        let (p, power) = exp_parts::<FMA>(if z < -87.0 { -87.0 } else { z }, WHOLE32 + 127.0);
         *d = below;
-        *term = p * f32::from_bits(power << 23);
+        let e = p * f32::from_bits(power << 23);
+        *term = if z < -87.0 { 0.0 } else { e };
     }
     for (k, wide) in wide.iter_mut().enumerate() {
         if k > 0 {
@@ -337,13 +400,7 @@ fn add_unit<const FMA: bool>(
 fn moments_f64_body(x: &[f64], b: f64) -> Moments {
     const LANES: usize = 8;
     let (blocks, rest) = x.as_chunks::<LANES>();
-    let mut maxima = [f64::NEG_INFINITY; LANES];
-    for block in blocks {
-        for (max, &x) in maxima.iter_mut().zip(block) {
-            *max = if x > *max { x } else { *max };
-        }
-    }
-    let max = largest(&maxima, rest, f64::NEG_INFINITY);
+    let max = largest_f64(blocks, rest);
     let mut padded = [f64::NEG_INFINITY; LANES];
     padded[..rest.len()].copy_from_slice(rest);
     let tail = [padded];
