@@ -1,6 +1,5 @@
 //! Log loss of probabilities alone: what a loop over epochs or a monitor asks for, without the other scores.
 
-use crate::checks::count_equal;
 use crate::exact::ExactSum;
 use crate::kernel::{positive_losses, sum_few, take_logarithms};
 use crate::rows::{
@@ -108,11 +107,10 @@ pub fn log_loss(matrix: Matrix<'_>, labels: &[u32]) -> Result<LogLoss, RowProble
         }
         let filled = slot + labels.len();
         if filled == BATCH || at + labels.len() == n {
-            let losses = &batch[..filled];
-            all.infinite += count_equal(losses, f64::INFINITY);
-            all.sum.add_slice(losses);
+            all.sum.add_slice(&batch[..filled]);
         }
     }
+    all.infinite = all.sum.positive_infinities();
     Ok(all)
 }
 
