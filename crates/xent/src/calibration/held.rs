@@ -35,7 +35,7 @@ pub const MOST_NUMBERS: usize = 1 << 22;
 /// different in others. All probabilities are, among which zeros are common.
 const LOGITS_HASHED: usize = 16;
 /// Slots of the cache, two for each place.
-const RECENT: usize = 1 << 14;
+const RECENT: usize = 1 << 16;
 /// Whole weights from here on are added as other weights are, so that no count overflows.
 const LARGE: f64 = 4_294_967_296.0;
 
@@ -344,7 +344,9 @@ impl HeldRows {
         let mut order: Vec<u32> = keys.iter().map(|key| (key & mask) as u32).collect();
         let hash = |i: &u32| self.predictions[*i as usize].hash;
         for run in order.chunk_by_mut(|a, b| hash(a) & !mask == hash(b) & !mask) {
-            if run.len() > 1 {
+            let is_first = |i: &u32| hash(i) == hash(&run[0]) && self.row(*i) == self.row(run[0]);
+            // Mostly one prediction, many times.
+            if !run.iter().skip(1).all(is_first) {
                 run.sort_unstable_by(|a, b| {
                     let numbers = || self.row(*a).partial_cmp(self.row(*b));
                     hash(a).cmp(&hash(b)).then_with(|| numbers().unwrap_or(Ordering::Equal))

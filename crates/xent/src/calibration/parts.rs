@@ -101,12 +101,18 @@ impl Decomposition {
             m = 0.0;
             (score - uncertainty) + d
         };
-        m += gap.max(0.0);
-        d += (-gap).max(0.0);
+        // Rounding must not make a part of 0 something.
+        if gap.abs() > 8.0 * f64::EPSILON * score.max(uncertainty).max(d).max(m) {
+            m += gap.max(0.0);
+            d += (-gap).max(0.0);
+        }
         if d >= 0.0 && m >= 0.0 && (uncertainty - d + m - score).abs() > 2.0 * ulp(score) {
             // The rest has to be between 0 and the score; it is a multiple of the ulp of d.
-            while uncertainty - d > score {
-                d = d.next_up();
+            if uncertainty - d > score {
+                d = d.max(uncertainty - score);
+                while uncertainty - d > score {
+                    d = d.next_up();
+                }
             }
             if d > uncertainty {
                 d = uncertainty;
