@@ -215,15 +215,21 @@ fn csv_reads_back() {
 #[test]
 fn markdown_reads_back() {
     let text = dir().xent("score p.csv --format md").stdout;
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .filter(|l| l.starts_with('|'))
-        .map(|l| l.trim_matches('|').split('|').map(str::trim).collect())
+    let lines: Vec<&str> = text.lines().collect();
+    // The scores, and their parts.
+    let tables: Vec<_> = lines
+        .chunk_by(|a, b| a.starts_with('|') == b.starts_with('|'))
+        .filter(|chunk| chunk[0].starts_with('|'))
         .collect();
-    assert!(rows.len() > 5, "{text}");
-    assert!(rows.iter().all(|r| r.len() == rows[0].len()), "{text}");
-    assert!(rows[1].iter().all(|c| c.trim_matches(':').chars().all(|c| c == '-')), "{text}");
-    assert!(rows.iter().any(|r| r[0].starts_with("cross entropy")), "{text}");
+    assert_eq!(tables.len(), 2, "{text}");
+    for table in tables {
+        let rows: Vec<Vec<&str>> =
+            table.iter().map(|l| l.trim_matches('|').split('|').map(str::trim).collect()).collect();
+        assert!(rows.len() > 3, "{text}");
+        assert!(rows.iter().all(|r| r.len() == rows[0].len()), "{text}");
+        assert!(rows[1].iter().all(|c| c.trim_matches(':').chars().all(|c| c == '-')), "{text}");
+        assert!(rows.iter().any(|r| r[0].starts_with("cross entropy")), "{text}");
+    }
 }
 
 /// Hostile names do not break any format.

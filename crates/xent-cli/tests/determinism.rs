@@ -95,8 +95,8 @@ fn columns(rows: &[Row], model: usize) -> arrow_array::RecordBatch {
     ])
 }
 
-const OPTIONS: &str = "--weight w --by region --top-k 1,2,3 --format json";
-const SCORE: &str = "--confusion --per-class";
+const OPTIONS: &str = "--weight w --by region --top-k 1,2,3 --folds 3 --format json";
+const SCORE: &str = "--confusion --per-class --decomposition";
 
 /// The JSON of a run.
 fn json(dir: &Dir, args: &str, simd: Option<&str>) -> String {
