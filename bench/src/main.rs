@@ -1,11 +1,13 @@
 //! xent's side of the benchmarks: `xent-bench in-memory data.npy labels.npy` for scoring, `xent-bench
-//! kernels` for the kernels (see [`kernels`]), `xent-bench training` for training (see [`training`]).
+//! kernels` for the kernels (see [`kernels`]), `xent-bench training` for training (see [`training`]), `xent-bench
+//! calibration` for calibration (see [`calibration`]).
 //!
 //! `in-memory` reads a C-ordered f64 array of probabilities and a u32, i64 or u8 array of labels, and prints a
 //! JSON line for each case with the seconds of every repetition. The array is what NumPy holds and
 //! scikit-learn gets: `(n, k)` row-major, or `(n,)` for the positive class of a binary task.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod calibration;
 mod kernels;
 mod npy;
 mod process;
@@ -25,6 +27,7 @@ fn main() {
     match args.iter().skip(1).map(String::as_str).collect::<Vec<_>>()[..] {
         ["in-memory", data, labels, ref rest @ ..] => in_memory(data, labels, rest),
         ["kernels"] => kernels::serve(),
+        ["calibration"] => calibration::serve(),
         ["training"] => training::serve(),
         ["training", folder, ref options @ ..] => {
             if let Err(said) = training::run(folder, options, |line| println!("{line}")) {
@@ -35,6 +38,7 @@ fn main() {
         _ => {
             eprintln!("usage: xent-bench in-memory data.npy labels.npy [repetitions]");
             eprintln!("       xent-bench kernels");
+            eprintln!("       xent-bench calibration");
             eprintln!(
                 "       xent-bench training [folder] [--tolerance 1e-6] [--threads 1] [--repeat 1]"
             );

@@ -1,5 +1,6 @@
 //! The project's chores, one command each: `cargo xtask test`, `cargo xtask fingerprint`,
-//! `cargo xtask bench scoring`, `cargo xtask bench kernels`, `cargo xtask bench training`, `cargo xtask golden`.
+//! `cargo xtask bench scoring`, `cargo xtask bench kernels`, `cargo xtask bench training`, `cargo xtask bench
+//! calibration`, `cargo xtask golden`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cross;
@@ -24,6 +25,8 @@ usage: cargo xtask <chore>
   bench training    fits against scikit-learn, glum, LIBLINEAR, Vowpal Wabbit, linfa and smartcore, written to
                     docs/bench-training.md; --quick on small tables and --only CASE,... are only printed; --ladders
                     finds the peers' settings that are missing in tools/bench_training_ladders.json, for an hour
+  bench calibration CORP against scikit-learn and temperature scaling against SciPy, written to
+                    docs/bench-calibration.md; with --quick on few rows, only printed
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
 /// The libraries' examples, each run by the tests.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         ["bench", "scoring", ref rest @ ..] => bench_scoring(rest),
         ["bench", "kernels", ref rest @ ..] => bench_kernels(rest),
         ["bench", "training", ref rest @ ..] => bench_training(rest),
+        ["bench", "calibration", ref rest @ ..] => bench_calibration(rest),
         ["golden"] => golden(),
         _ => {
             eprintln!("{USAGE}");
@@ -127,6 +131,14 @@ fn test() -> Result<()> {
         Command::new(&python)
             .current_dir(root())
             .arg("tools/oracle.py")
+            .arg("--xent")
+            .arg(target().join("release").join("xent")),
+    )?;
+    run(
+        "oracles of the worst rows: mpmath, scikit-learn",
+        Command::new(&python)
+            .current_dir(root())
+            .arg("tools/oracle_worst.py")
             .arg("--xent")
             .arg(target().join("release").join("xent")),
     )?;
@@ -224,6 +236,21 @@ fn bench_training(rest: &[&str]) -> Result<()> {
         command.args(["--out", "docs/bench-training.md"]);
     }
     run("training benchmark", command.args(rest))
+}
+
+fn bench_calibration(rest: &[&str]) -> Result<()> {
+    run("release build", cargo().args(["build", "--release", "-p", "xent-bench"]))?;
+    let python = venv("test")?;
+    let mut command = Command::new(&python);
+    command
+        .current_dir(root())
+        .arg("tools/bench_calibration.py")
+        .args(["--bench".as_ref(), target().join("release").join("xent-bench").as_os_str()])
+        .args(["--data".as_ref(), target().join("bench").as_os_str()]);
+    if !rest.contains(&"--quick") {
+        command.args(["--out", "docs/bench-calibration.md"]);
+    }
+    run("calibration benchmark", command.args(rest))
 }
 
 fn golden() -> Result<()> {

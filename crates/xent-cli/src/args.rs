@@ -19,6 +19,7 @@ const STYLES: Styles = Styles::styled()
 Examples:
   xent score predictions.csv
   xent compare logistic.csv forest.csv
+  xent worst predictions.csv -n 10
   xent train voters.csv --target party -o model.json
   xent predict model.json voters.csv -o predictions.csv
   xent info kl 0.75,0.25 0.5,0.5
@@ -35,6 +36,12 @@ pub enum Command {
     Score(Box<ScoreArgs>),
     /// Paired comparison of two or more models on the same rows
     Compare(Box<CompareArgs>),
+    /// How far probabilities can be believed: reliability, a test of calibration, calibration errors by name
+    Calibration(Box<crate::calibration::CalibrationArgs>),
+    /// Fit a calibrator to predictions, or apply one: temperature, vector, Platt, beta, isotonic
+    Calibrate(Box<crate::calibration::CalibrateArgs>),
+    /// The worst rows, likely label errors among them, and where the loss lives
+    Worst(Box<WorstArgs>),
     /// Train a classifier by cross entropy: logistic or softmax regression, to the optimum
     Train(Box<TrainArgs>),
     /// Probabilities of a trained model for the rows of a table
@@ -193,6 +200,10 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "OUT", help_heading = "More results")]
     pub per_row: Option<PathBuf>,
 
+    /// Also what another tool would print for these rows, and why it differs
+    #[arg(long = "as", value_enum, value_name = "TOOL", help_heading = "More results")]
+    pub like: Option<PeerArg>,
+
     /// Exit with 1 if this holds of a model, as in 'cross_entropy > 1.2'
     #[arg(long, value_name = "CONDITION", help_heading = "More results")]
     pub fail_if: Vec<String>,
@@ -237,11 +248,50 @@ pub struct CompareArgs {
     pub output: OutputArgs,
 }
 
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  xent worst predictions.csv --id case          the 20 rows of highest loss, with all their columns
+  xent worst predictions.csv --by region        also which regions the loss comes from
+  xent worst predictions.csv --floors           the loss with floors on the probabilities
+  xent worst old.csv new.csv                    where one loses most against the other")]
+pub struct WorstArgs {
+    /// One prediction file, or two over the same rows in the same order; name=path names the model
+    #[arg(required = true, value_name = "PREDICTIONS")]
+    pub predictions: Vec<String>,
+
+    /// Models side by side in one file, as in 'm1=p1_*,m2=p2_*'
+    #[arg(long, value_name = "NAME=GLOB,…", conflicts_with = "proba", help_heading = "Columns")]
+    pub models: Vec<String>,
+
+    #[command(flatten)]
+    pub rows: RowArgs,
+
+    /// Rows listed
+    #[arg(short, value_name = "N", default_value = "20", value_parser = parse_listed, help_heading = "More results")]
+    pub n: usize,
+
+    /// Also the loss with a floor on the probabilities, as --clip does it
+    /// [default: 1e-15,1e-12,1e-9,1e-6,1e-4,1e-3,1e-2]
+    #[arg(long, value_name = "EPS,…", num_args = 0.., require_equals = true, value_delimiter = ',', value_parser = parse_clip, help_heading = "More results")]
+    pub floors: Option<Vec<f64>>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum InputArg {
     Probabilities,
     LogProbabilities,
     Logits,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PeerArg {
+    Sklearn,
+    Yardstick,
+    Torchmetrics,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -302,6 +352,13 @@ fn parse_share(text: &str) -> Result<f64, String> {
 pub fn parse_level(text: &str) -> Result<f64, String> {
     let x = number(text)?;
     if x > 0.0 && x < 1.0 { Ok(x) } else { Err("must be between 0 and 1, such as 0.95".to_owned()) }
+}
+
+fn parse_listed(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=100_000) => Ok(n),
+        _ => Err("must be from 1 to 100000".to_owned()),
+    }
 }
 
 pub fn parse_threads(text: &str) -> Result<usize, String> {

@@ -3,19 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use xent::rows::{Input, Rules, Sums};
-use xent_eval::{Missing, ModelScore, Options, Roles, Source, compare, put_beside, score};
+use xent_eval::{Missing, ModelScore, Options, Peer, Roles, Source, compare, put_beside, score};
 use xent_io::{Format, OpenOptions};
-use xent_report::{compare_report, score_report};
+use xent_report::{add_peer, compare_report, score_report};
 
 use crate::args::{
-    CompareArgs, FileFormatArg, FormatArg, InputArg, MissingArg, RowArgs, ScoreArgs, SumsArg,
+    CompareArgs, FileFormatArg, FormatArg, InputArg, MissingArg, PeerArg, RowArgs, ScoreArgs,
+    SumsArg,
 };
 use crate::fail_if::Condition;
 use crate::per_row::PerRow;
-use crate::progress::Watch;
+use crate::progress::{Peers, Watch};
 use crate::{Failure, Outcome, output};
 
-fn options(args: &RowArgs, models: &[String]) -> Result<Options, Failure> {
+/// What the arguments say about columns and rows.
+pub fn options(args: &RowArgs, models: &[String]) -> Result<Options, Failure> {
     let input = match args.input {
         InputArg::Probabilities => Input::Probabilities,
         InputArg::LogProbabilities => Input::LogProbabilities,
@@ -109,7 +111,11 @@ pub fn open_options(format: Option<FileFormatArg>) -> OpenOptions {
 }
 
 /// Opens the predictions, and the labels beside them.
-fn open(specs: &[String], args: &RowArgs, options: &mut Options) -> Result<Vec<Source>, Failure> {
+pub fn open(
+    specs: &[String],
+    args: &RowArgs,
+    options: &mut Options,
+) -> Result<Vec<Source>, Failure> {
     let mut sources = Source::open_all(specs, &open_options(args.input_format))?;
     if let Some(labels) = &args.labels {
         let only = put_beside(&mut sources, labels)?;
@@ -121,7 +127,8 @@ fn open(specs: &[String], args: &RowArgs, options: &mut Options) -> Result<Vec<S
     Ok(sources)
 }
 
-fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> {
+/// No top-k error asks for more classes than there are.
+pub fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> {
     for model in models {
         let k = model.classes.len();
         if let Some(&too_many) = options.rules.top_k.iter().find(|&&t| t as usize > k) {
@@ -135,13 +142,14 @@ fn check_top_k(models: &[ModelScore], options: &Options) -> Result<(), Failure> 
     Ok(())
 }
 
-fn input_files(sources: &[Source]) -> impl Iterator<Item = &Path> {
+/// Every file that is read.
+pub fn input_files(sources: &[Source]) -> impl Iterator<Item = &Path> {
     let tables = sources.iter().flat_map(|s| [Some(&s.table), s.table.beside()]);
     tables.flatten().flat_map(xent_io::Table::files).map(PathBuf::as_path)
 }
 
 /// Results are read by programs in full, by people in part.
-fn is_for_programs(format: FormatArg) -> bool {
+pub fn is_for_programs(format: FormatArg) -> bool {
     matches!(format, FormatArg::Csv | FormatArg::Json)
 }
 
@@ -164,25 +172,56 @@ pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
         None => None,
     };
     let mut models: Vec<ModelScore> = Vec::new();
+    let peer = peer(args)?;
+    let mut peers = Vec::new();
     for source in &sources {
         let mut watch = Watch::new(&source.name, &[&source.table], args.output.quiet);
         if let Some(mut rows) = per_row.take() {
             rows.model.clone_from(&source.name);
             watch.per_row = Some(rows);
         }
+        watch.peers = peer.map(Peers::new);
         let result = score(source, &options, &mut watch);
         watch.finish();
         per_row = watch.per_row.take();
-        models.extend(result?);
+        let scored = result?;
+        peers.extend(watch.peers.iter().flat_map(|peers| peers.finish(&scored)));
+        models.extend(scored);
     }
     check_top_k(&models, &options)?;
-    let report = score_report(&models, &options, is_for_programs(args.output.format));
+    let all = is_for_programs(args.output.format);
+    let mut report = score_report(&models, &options, all);
+    if let Some(peer) = peer {
+        add_peer(&mut report, peer, &models, &peers, all);
+    }
     sink.write(&report)?;
     if let Some(rows) = per_row {
         rows.finish()?;
     }
     sink.finish(&report)?;
     Ok(outcome(&conditions, &models, &options))
+}
+
+/// The tool of `--as`, which takes the numbers as they are.
+fn peer(args: &ScoreArgs) -> Result<Option<Peer>, Failure> {
+    let rows = &args.rows;
+    let changed = [
+        (rows.clip.is_some(), "--clip"),
+        (rows.sums == SumsArg::Normalize, "--sums normalize"),
+        (rows.label_smoothing.is_some(), "--label-smoothing"),
+    ];
+    let changed = changed.into_iter().find_map(|(is_there, option)| is_there.then_some(option));
+    if let (Some(option), Some(_)) = (changed, args.like) {
+        return Err(Failure::usage(format!(
+            "--as reads the numbers as they are, {option} changes them"
+        ))
+        .with_hint("leave one of them out"));
+    }
+    Ok(args.like.map(|peer| match peer {
+        PeerArg::Sklearn => Peer::Sklearn,
+        PeerArg::Yardstick => Peer::Yardstick,
+        PeerArg::Torchmetrics => Peer::Torchmetrics,
+    }))
 }
 
 fn outcome(conditions: &[Condition], models: &[ModelScore], options: &Options) -> Outcome {

@@ -1,6 +1,7 @@
 //! `xent`: how good a probabilistic classifier is, which of two is better, and whether that is luck.
 
 mod args;
+mod calibration;
 mod evaluate;
 mod fail_if;
 mod info;
@@ -11,6 +12,8 @@ mod predict;
 mod progress;
 mod train;
 mod train_args;
+mod train_files;
+mod worst;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -179,6 +182,9 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
     match &cli.command {
         Command::Score(args) => evaluate::run_score(args),
         Command::Compare(args) => evaluate::run_compare(args),
+        Command::Calibration(args) => calibration::run_calibration(args),
+        Command::Calibrate(args) => calibration::run_calibrate(args),
+        Command::Worst(args) => worst::run(args),
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run_predict(args),
         Command::Show(args) => predict::run_show(args),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use xent_io::out::AtomicFile;
-use xent_report::plot::{self, Curves};
+use xent_report::plot::{self, Chart};
 use xent_report::{
     Report, Style, render_csv, render_json, render_markdown, render_terminal, text::escape_terminal,
 };
@@ -64,8 +64,8 @@ pub fn print(report: &Report, format: FormatArg, color: ColorArg) -> Result<(), 
     put_text(&render(report, &args))
 }
 
-/// Prints curves.
-pub fn draw(chart: &Curves, color: ColorArg) -> Result<(), Failure> {
+/// Prints a chart.
+pub fn draw(chart: &impl Chart, color: ColorArg) -> Result<(), Failure> {
     let stdout = std::io::stdout();
     let room = if stdout.is_terminal() { width() } else { WIDTH };
     let color = wants_color(color, &stdout);

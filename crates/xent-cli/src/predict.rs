@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use xent_eval::Missing;
 use xent_eval::learn::{Model, PredictOptions, Prediction, Predictor, Unseen};
-use xent_io::Table;
 use xent_io::out::{OutColumn, OutKind, RowWriter};
+use xent_io::{Format, Table};
 use xent_report::model_report;
 use xent_report::number::counted;
 
@@ -36,6 +36,14 @@ pub fn open_table(
     Ok(Table::open(spec, &open_options(format))?)
 }
 
+/// Whether a file holds sparse rows rather than a table, as the user or its name says.
+pub fn is_svmlight(spec: &str, format: Option<crate::args::FileFormatArg>) -> bool {
+    match open_options(format).format {
+        Some(format) => format == Format::Svmlight,
+        None => Format::of_name(spec) == Some(Format::Svmlight),
+    }
+}
+
 /// Two columns of one name could not be told apart.
 pub fn check_names(names: &[String]) -> Result<(), Failure> {
     for (i, name) in names.iter().enumerate() {
@@ -50,9 +58,6 @@ pub fn check_names(names: &[String]) -> Result<(), Failure> {
 /// Runs `xent predict`.
 pub fn run_predict(args: &PredictArgs) -> Result<Outcome, Failure> {
     let model = read_model(&args.model)?;
-    let table = open_table(&args.data, args.input_format)?;
-    let inputs = table.files().iter().map(PathBuf::as_path).chain([args.model.as_path()]);
-    output::check_paths(inputs, &[Some(&args.output)])?;
     let options = PredictOptions {
         id: args.id.clone(),
         unseen: match args.unseen {
@@ -63,50 +68,95 @@ pub fn run_predict(args: &PredictArgs) -> Result<Outcome, Failure> {
             MissingArg::Error => Missing::Error,
             MissingArg::Drop => Missing::Drop,
         },
+        raw: args.raw,
         threads: args.threads.unwrap_or(0),
         batch_rows: args.batch_rows,
     };
+    if is_svmlight(&args.data, args.input_format) {
+        let inputs = [Path::new(&args.data), &args.model];
+        output::check_paths(inputs.into_iter(), &[Some(&args.output)])?;
+        let mut out = Predictions::create(args, &model, true, false)?;
+        model.predict_svmlight(&args.data, &options, |prediction| out.write(&prediction))?;
+        return out.finish("index");
+    }
+    let table = open_table(&args.data, args.input_format)?;
+    let inputs = table.files().iter().map(PathBuf::as_path).chain([args.model.as_path()]);
+    output::check_paths(inputs, &[Some(&args.output)])?;
     let predictor = Predictor::new(&model, &table, &options)?;
-    let mut names: Vec<(String, OutKind)> =
-        args.id.iter().map(|name| (name.clone(), OutKind::Text)).collect();
-    if predictor.has_label() {
-        names.push((LABEL.to_owned(), OutKind::Text));
-    }
-    if predictor.has_targets() {
-        names.extend(model.target_columns.iter().map(|name| (name.clone(), OutKind::Number)));
-    }
-    names.extend(model.classes.iter().map(|class| (format!("p_{class}"), OutKind::Number)));
-    check_names(&names.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())?;
-    let columns: Vec<(&str, OutKind)> = names.iter().map(|(n, kind)| (n.as_str(), *kind)).collect();
-    let mut writer = RowWriter::create(&args.output, &columns)?;
+    let (has_label, has_targets) = (predictor.has_label(), predictor.has_targets());
+    let mut out = Predictions::create(args, &model, has_label, has_targets)?;
     let mut watch = Watch::new(table.name(), &[&table], args.quiet);
-    let (mut rows, mut unseen, mut dropped) = (0, 0, 0);
-    let result = predictor.run(&mut watch, |prediction| {
-        rows += prediction.rows as u64;
-        unseen += prediction.unseen;
-        dropped += prediction.dropped;
-        Ok(writer.write(&out_columns(&texts(&prediction), &prediction))?)
-    });
+    let result = predictor.run(&mut watch, |prediction| out.write(&prediction));
     watch.finish();
     result?;
-    if rows == 0 {
-        return Err(Failure::usage(format!("{}: there are no rows", args.data))
-            .with_hint("a header alone is not enough"));
+    out.finish("level")
+}
+
+/// The file of predictions, and what is counted on the way.
+struct Predictions<'a> {
+    data: &'a str,
+    writer: RowWriter,
+    rows: u64,
+    unseen: u64,
+    dropped: u64,
+}
+
+impl<'a> Predictions<'a> {
+    fn create(
+        args: &'a PredictArgs,
+        model: &Model,
+        has_label: bool,
+        has_targets: bool,
+    ) -> Result<Self, Failure> {
+        let mut names: Vec<(String, OutKind)> =
+            args.id.iter().map(|name| (name.clone(), OutKind::Text)).collect();
+        if has_label {
+            names.push((LABEL.to_owned(), OutKind::Text));
+        }
+        if has_targets {
+            names.extend(model.target_columns.iter().map(|name| (name.clone(), OutKind::Number)));
+        }
+        let prefixes: &[&str] = if args.raw { &["p_", "raw_"] } else { &["p_"] };
+        for prefix in prefixes {
+            let name = |class: &String| (format!("{prefix}{class}"), OutKind::Number);
+            names.extend(model.classes.iter().map(name));
+        }
+        check_names(&names.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())?;
+        let columns: Vec<(&str, OutKind)> =
+            names.iter().map(|(n, kind)| (n.as_str(), *kind)).collect();
+        let writer = RowWriter::create(&args.output, &columns)?;
+        Ok(Self { data: &args.data, writer, rows: 0, unseen: 0, dropped: 0 })
     }
-    writer.finish()?;
-    if unseen > 0 {
-        let rows = counted(unseen, "row has", "rows have");
-        output::say(&format!(
-            "note: {rows} a level that training did not see; it counts as the reference level"
-        ));
+
+    fn write(&mut self, prediction: &Prediction) -> Result<(), xent_eval::Error> {
+        self.rows += prediction.rows as u64;
+        self.unseen += prediction.unseen;
+        self.dropped += prediction.dropped;
+        Ok(self.writer.write(&out_columns(&texts(prediction), prediction))?)
     }
-    if dropped > 0 {
-        output::say(&format!(
-            "note: {} with missing values left out",
-            counted(dropped, "row", "rows")
-        ));
+
+    fn finish(self, unseen: &str) -> Result<Outcome, Failure> {
+        if self.rows == 0 {
+            return Err(Failure::usage(format!("{}: there are no rows", self.data))
+                .with_hint("a header alone is not enough"));
+        }
+        self.writer.finish()?;
+        if self.unseen > 0 {
+            let rows = counted(self.unseen, "row has", "rows have");
+            let counts = match unseen {
+                "index" => "an index that training did not see; it counts for nothing",
+                _ => "a level that training did not see; it counts as the reference level",
+            };
+            output::say(&format!("note: {rows} {counts}"));
+        }
+        if self.dropped > 0 {
+            output::say(&format!(
+                "note: {} with missing values left out",
+                counted(self.dropped, "row", "rows")
+            ));
+        }
+        Ok(Outcome::Done)
     }
-    Ok(Outcome::Done)
 }
 
 fn texts(prediction: &Prediction) -> Vec<Vec<Option<&str>>> {
@@ -123,7 +173,7 @@ fn out_columns<'a>(
     prediction: &'a Prediction,
 ) -> Vec<OutColumn<'a>> {
     let texts = texts.iter().map(|texts| OutColumn::Text(texts));
-    let numbers = prediction.targets.iter().chain(&prediction.proba);
+    let numbers = prediction.targets.iter().chain(&prediction.proba).chain(&prediction.raw);
     texts.chain(numbers.map(|numbers| OutColumn::Numbers(numbers))).collect()
 }
 

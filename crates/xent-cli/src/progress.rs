@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xent_eval::learn::Phase;
-use xent_eval::{Block, Error, Observer, Progress};
+use xent_eval::{
+    Binding, Block, Error, ModelScore, Observer, Peer, PeerScore, PeerState, Progress,
+};
 use xent_io::Table;
 use xent_train::solve::Iteration;
 
@@ -25,6 +27,31 @@ const MESSAGE: usize = 38;
 /// What else stands in the line: blanks, brackets, `100%` and the time left.
 const REST: usize = " [] 100%    1000s".len();
 
+/// `--as`: what another tool adds up for the models of a table.
+pub struct Peers {
+    peer: Peer,
+    states: Vec<PeerState>,
+}
+
+impl Peers {
+    pub fn new(peer: Peer) -> Self {
+        Self { peer, states: Vec::new() }
+    }
+
+    fn update(&mut self, binding: &Binding, block: &Block) -> Result<(), Error> {
+        if self.states.is_empty() {
+            let state = PeerState::new(self.peer, binding.classes.len());
+            self.states = vec![state; binding.models.len()];
+        }
+        self.states.iter_mut().enumerate().try_for_each(|(m, state)| state.update(block, m))
+    }
+
+    /// The tool's numbers for each model.
+    pub fn finish(&self, models: &[ModelScore]) -> Vec<Vec<PeerScore>> {
+        self.states.iter().zip(models).map(|(state, model)| state.finish(model)).collect()
+    }
+}
+
 /// Shows progress, and writes the rows that are asked for.
 pub struct Watch {
     bar: ProgressBar,
@@ -34,6 +61,7 @@ pub struct Watch {
     known_rows: Option<u64>,
     known_bytes: Option<u64>,
     pub per_row: Option<PerRow>,
+    pub peers: Option<Peers>,
 }
 
 impl Watch {
@@ -53,6 +81,7 @@ impl Watch {
             known_rows: sum(tables.iter().map(|t| t.row_hint()).collect()),
             known_bytes: sum(tables.iter().map(|t| t.byte_len()).collect()),
             per_row: None,
+            peers: None,
         }
     }
 
@@ -100,15 +129,13 @@ impl Observer for Watch {
     }
 
     fn wants_rows(&self) -> bool {
-        self.per_row.is_some()
+        self.per_row.is_some() || self.peers.is_some()
     }
 
-    fn rows(
-        &mut self,
-        binding: &xent_eval::Binding,
-        first_row: u64,
-        block: &Block,
-    ) -> Result<(), Error> {
+    fn rows(&mut self, binding: &Binding, first_row: u64, block: &Block) -> Result<(), Error> {
+        if let Some(peers) = &mut self.peers {
+            peers.update(binding, block)?;
+        }
         match &mut self.per_row {
             Some(per_row) => per_row.write(binding, first_row, block),
             None => Ok(()),

@@ -1,21 +1,23 @@
 //! `xent train`.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use xent_eval::learn::{
-    ClassWeights, Dataset, FeatureRoles, MissingValues, Phase, ReadOptions, Split, TrainOptions,
-    Trained, train,
+    Checkpoint, ClassWeights, Dataset, FeatureRoles, MissingValues, Phase, ReadOptions, Split,
+    TrainOptions, Trained, train,
 };
-use xent_io::out::{AtomicFile, OutColumn, OutKind, RowWriter};
+use xent_eval::{Source, put_beside};
+use xent_io::Table;
+use xent_io::out::{AtomicFile, RowWriter};
 use xent_report::plot::render_svg;
-use xent_report::{Course, TrainContext, curves, render_json, train_report};
+use xent_report::{Course, TrainContext, curves, losses_json, render_json, train_report};
 use xent_train::solve::{Flow, Iteration, Limits};
 use xent_train::{Head, Loss, Method};
 
-use crate::predict::{LABEL, check_names, open_table};
+use crate::predict::{is_svmlight, open_table};
 use crate::progress::{Steps, Watch};
 use crate::train_args::{HeadArg, LossArg, MissingPolicyArg, SolverArg, TrainArgs, TrainFormatArg};
+use crate::train_files::{History, Saver, check_extension, write_out_of_fold};
 use crate::{Failure, Outcome, interrupt, output};
 
 /// The relative gap that is reached unless another is asked for.
@@ -53,6 +55,7 @@ fn read_options(args: &TrainArgs) -> ReadOptions {
         classes: args.classes.clone(),
         is_for_watching: is_for_watching(args),
         min_count: args.min_count,
+        out_of_core: args.out_of_core,
         threads: args.threads.unwrap_or(0),
         batch_rows: args.batch_rows,
     }
@@ -134,6 +137,7 @@ fn train_options(args: &TrainArgs, loss: LossArg) -> Result<TrainOptions, Failur
         threads: args
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        resume: None,
         start: args.start,
         split,
         seed: args.seed,
@@ -141,44 +145,61 @@ fn train_options(args: &TrainArgs, loss: LossArg) -> Result<TrainOptions, Failur
     })
 }
 
-/// Every iteration of the model's fit.
-struct History {
-    file: AtomicFile,
-    with_loss: bool,
+/// What is trained on.
+enum Input {
+    Table(Box<Table>),
+    Svmlight(String),
 }
 
-impl History {
-    fn create(path: &Path, with_loss: bool) -> Result<Self, Failure> {
-        let mut file = AtomicFile::create(path)?;
-        let first = if with_loss { "loss," } else { "" };
-        file.put(
-            format!("{first}iteration,objective_nats,objective_bits,cross_entropy_bits,error_rate,gradient_norm,gap,seconds\n")
-                .as_bytes(),
-        )?;
-        Ok(Self { file, with_loss })
-    }
-
-    fn add(&mut self, loss: &str, step: &Iteration<'_>) -> std::io::Result<()> {
-        if self.with_loss {
-            write!(self.file, "{loss},")?;
+impl Input {
+    /// Opens it, and the labels beside it; and the column of these, if the file has only one.
+    fn open(args: &TrainArgs) -> Result<(Self, Option<String>), Failure> {
+        if is_svmlight(&args.data, args.input_format) {
+            return match args.labels {
+                Some(_) => Err(Failure::usage("an svmlight file has its labels in it")
+                    .with_hint("leave out --labels")),
+                None => Ok((Self::Svmlight(args.data.clone()), None)),
+            };
         }
-        let gap = step.gap.map(|gap| format!("{gap:?}")).unwrap_or_default();
-        writeln!(
-            self.file,
-            "{},{:?},{:?},{:?},{:?},{:?},{gap},{:.6}",
-            step.number,
-            step.objective,
-            step.objective / std::f64::consts::LN_2,
-            step.log_loss() / std::f64::consts::LN_2,
-            step.error_rate(),
-            step.gradient_norm,
-            step.seconds
-        )
+        let table = open_table(&args.data, args.input_format)?;
+        let Some(labels) = &args.labels else { return Ok((Self::Table(Box::new(table)), None)) };
+        let mut sources = [Source { name: table.name().to_owned(), table }];
+        let only = put_beside(&mut sources, labels)?;
+        let [Source { table, .. }] = sources;
+        Ok((Self::Table(Box::new(table)), only))
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Table(table) => [Some(&**table), table.beside()]
+                .into_iter()
+                .flatten()
+                .flat_map(|table| table.files().to_vec())
+                .collect(),
+            Self::Svmlight(spec) => vec![PathBuf::from(spec)],
+        }
+    }
+
+    fn read(&self, args: &TrainArgs, target: Option<String>) -> Result<Dataset, Failure> {
+        let mut options = read_options(args);
+        let roles = &mut options.roles;
+        if roles.target.is_none() && roles.targets.is_none() {
+            roles.target = target;
+        }
+        Ok(match self {
+            Self::Table(table) => {
+                let mut watch = Watch::new(table.name(), &[table], args.quiet);
+                let data = Dataset::read(table, &options, &mut watch);
+                watch.finish();
+                data?
+            }
+            Self::Svmlight(spec) => Dataset::read_svmlight(spec, &options)?,
+        })
     }
 }
 
-/// Runs `xent train`.
-pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
+/// Refuses options that contradict each other or the names of files.
+fn check(args: &TrainArgs) -> Result<(), Failure> {
     let losses = &args.loss;
     if losses.len() > 2 || losses.len() == 2 && losses[0] == losses[1] {
         return Err(Failure::usage("--loss names a loss twice")
@@ -188,36 +209,66 @@ pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         return Err(Failure::usage("two losses give two models, and one file is named")
             .with_hint("name one --loss to write a model or predictions"));
     }
-    let options =
+    if losses.len() == 2 && (args.checkpoint.is_some() || args.resume.is_some()) {
+        return Err(Failure::usage("two losses are two fits, and a checkpoint is of one")
+            .with_hint("name one --loss"));
+    }
+    if let Some(path) = &args.plot {
+        check_extension("--plot", path, "svg")?;
+    }
+    if let Some(path) = &args.history {
+        check_extension("--history", path, "csv")?;
+    }
+    Ok(())
+}
+
+/// Runs `xent train`.
+pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
+    check(args)?;
+    let losses = &args.loss;
+    let mut options =
         losses.iter().map(|&loss| train_options(args, loss)).collect::<Result<Vec<_>, _>>()?;
-    let table = open_table(&args.data, args.input_format)?;
+    let (input, target) = Input::open(args)?;
     let outputs = [
         args.output.as_deref(),
         args.oof.as_deref(),
         args.history.as_deref(),
         args.plot.as_deref(),
+        args.checkpoint.as_deref(),
     ];
-    output::check_paths(table.files().iter().map(PathBuf::as_path), &outputs)?;
+    output::check_paths(input.files().iter().map(PathBuf::as_path), &outputs)?;
     // Made before the first row is read, so that a bad path fails at once.
     let model_file = args.output.as_deref().map(AtomicFile::create).transpose()?;
     let mut history =
         args.history.as_deref().map(|p| History::create(p, losses.len() > 1)).transpose()?;
     let plot_file = args.plot.as_deref().map(AtomicFile::create).transpose()?;
     let is_drawn = losses.len() > 1 || plot_file.is_some();
+    for path in [&args.checkpoint, &args.oof].into_iter().flatten() {
+        drop(AtomicFile::create(path)?);
+    }
     if let Some(path) = &args.oof {
         drop(RowWriter::create(path, &[])?);
     }
-    let mut watch = Watch::new(table.name(), &[&table], args.quiet);
-    let data = Dataset::read(&table, &read_options(args), &mut watch);
-    watch.finish();
-    let data = data?;
+    let state = args
+        .resume
+        .as_deref()
+        .map(|path| std::fs::read(path).map_err(|e| xent_io::Error::io(path, "cannot read", &e)));
+    let state = state.transpose()?;
+    let data = input.read(args, target)?;
     let is_small =
         !matches!(args.solver, SolverArg::Gd | SolverArg::Sgd | SolverArg::Saga | SolverArg::Cd)
             && args.l1.is_none()
             && data.rows * data.terms().len() * data.classes.len() <= SMALL;
-    let mut options = options;
     if args.tolerance.is_none() && is_small {
         options.iter_mut().for_each(|o| o.limits.tolerance = TOLERANCE_SMALL);
+    }
+    let mut saver = None;
+    if args.checkpoint.is_some() || args.resume.is_some() {
+        let begin = Checkpoint::begin(&data, &options[0])?;
+        if let (Some(text), Some(path)) = (state, &args.resume) {
+            options[0].resume = Some(begin.resume(&path.display().to_string(), &text)?);
+        }
+        saver = args.checkpoint.as_deref().map(|path| Saver::new(path, begin));
     }
     let mut trained = Vec::new();
     let mut courses = Vec::new();
@@ -227,27 +278,41 @@ pub fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         let loss = xent_eval::learn::loss_name(options.loss);
         let mut course = Course::new(loss, &data);
         let result = train(&data, options, &mut |phase, step| {
-            if let (Some(history), Phase::Model) = (&mut history, phase)
-                && let Err(error) = history.add(loss, step)
-            {
-                written = Err(error);
-                return Flow::Stop;
-            }
-            if is_drawn && phase == Phase::Model {
-                course.add(drawn(&course, step), step.gradient_norm);
+            if phase == Phase::Model {
+                written = write_step(loss, step, history.as_mut(), saver.as_mut());
+                if written.is_err() {
+                    return Flow::Stop;
+                }
+                if is_drawn {
+                    course.add(drawn(&course, step), step.gradient_norm);
+                }
             }
             steps.show(phase, step);
             if interrupt::is_asked() { Flow::Stop } else { Flow::Continue }
         });
         steps.finish();
-        if let (Err(error), Some(path)) = (written, &args.history) {
-            return Err(xent_io::Error::io(path, "cannot write", &error).into());
-        }
+        written?;
         trained.push(result?);
         courses.push(course);
     }
+    if let Some(saver) = &mut saver {
+        saver.write()?;
+    }
     let outputs = Outputs { model: model_file, history, plot: plot_file };
     finish(args, &data, &trained, &options[0], outputs, if is_drawn { &courses } else { &[] })
+}
+
+fn write_step(
+    loss: &str,
+    step: &Iteration<'_>,
+    history: Option<&mut History>,
+    saver: Option<&mut Saver>,
+) -> Result<(), Failure> {
+    if let Some(history) = history {
+        let added = history.add(loss, step);
+        added.map_err(|e| xent_io::Error::io(history.file.path(), "cannot write", &e))?;
+    }
+    saver.map_or(Ok(()), |saver| saver.step(step))
 }
 
 /// What is drawn of a step.
@@ -313,72 +378,32 @@ fn finish(
         file.put(render_svg(chart).as_bytes())?;
         file.commit()?;
     }
-    for (i, trained) in trained.iter().enumerate() {
-        if i > 0 && args.format == TrainFormatArg::Table {
+    let mut reports: Vec<_> = trained.iter().map(|t| train_report(t, data, &context)).collect();
+    if reports.len() > 1 && args.format == TrainFormatArg::Json {
+        output::put_text(&render_json(&losses_json(reports.into_iter().map(|r| r.data))))?;
+        reports = Vec::new();
+    }
+    for (i, report) in reports.iter().enumerate() {
+        if i > 0 {
             output::put_text("\n")?;
         }
-        output::print(&train_report(trained, data, &context), args.format.format(), args.color)?;
+        output::print(report, args.format.format(), args.color)?;
     }
     if let Some(chart) = chart.filter(|_| args.format == TrainFormatArg::Table) {
         output::draw(&chart, args.color)?;
     }
     if trained.iter().any(|t| t.was_interrupted) {
-        let what = match &context.output {
-            Some(path) => format!("stopped; {path} is the model so far"),
-            None => "stopped before the optimum".to_owned(),
+        let is_model = trained.iter().any(|t| t.model.training.stop == "interrupted");
+        let mut what = match &context.output {
+            Some(path) if is_model => format!("stopped; {path} is the model so far"),
+            Some(path) => format!("stopped in the test; {path} is the whole model"),
+            None => "stopped before the end".to_owned(),
         };
+        if let Some(path) = args.checkpoint.as_ref().filter(|_| is_model) {
+            what += &format!("; --resume {} goes on from here", path.display());
+        }
         output::say(&what);
         return Err(Failure::Interrupted);
     }
     Ok(Outcome::Done)
-}
-
-/// Ids, label or targets, fold and probabilities of the tested rows, and the class frequencies of what their models were
-/// trained on, so that the two can be compared.
-fn write_out_of_fold(path: &Path, data: &Dataset, trained: &Trained) -> Result<(), Failure> {
-    let tested = &trained.out_of_fold;
-    let k = data.classes.len();
-    let mut names: Vec<(String, OutKind)> =
-        data.ids().iter().map(|(name, _)| (name.clone(), OutKind::Text)).collect();
-    if data.target_columns.is_empty() {
-        names.push((LABEL.to_owned(), OutKind::Text));
-    }
-    names.extend(data.target_columns.iter().map(|name| (name.clone(), OutKind::Number)));
-    names.push(("fold".to_owned(), OutKind::Integer));
-    for prefix in ["p_", "base_"] {
-        names
-            .extend(data.classes.iter().map(|class| (format!("{prefix}{class}"), OutKind::Number)));
-    }
-    check_names(&names.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())?;
-    let columns: Vec<(&str, OutKind)> = names.iter().map(|(n, kind)| (n.as_str(), *kind)).collect();
-    let mut writer = RowWriter::create(path, &columns)?;
-    // In batches, so that what is being written stays small.
-    for from in (0..tested.rows.len()).step_by(8192) {
-        let to = (from + 8192).min(tested.rows.len());
-        let rows = &tested.rows[from..to];
-        let texts: Vec<Vec<Option<&str>>> = data
-            .ids()
-            .iter()
-            .map(|(_, ids)| rows.iter().map(|&row| Some(ids[row].as_str())).collect())
-            .collect();
-        let labels: Vec<Option<&str>> = rows.iter().map(|&row| data.label(row)).collect();
-        let soft: Vec<Vec<f64>> = (0..data.target_columns.len())
-            .map(|class| rows.iter().map(|&row| data.wanted(row, class)).collect())
-            .collect();
-        let of = |values: &[f64], class: usize| -> Vec<f64> {
-            (from..to).map(|i| values[i * k + class]).collect()
-        };
-        let both = [&tested.proba, &tested.base];
-        let proba: Vec<Vec<f64>> =
-            both.iter().flat_map(|values| (0..k).map(|class| of(values, class))).collect();
-        let mut columns: Vec<OutColumn<'_>> = texts.iter().map(|t| OutColumn::Text(t)).collect();
-        if data.target_columns.is_empty() {
-            columns.push(OutColumn::Text(&labels));
-        }
-        columns.extend(soft.iter().map(|x| OutColumn::Numbers(x)));
-        columns.push(OutColumn::Integers(&tested.fold[from..to]));
-        columns.extend(proba.iter().map(|x| OutColumn::Numbers(x)));
-        writer.write(&columns)?;
-    }
-    Ok(writer.finish()?)
 }

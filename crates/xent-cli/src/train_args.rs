@@ -12,14 +12,19 @@ The objective is mean loss (nats) + l2/2 * sum(coef^2) + l1 * sum(|coef|): the i
 standardised columns unless --no-standardize says otherwise. Without a penalty option there is none.")]
 #[expect(clippy::struct_excessive_bools, reason = "one a flag")]
 pub struct TrainArgs {
-    /// The rows to train on: CSV, TSV (also .gz, .zst), JSON Lines, Parquet, Arrow, .npy, .npz;
-    /// a quoted glob or a directory of part files; '-' for standard input
+    /// The rows to train on: CSV, TSV (also .gz, .zst), JSON Lines, Parquet, Arrow, .npy, .npz,
+    /// .safetensors, svmlight (.svm); a quoted glob or a directory of part files; '-' for standard input
     #[arg(value_name = "DATA")]
     pub data: String,
 
     /// The column of the classes: text, whole numbers, or true and false
-    #[arg(long, value_name = "COL", required_unless_present = "targets", help_heading = "Columns")]
+    #[arg(long, value_name = "COL", help_heading = "Columns")]
     pub target: Option<String>,
+
+    /// A file with the classes, if they are not in DATA: its row i belongs to row i there. Its only
+    /// column is the target; of several all stand beside DATA
+    #[arg(long, value_name = "FILE", help_heading = "Columns")]
+    pub labels: Option<String>,
 
     /// All classes in their order, also such that no row has [default: those of the rows, sorted]
     #[arg(
@@ -147,6 +152,19 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Solver")]
     pub threads: Option<usize>,
 
+    /// Hold the rows in a temporary file instead of in memory, for data larger than that: the same
+    /// model, to the bit. The file goes to TMPDIR, or to /var/tmp
+    #[arg(long, help_heading = "Solver")]
+    pub out_of_core: bool,
+
+    /// Write the state of the fit to a file every so often, and where it ends
+    #[arg(long, value_name = "FILE", help_heading = "Solver")]
+    pub checkpoint: Option<PathBuf>,
+
+    /// Go on from a checkpoint of the same fit; the model has the same bits as if it had never stopped
+    #[arg(long, value_name = "FILE", help_heading = "Solver")]
+    pub resume: Option<PathBuf>,
+
     /// Train on all but this share of the rows, and score those
     #[arg(long, value_name = "SHARE", value_parser = parse_share_inside, conflicts_with = "folds", help_heading = "Test")]
     pub holdout: Option<f64>,
@@ -227,7 +245,12 @@ pub struct PredictArgs {
     #[arg(long, value_name = "COL,…", value_delimiter = ',')]
     pub id: Vec<String>,
 
-    /// Levels that training did not see: an error, or the reference level, counted
+    /// Also the sigmoid of each class by itself, as raw_CLASS: of models with --head sigmoid
+    #[arg(long)]
+    pub raw: bool,
+
+    /// Levels and svmlight indices that training did not see: an error, or the reference level and
+    /// nothing, counted
     #[arg(long, value_enum, default_value_t = UnseenArg::Error)]
     pub unseen: UnseenArg,
 

@@ -144,7 +144,7 @@ impl OwnedTarget {
         }
     }
 
-    fn at(&self, row: usize, class: usize) -> f64 {
+    pub(crate) fn at(&self, row: usize, class: usize) -> f64 {
         match self {
             Self::Classes(classes) => f64::from(u8::from(classes[row] as usize == class)),
             Self::Distributions { values, width } => values[row * width + class],
@@ -353,6 +353,7 @@ impl Scorer {
             TargetColumns::PerClass(columns) => {
                 columns.iter().for_each(|&c| self.request(c, ReadAs::Numbers));
             }
+            TargetColumns::Absent => {}
         }
         if let Some(column) = binding.weight {
             self.request(column, ReadAs::Numbers);
@@ -506,6 +507,8 @@ impl Scorer {
 
     fn target(&self, batch: &Batch, skip: &dyn Fn(usize) -> bool) -> Result<OwnedTarget, RowError> {
         match &self.binding.target {
+            // Any class serves: the predictions are checked, and the losses mean nothing.
+            TargetColumns::Absent => Ok(OwnedTarget::Classes(vec![0; batch.rows()])),
             TargetColumns::Label(column) => {
                 let Some(text) = self.text(batch, *column) else {
                     return Ok(OwnedTarget::default());
@@ -795,6 +798,7 @@ impl Scorer {
         let target = |class: usize| match &self.binding.target {
             TargetColumns::PerClass(columns) => self.names[columns[class]].clone(),
             TargetColumns::Label(column) => self.names[*column].clone(),
+            TargetColumns::Absent => String::new(),
         };
         let column =
             problem.problem.class().map(name).or(problem.problem.target_class().map(target));

@@ -5,8 +5,13 @@
 //! models in several tables, side by side, or stacked. Both stream in parallel in bounded memory
 //! (rows matched by identity are held), and no bit of a result depends on threads or batches.
 
+mod as_peer;
 mod block;
+mod calibrate;
+mod calibration;
+mod calibrator;
 mod compare;
+mod detective;
 mod error;
 pub mod learn;
 mod logits;
@@ -15,8 +20,18 @@ mod predictions;
 mod roles;
 mod score;
 mod source;
+mod worst;
 
+pub use as_peer::{Peer, PeerScore, PeerState};
 pub use block::{Block, Missing, OwnedTarget, Scorer};
+pub use calibrate::{
+    Applied, Applier, ApplyOptions, ApplySummary, Calibration, CrossFittedGain, Won, calibrate,
+};
+pub use calibration::{
+    BinnedErrors, CalibrationOptions, ClassCalibration, Errors, Lines, ModelCalibration, Question,
+    calibration,
+};
+pub use calibrator::{CALIBRATOR_SCHEMA, Calibrator, Fitted, method_name};
 pub use compare::{Matching, ModelComparison, SliceComparison, compare};
 pub use error::Error;
 pub use parts::{BINS, BinnedDecompositions, CrossFitted, Details, FOLDS, FOLDS_ROWS, ModelParts};
@@ -26,3 +41,7 @@ pub use score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, score,
 };
 pub use source::{Source, put_beside};
+pub use worst::{
+    Contrast, FLOORS, Floor, ModelWorst, Part, Prediction, SHARES, Worst, WorstOptions, WorstRow,
+    worst,
+};

@@ -5,6 +5,7 @@ use xent::calibration::decomposition::{Decomposition, Decompositions, corp};
 use xent::calibration::held::{HeldRows, HeldTable};
 use xent::calibration::multiclass::{Grouped, Grouping, decompose as in_groups};
 use xent::calibration::parts::{Parts, Recalibration};
+use xent::calibration::repair::Repair;
 use xent::calibration::rows::BinaryRows;
 use xent::rows::Matrix;
 use xent::score::{Baseline, Scores};
@@ -41,6 +42,9 @@ pub struct ModelParts {
     pub cross_fitted: Option<CrossFitted>,
     /// Other decompositions of the same rows, where asked for.
     pub details: Option<Details>,
+    /// Mistakes that would explain why the score is worse than that of the class frequencies; see
+    /// [`ModelScore::repairs`](crate::ModelScore::repairs).
+    pub(crate) repairs: Vec<Repair>,
 }
 
 /// Parts by recalibrations that have not seen the row: honest, and perhaps negative.
@@ -129,6 +133,7 @@ pub(crate) fn finish(
         recalibration_mse: parts.squared,
         cross_fitted,
         details: wanted.details.then(|| details(&table, has_errors)).flatten(),
+        repairs: crate::detective::repairs(&table, scores, baseline),
     }))
 }
 

@@ -86,6 +86,8 @@ pub enum TargetColumns {
     Label(usize),
     /// One column a class, in the order of the classes: probabilities, or 0 and 1.
     PerClass(Vec<usize>),
+    /// Nowhere: predictions that are not scored ([`Roles::bind_unlabelled`]).
+    Absent,
 }
 
 /// Names a label column may have without being named.
@@ -125,13 +127,24 @@ impl Roles {
     ///
     /// A column that is not there, no or several candidates for a role, classes that do not fit.
     pub fn bind(&self, table: &Table) -> Result<Binding, Error> {
-        Finder { roles: self, table }.bind()
+        Finder { roles: self, table, needs_label: true }.bind()
+    }
+
+    /// The same, for predictions that need not be scored: what was true is [`TargetColumns::Absent`] if no
+    /// column of it is found.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind), but for a missing label.
+    pub fn bind_unlabelled(&self, table: &Table) -> Result<Binding, Error> {
+        Finder { roles: self, table, needs_label: false }.bind()
     }
 }
 
 struct Finder<'a> {
     roles: &'a Roles,
     table: &'a Table,
+    needs_label: bool,
 }
 
 fn error(table: &Table, message: impl std::fmt::Display) -> Error {
@@ -226,11 +239,11 @@ impl Finder<'_> {
         let target = if let Some(targets) = targets {
             TargetColumns::PerClass(self.order_targets(&targets, &classes)?)
         } else {
-            let label = match label {
-                Some(label) => label,
-                None => self.label_by_values(&classes, &taken)?,
-            };
-            TargetColumns::Label(label)
+            match label.map_or_else(|| self.label_by_values(&classes, &taken), Ok) {
+                Ok(label) => TargetColumns::Label(label),
+                Err(_) if !self.needs_label => TargetColumns::Absent,
+                Err(error) => return Err(error),
+            }
         };
         let models = found
             .into_iter()
@@ -594,7 +607,11 @@ impl Finder<'_> {
             return Ok(Found { columns: PredictionColumns::List(column), classes });
         }
         if label.is_none() {
-            *label = Some(self.only_text(column, taken)?);
+            match self.only_text(column, taken) {
+                Ok(only) => *label = Some(only),
+                Err(_) if !self.needs_label => {}
+                Err(error) => return Err(error),
+            }
         }
         let seen = label.map(|l| self.table.sample().text(l)).unwrap_or_default();
         let seen: Vec<String> = seen.iter().flatten().map(|v| canonical(v)).collect();

@@ -11,6 +11,7 @@ use xent::score::{Baseline, Keep, ScoreState, Scores};
 use xent_io::{ScanOptions, Span, Table};
 
 use crate::block::{Block, Missing, OwnedTarget, Scorer};
+use crate::detective;
 use crate::error::Error;
 use crate::parts::{self, ModelParts, Wanted};
 use crate::roles::{Binding, Roles};
@@ -175,6 +176,7 @@ impl Shape {
         let (label, first) = match &binding.target {
             TargetColumns::Label(c) => (name(c), Some(c)),
             TargetColumns::PerClass(columns) => (names(columns), columns.first()),
+            TargetColumns::Absent => (String::new(), None),
         };
         let is_beside = first.is_some_and(|c| table.is_beside(*c));
         let file = table.beside().filter(|_| is_beside).map(|other| other.spec().to_owned());
@@ -192,15 +194,15 @@ impl Shape {
 }
 
 /// The mergeable state of one model.
-struct ModelState {
-    total: ScoreState,
-    held: HeldRows,
-    slices: HashMap<Vec<String>, ScoreState>,
-    per_class: HashMap<u32, ScoreState>,
+pub(crate) struct ModelState {
+    pub(crate) total: ScoreState,
+    pub(crate) held: HeldRows,
+    pub(crate) slices: HashMap<Vec<String>, ScoreState>,
+    pub(crate) per_class: HashMap<u32, ScoreState>,
 }
 
 impl ModelState {
-    fn new(n_classes: usize, keep: Keep, rules: &Rules) -> Self {
+    pub(crate) fn new(n_classes: usize, keep: Keep, rules: &Rules) -> Self {
         Self {
             total: ScoreState::new(n_classes, keep),
             held: HeldRows::new(n_classes, scored_input(rules)),
@@ -209,7 +211,7 @@ impl ModelState {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.total.merge(&other.total);
         self.held.merge(other.held);
         for (key, state) in other.slices {
@@ -228,11 +230,11 @@ impl ModelState {
 }
 
 /// What a worker passes on about a batch.
-struct Told {
-    infinite: Vec<Vec<usize>>,
-    loss: f64,
-    finite: usize,
-    dropped: u64,
+pub(crate) struct Told {
+    pub(crate) infinite: Vec<Vec<usize>>,
+    pub(crate) loss: f64,
+    pub(crate) finite: usize,
+    pub(crate) dropped: u64,
     block: Option<Block>,
 }
 
@@ -316,7 +318,9 @@ pub fn score(
     // What is told of a batch is small, unless the rows themselves are wanted.
     let backlog = Some(if wants_rows { 16 } else { 1024 });
     let scan = ScanOptions { backlog, ..options.scan(options.threads) };
-    table.scan(scorer.requests(), &scan, map, each)?;
+    table
+        .scan(scorer.requests(), &scan, map, each)
+        .map_err(|error| detective::explain(error, table, scorer.binding(), &options.rules))?;
 
     let mut states = new_states();
     for worker in pool.into_inner().unwrap_or_default() {
@@ -354,7 +358,7 @@ pub fn score(
     Ok(models)
 }
 
-fn too_many_slices(table: &Table) -> Error {
+pub(crate) fn too_many_slices(table: &Table) -> Error {
     Error::new(format!("{}: more than {SLICES} slices", table.spec()))
         .with_hint("slice by columns with few distinct values")
 }
@@ -377,7 +381,7 @@ pub(crate) fn check_rows(table: &Table, state: &ScoreState, dropped: u64) -> Res
     })
 }
 
-fn finish(
+pub(crate) fn finish(
     state: ModelState,
     baseline: Baseline,
     classes: &[String],
@@ -421,7 +425,7 @@ fn finish(
 }
 
 /// Adds a block to the states of a worker.
-fn update(
+pub(crate) fn update(
     states: &mut [ModelState],
     mut block: Block,
     options: &Options,
@@ -495,7 +499,6 @@ fn update(
         }
     }
     if wants_rows {
-        block.predictions.clear();
         told.block = Some(full.unwrap_or(block));
         return (told, Block::default());
     }

@@ -18,6 +18,7 @@ use crate::beside::Held;
 use crate::column::{Batch, ColumnInfo, ReadAs, Request};
 use crate::error::{Error, Fault, RowError};
 use crate::guard::guarded;
+use crate::mapped::Matrix;
 use crate::sample::Sample;
 use crate::table::Span;
 
@@ -76,6 +77,11 @@ pub(crate) trait Source: Send + Sync {
     /// Why a column is [`crate::Kind::Unsupported`], where the file knows more than that.
     fn refusal(&self, _column: usize) -> Option<&str> {
         None
+    }
+
+    /// The numbers of a column where they lie in the file, if they can stay there.
+    fn matrix(&self, _column: usize) -> Result<Option<Matrix>, Fault> {
+        Ok(None)
     }
 
     /// What a person may want to know about how the file is read.

@@ -315,8 +315,9 @@ pub(crate) fn open_stream(
 fn open_text(format: Format, input: TextInput, sampled: bool) -> Result<Arc<dyn Source>, Fault> {
     Ok(match format {
         Format::Svmlight => {
-            return Err(Fault::new("is an svmlight file: labelled features, not a table")
-                .hint("xent train reads it"));
+            return Err(Fault::new("is an svmlight file: labelled features, not a table").hint(
+                "xent train reads it; of a directory or a pipe say --input-format svmlight",
+            ));
         }
         Format::JsonLines => Arc::new(Json::open(input, sampled)?),
         Format::Tsv => Arc::new(Csv::open(input, b'\t', false, sampled)?),

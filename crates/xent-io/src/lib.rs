@@ -27,6 +27,7 @@ mod input;
 mod json;
 mod list;
 mod map;
+mod mapped;
 mod number;
 mod sample;
 mod table;
@@ -40,6 +41,7 @@ pub use column::{
 };
 pub use error::{Error, RowError, printable, show};
 pub use guard::is_decoding;
+pub use mapped::{Extent, Mapped, Matrix, MatrixNumbers, Plain, Spill};
 pub use number::{BLANK, is_blank};
 pub use sample::Sample;
 pub use table::{Format, OpenOptions, ScanOptions, Span, Table};

@@ -8,6 +8,7 @@ use crate::column::{Batch, ColumnInfo, Kind, ReadAs, Request};
 use crate::engine::{self, Files, Part, Plan, Source, Units};
 use crate::error::{Error, RowError, printable};
 use crate::find::{self, Found};
+use crate::mapped::Matrix;
 use crate::sample::Sample;
 
 /// The most rows in a batch, unless the caller says otherwise.
@@ -46,6 +47,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// The format that the end of a file's name tells, compression or not; also of a pattern for names.
+    pub fn of_name(name: &str) -> Option<Format> {
+        find::format_by_name(Path::new(name))
+    }
+
     /// The format's name for messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -324,6 +330,20 @@ impl Table {
     /// What is unusual in how the table is read, such as `separated by semicolons`.
     pub fn dialect(&self) -> Option<String> {
         self.first.dialect()
+    }
+
+    /// The numbers of a column where they lie in the file, mapped: of a table of one file, a NumPy or
+    /// safetensors file that holds 8-bit unsigned, 32-bit or 64-bit numbers as this machine does. `None`
+    /// where they must be read with [`Table::scan`]. They are not looked at: some may be NaN.
+    ///
+    /// # Errors
+    ///
+    /// If the file has become shorter.
+    pub fn matrix(&self, column: usize) -> Result<Option<Matrix>, Error> {
+        if self.parts.len() != 1 || column >= self.own {
+            return Ok(None);
+        }
+        self.first.matrix(column).map_err(|fault| fault.at(&self.parts[0].name, 0, 0))
     }
 
     /// An error about this table at the row `row`, 0-based over all files.

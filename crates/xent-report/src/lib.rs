@@ -28,6 +28,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod as_peer;
+mod calibrate;
+mod calibration;
 mod common;
 mod compare;
 mod course;
@@ -37,12 +40,17 @@ mod markdown;
 pub mod number;
 mod parts;
 pub mod plot;
+mod repairs;
 mod report;
 mod score;
 mod terminal;
 pub mod text;
 mod train;
+mod worst;
 
+pub use as_peer::add_peer;
+pub use calibrate::{apply_report, calibrate_report};
+pub use calibration::{calibration_report, reliability_diagram};
 pub use common::SHOWN;
 pub use compare::{Verdict, compare_report, verdict};
 pub use course::{Course, curves};
@@ -52,4 +60,5 @@ pub use markdown::render_markdown;
 pub use report::{Align, Block, Cell, Header, Report, Row, Table, Tone};
 pub use score::score_report;
 pub use terminal::{Style, render_terminal};
-pub use train::{INTERCEPT, TrainContext, model_report, train_report};
+pub use train::{INTERCEPT, TrainContext, losses_json, model_report, train_report};
+pub use worst::worst_report;

@@ -62,6 +62,7 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
     for block in notes(models, options) {
         report.push(block);
     }
+    crate::repairs::push(&mut report, models);
     for model in models {
         let of = |what: &str| {
             if models.len() > 1 { format!("{}: {what}", model.name) } else { what.to_owned() }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use xent::compare::Score;
 use xent::moments::Estimate;
-use xent_eval::learn::{Dataset, Model, Tested, Trained, head_name};
+use xent_eval::learn::{
+    Dataset, Feature, FeatureKind, Model, TermKind, Tested, Trained, head_name,
+};
 
 use crate::common::{
     BASE_RATE, Line, decimals, error_cell, estimate_json, level_name, lines, short, value_cell,
@@ -44,13 +46,23 @@ pub fn train_report(trained: &Trained, data: &Dataset, context: &TrainContext) -
     if let Some(tested) = &trained.tested {
         report.push(Block::Table(tests(trained, tested, context)));
     }
-    report.push(Block::Text(solver_line(model, context)));
+    report.push(Block::Text(solver_line(trained, context)));
     if let Some(output) = &context.output {
         report.push(Block::Text(format!("model written to {output}")));
     }
     if trained.was_interrupted {
         report.push(Block::Warning(
-            "interrupted: this is the model so far, not the optimum".to_owned(),
+            if model.training.stop == "interrupted" {
+                "interrupted: this is the model so far, not the optimum"
+            } else {
+                "interrupted: the model is whole, but it was not tested"
+            }
+            .to_owned(),
+        ));
+    } else if trained.is_separable {
+        report.push(Block::Warning(
+            "the classes are separable: without a penalty there is no optimum, coefficients grow without bound; use --l2 or --C"
+                .to_owned(),
         ));
     } else if let Some(expected) = context.expected
         && model.training.stop != "tolerance"
@@ -93,7 +105,14 @@ fn first_line(trained: &Trained) -> String {
 
 /// `target: party     features: age, educ, income     penalty: none`
 fn second_line(model: &Model, data: &Dataset) -> String {
-    let names: Vec<String> = data.features.iter().take(NAMED).map(|f| short(&f.column)).collect();
+    let name = |f: &Feature| match &f.kind {
+        FeatureKind::Sparse { indices } => {
+            let (first, last) = (indices[0], indices[indices.len() - 1]);
+            format!("{}, from {first} to {last}", counted(indices.len() as u64, "index", "indices"))
+        }
+        _ => short(&f.column),
+    };
+    let names: Vec<String> = data.features.iter().take(NAMED).map(name).collect();
     let more = if data.features.len() > NAMED {
         format!(" and {} more", data.features.len() - NAMED)
     } else {
@@ -216,9 +235,9 @@ fn explained(tested: &Tested) -> f64 {
     1.0 - tested.scores.log_loss.value / tested.baseline.log_loss.value
 }
 
-/// `lbfgs (why): 12 iterations, relative gap 3e-13, stopped by the tolerance of 1e-12`
-fn solver_line(model: &Model, context: &TrainContext) -> String {
-    let t = &model.training;
+/// `lbfgs (why): 12 iterations, relative gap at most 3.0e-13 (proven), stopped by the tolerance of 1e-12`
+fn solver_line(trained: &Trained, context: &TrainContext) -> String {
+    let t = &trained.model.training;
     let why = if t.reason.is_empty() { String::new() } else { format!(" ({})", t.reason) };
     let stop = match t.stop.as_str() {
         "tolerance" => format!("stopped by the tolerance of {}", significant(context.tolerance, 1)),
@@ -227,16 +246,35 @@ fn solver_line(model: &Model, context: &TrainContext) -> String {
         _ => "interrupted".to_owned(),
     };
     format!(
-        "solver: {}{why}: {}, relative gap {}, {stop}",
+        "solver: {}{why}: {}, {}{stop}",
         t.solver,
         counted(t.iterations, "iteration", "iterations"),
-        significant(t.gap.max(0.0), 2)
+        if trained.is_separable {
+            String::new()
+        } else {
+            format!("relative gap {}, ", gap_in_words(&trained.model, context.tolerance))
+        }
     )
+}
+
+/// How near the optimum is, and whether that is proven or estimated.
+fn gap_in_words(model: &Model, tolerance: f64) -> String {
+    let t = &model.training;
+    let shown = |gap: f64| significant(gap.max(0.0), 2);
+    match t.gap_bound {
+        Some(bound) if bound <= tolerance.max(t.gap) => {
+            format!("at most {} (proven)", shown(bound))
+        }
+        Some(bound) => {
+            format!("about {} (estimated; proven: at most {})", shown(t.gap), shown(bound))
+        }
+        None if t.gap.is_finite() => format!("about {} (estimated)", shown(t.gap)),
+        None => "unknown".to_owned(),
+    }
 }
 
 /// The reference of each category, which has no coefficient of its own.
 fn references(model: &Model) -> Vec<String> {
-    use xent_eval::learn::FeatureKind;
     let each: Vec<String> = model
         .features
         .iter()
@@ -318,6 +356,7 @@ fn summary_json(model: &Model, schema: &str) -> Value {
         "reason": t.reason,
         "iterations": t.iterations,
         "gap": number(t.gap),
+        "gap_bound": t.gap_bound.map(number),
         "gradient_norm": number(t.gradient_norm),
         "stop": t.stop,
         "coefficients": coefficients_json(model),
@@ -330,11 +369,21 @@ fn train_json(trained: &Trained, context: &TrainContext) -> Value {
         map.insert("penalty".to_owned(), number(trained.penalty));
         map.insert("tolerance".to_owned(), number(context.tolerance));
         map.insert("level".to_owned(), number(context.level));
+        map.insert("separable".to_owned(), trained.is_separable.into());
         map.insert("tested".to_owned(), trained.tested.as_ref().map_or(Value::Null, scores_json));
         map.insert("folds".to_owned(), trained.folds.iter().map(scores_json).collect());
         map.insert("notes".to_owned(), trained.notes.iter().map(String::as_str).collect());
     }
     value
+}
+
+/// Returns the results of two losses as one document, under the contract `xent.train.losses/1`.
+pub fn losses_json(fits: impl IntoIterator<Item = Value>) -> Value {
+    json!({
+        "schema": "xent.train.losses/1",
+        "xent": env!("CARGO_PKG_VERSION"),
+        "fits": fits.into_iter().collect::<Vec<_>>(),
+    })
 }
 
 /// Returns the report of `xent show`: every coefficient, per unit of its column and per standard deviation.
@@ -368,12 +417,13 @@ pub fn model_report(model: &Model) -> Report {
         for (j, term) in terms.iter().enumerate() {
             let coef = model.coef[j * m + k];
             let mut cells = vec![Cell::text(term.name.clone()), cell(coef)];
-            if !term.is_level {
-                cells.extend([
-                    cell(coef * model.scale[j]),
-                    cell(model.center[j]),
-                    cell(model.scale[j]),
-                ]);
+            let (per_deviation, scale) = (cell(coef * model.scale[j]), cell(model.scale[j]));
+            match term.kind {
+                TermKind::Number => {
+                    cells.extend([per_deviation, cell(model.center[j]), scale]);
+                }
+                TermKind::Sparse => cells.extend([per_deviation, Cell::empty(), scale]),
+                TermKind::Level => {}
             }
             table.push(cells);
         }

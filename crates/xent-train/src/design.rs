@@ -4,6 +4,8 @@
 //! rows of an array), categories stay codes, sparse rows stay sparse. Every pass over the rows converts a
 //! few hundred of them at a time into standardised f64 within the processor's cache.
 
+use std::ops::Range;
+
 use xent::view::View;
 
 use crate::error::{Error, Place};
@@ -230,6 +232,14 @@ impl<'a> Design<'a> {
     }
 }
 
+fn is_finite(values: &SparseValues<'_>, range: Range<usize>) -> bool {
+    match values {
+        SparseValues::Ones => true,
+        SparseValues::F32(values) => values[range].iter().fold(true, |all, x| all & x.is_finite()),
+        SparseValues::F64(values) => values[range].iter().fold(true, |all, x| all & x.is_finite()),
+    }
+}
+
 fn check_block(number: usize, block: &Block<'_>, first: usize) -> Result<(), Error> {
     match block {
         Block::Category(category) => {
@@ -264,9 +274,13 @@ fn check_block(number: usize, block: &Block<'_>, first: usize) -> Result<(), Err
             }
             for (row, ends) in sparse.offsets.windows(2).enumerate() {
                 let indices = &sparse.indices[ends[0]..ends[1]];
-                let ascending = indices.windows(2).all(|pair| pair[0] < pair[1]);
+                let ascending =
+                    indices.windows(2).fold(true, |all, pair| all & (pair[0] < pair[1]));
                 if !ascending || indices.last().is_some_and(|&c| c as usize >= sparse.width) {
                     return Err(Error::Sparse { block: number, row: Some(row) });
+                }
+                if is_finite(&sparse.values, ends[0]..ends[1]) {
+                    continue;
                 }
                 for (i, &col) in (ends[0]..ends[1]).zip(indices) {
                     let value = sparse.values.get(i);

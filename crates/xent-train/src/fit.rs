@@ -1,12 +1,19 @@
 //! Begin data to a fitted model: the parameters, checked, and the result with its certificate.
 
+use crate::design::Design;
 use crate::error::Error;
-use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target};
+use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target, probabilities};
 use crate::scaling::Scaling;
+use crate::solve::gap::Duality;
 use crate::solve::{
     Begin, Cd, Flow, Gd, Irls, Iteration, Lbfgs, Limits, Newton, NewtonCg, Saga, Schedule, Sgd,
     Solution, Solver, State, auto,
 };
+use crate::tile::for_each;
+
+/// Where the proof of a gap takes little: its passes go row by row, and take as long as ten of the solver's.
+const CHEAP_NUMBERS: usize = 1_000_000;
+const MANY_ITERATIONS: usize = 30;
 
 /// Ways to the minimum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +113,10 @@ pub struct Trainer {
     pub batch_size: usize,
     /// Of what [`Sgd`] and [`Saga`] draw.
     pub seed: u64,
+    /// Whether [`Method::Auto`], which stops by an estimate, spends passes at the end on a bound of the gap that is proven,
+    /// where there is one and they take little: at most a million numbers (rows times parameters), or 30 iterations and
+    /// more before. The other methods stop by it anyway.
+    pub proves_gap: bool,
 }
 
 impl Default for Trainer {
@@ -125,6 +136,7 @@ impl Default for Trainer {
             schedule: Sgd::default().schedule,
             batch_size: Sgd::default().batch_size,
             seed: 0,
+            proves_gap: false,
         }
     }
 }
@@ -134,7 +146,7 @@ impl Default for Trainer {
 pub struct Fitted {
     /// Coefficients on the scale of the data.
     pub coefficients: Coefficients,
-    /// Means and standard deviations of the features.
+    /// Means and standard deviations of the features, and which are constant: their coefficients are 0.
     pub scaling: Scaling,
     /// Mean loss and penalty, in nats a row.
     pub objective: f64,
@@ -148,6 +160,71 @@ pub struct Fitted {
     pub reason: String,
     /// Where and why it stopped.
     pub solution: Solution,
+    /// What the objective is above its minimum at most, relative to it, proven by duality; `None` where that takes passes
+    /// that were not asked for, or where there is no such proof: for squared error, and if a feature is free of any penalty.
+    pub gap_bound: Option<f64>,
+}
+
+impl Fitted {
+    /// The scores of rows, `(n_samples, n_outputs)`, row-major; of features like those it was fitted to, without offsets.
+    ///
+    /// ```text
+    /// z_k = b_k + Σ_j coef_jk (x_j - center_j),  b_k = intercept_k + Σ_j coef_jk center_j
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The design has other features.
+    pub fn scores(&self, design: &Design<'_>) -> Result<Vec<f64>, Error> {
+        let Coefficients { coef, intercept, n_outputs: m, .. } = &self.coefficients;
+        let center = &self.scaling.center;
+        if design.n_features() != center.len() {
+            let (given, expected) = (design.n_features(), center.len());
+            return Err(Error::Length { what: "features", given, expected });
+        }
+        let mut start = intercept.clone();
+        for (coef, center) in coef.chunks_exact(*m).zip(center) {
+            start.iter_mut().zip(coef).for_each(|(b, coef)| *b += coef * center);
+        }
+        let mut scores = start.repeat(design.n_rows());
+        for (row, z) in scores.chunks_exact_mut(*m).enumerate() {
+            let mut first = 0;
+            let mut add = |feature: usize, x: f64| {
+                let coef = &coef[feature * m..(feature + 1) * m];
+                z.iter_mut().zip(coef).for_each(|(z, coef)| *z += coef * (x - center[feature]));
+            };
+            for block in design.blocks() {
+                if block.is_dense() {
+                    (0..block.width()).for_each(|col| add(first + col, block.number(row, col)));
+                } else {
+                    // Centers are 0 there.
+                    for_each(block, row, |col, x| add(first + col, x));
+                }
+                first += block.width();
+            }
+        }
+        Ok(scores)
+    }
+
+    /// The probabilities of the classes, `(n_samples, n_classes)`, row-major; of features like those it was fitted to,
+    /// without offsets.
+    ///
+    /// The softmax of the scores, with 0 for the reference class if there is one; of sigmoids each by itself, divided by
+    /// their sum.
+    ///
+    /// # Errors
+    ///
+    /// The design has other features.
+    pub fn predict_proba(&self, design: &Design<'_>) -> Result<Vec<f64>, Error> {
+        let Coefficients { n_outputs: m, has_reference, head, .. } = self.coefficients;
+        let scores = self.scores(design)?;
+        let k = m + usize::from(has_reference);
+        let mut proba = vec![0.0; design.n_rows() * k];
+        for (z, p) in scores.chunks_exact(m).zip(proba.chunks_exact_mut(k)) {
+            probabilities(head, has_reference, m, |output| z[output], p);
+        }
+        Ok(proba)
+    }
 }
 
 impl Trainer {
@@ -155,8 +232,9 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// Anything about the data that [`Problem::new`] or [`Scaling::measure`] refuses; a constant feature or only one
-    /// class, unless gradient descent is to go on from a given start; a solver that cannot do it or cannot go on.
+    /// Anything about the data that [`Problem::new`] or [`Scaling::measure`] refuses; only one class, unless gradient
+    /// descent is to go on from a given start; without a penalty a constant sparse feature beside an intercept; a solver
+    /// that cannot do it or cannot go on.
     pub fn fit(
         &self,
         data: &Data<'_>,
@@ -188,8 +266,12 @@ impl Trainer {
     ) -> Result<Fitted, Error> {
         let weights = self.weights(data)?;
         let data = Data { weights: weights.as_deref().or(data.weights), ..*data };
-        let measured =
+        let mut measured =
             Scaling::measure(data.design, data.weights, self.has_intercept, self.threads)?;
+        let is_watched = self.method.is_for_watching() && (self.start.is_some() || state.is_some());
+        if !is_watched {
+            self.refuse_hopeless(&data, &mut measured)?;
+        }
         let raw = self.raw_coordinates.then(|| Scaling::identity(data.design));
         if raw.is_some() && self.penalty.standardized && self.is_penalised() {
             return Err(Error::Parameter {
@@ -206,9 +288,6 @@ impl Trainer {
             Method::Auto if problem.has_l1() => (Method::Cd, "there is a lasso".to_owned()),
             method => (method, "it was asked for".to_owned()),
         };
-        if !(method.is_for_watching() && (self.start.is_some() || state.is_some())) {
-            refuse_hopeless(&data, &measured)?;
-        }
         let from = match (state, &self.start) {
             (Some(state), _) => Begin::State(state),
             (None, Some(start)) => Begin::Start(problem.params(start)),
@@ -228,6 +307,20 @@ impl Trainer {
                 solver.resume(&problem, state, limits, observer)?
             }
         };
+        let mut gap_bound = solution.is_bound.then_some(solution.gap);
+        let is_cheap = problem.n_rows() * problem.n_params() <= CHEAP_NUMBERS
+            || solution.iterations >= MANY_ITERATIONS;
+        if self.proves_gap
+            && is_cheap
+            && gap_bound.is_none()
+            && let Some(duality) = Duality::new(&problem)
+        {
+            let mut gradient = vec![0.0; problem.n_params()];
+            problem.gradient(&solution.params, &mut gradient);
+            let gap = duality.gap(&solution.params, solution.objective, &gradient);
+            gap_bound = Some(gap / solution.objective.abs().max(f64::MIN_POSITIVE));
+            solution.passes += 2;
+        }
         let is_free = !method.is_for_watching();
         if is_free {
             problem.fix_gauge(&mut solution.params);
@@ -250,12 +343,36 @@ impl Trainer {
             method: if method == Method::Auto { Method::Lbfgs } else { method },
             reason,
             solution,
+            gap_bound,
             scaling: measured,
         })
     }
 
     fn is_penalised(&self) -> bool {
         self.penalty.l1 > 0.0 || self.penalty.l2 > 0.0
+    }
+
+    /// Refuses data that no minimum can be found for. A constant number beside an intercept could be exchanged for it:
+    /// it is centred at its value, so that it is 0 in every row and its coefficient stays 0.
+    fn refuse_hopeless(&self, data: &Data<'_>, scaling: &mut Scaling) -> Result<(), Error> {
+        let row = data.weights.map_or(Some(0), |w| w.iter().position(|w| *w > 0.0)).unwrap_or(0);
+        for (feature, value) in scaling.constants.clone() {
+            if !self.has_intercept || value == 0.0 {
+                continue;
+            }
+            match number(data.design, row, feature) {
+                Some(value) => scaling.center[feature] = value,
+                None if self.is_penalised() => {}
+                None => return Err(Error::Constant { feature, value }),
+            }
+        }
+        if let Target::Classes(classes) = data.target
+            && let Some(&class) = classes.first()
+            && classes.iter().all(|&c| c == class)
+        {
+            return Err(Error::OneClass { class: class as usize });
+        }
+        Ok(())
     }
 
     /// The solver of a method; none if it is chosen by the shape of the data.
@@ -301,18 +418,16 @@ impl Trainer {
     }
 }
 
-/// Refuses data that no minimum can be found for: a constant feature, only one class.
-fn refuse_hopeless(data: &Data<'_>, scaling: &Scaling) -> Result<(), Error> {
-    if let Some(&(feature, value)) = scaling.constants.first() {
-        return Err(Error::Constant { feature, value });
+/// The number of a dense feature in a row; none if it is of another block.
+fn number(design: &Design<'_>, row: usize, feature: usize) -> Option<f64> {
+    let mut first = 0;
+    for block in design.blocks() {
+        if feature < first + block.width() {
+            return block.is_dense().then(|| block.number(row, feature - first));
+        }
+        first += block.width();
     }
-    if let Target::Classes(classes) = data.target
-        && let Some(&class) = classes.first()
-        && classes.iter().all(|&c| c == class)
-    {
-        return Err(Error::OneClass { class: class as usize });
-    }
-    Ok(())
+    None
 }
 
 /// Tells an observer nothing and goes on.

@@ -379,3 +379,15 @@ fn weighted_sum_body(w: &[Lanes], x: &[Lanes]) -> f64 {
     }
     sum(&acc)
 }
+
+leveled! {
+    /// 1 where a row has the class, else 0.
+    pub(crate) fn indicate(classes: &[u32], class: u32, y: &mut [f64]) => indicate_body
+}
+#[inline(always)]
+fn indicate_body(classes: &[u32], class: u32, y: &mut [f64]) {
+    for (y, c) in y.iter_mut().zip(classes) {
+        // Not a branch, which could not be foretold.
+        *y = f64::from(i32::from(*c == class));
+    }
+}

@@ -19,8 +19,10 @@ pub mod fit;
 mod kernel;
 mod parts;
 pub mod problem;
+mod rowwise;
 mod scaling;
 pub mod solve;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod tile;

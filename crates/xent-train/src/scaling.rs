@@ -3,11 +3,12 @@
 //! Solvers see `u = coef * scale` over `(x - center) / scale`, so that no column is large or far away. What is
 //! penalised is declared apart, so the problem solved does not depend on these coordinates.
 
-use crate::design::{Block, Design};
+use crate::design::{Block, Design, Sparse};
 use crate::error::{Error, Place};
 use crate::kernel::{LANES, sum};
 use crate::parts::each_part;
-use crate::tile::{Rows, Tile, for_each};
+use crate::rowwise::{Flat, Moments};
+use crate::tile::{Rows, Tile};
 
 /// What standardises each feature, and its place among the parameters.
 #[derive(Clone, Debug)]
@@ -101,18 +102,11 @@ impl Scaling {
                     }
                 }
             }
-            if let Block::Sparse(_) = block {
-                let mut moments = vec![(0.0, 0.0); width];
-                for row in 0..n {
-                    let w = weight(row);
-                    for_each(block, row, |col, x| {
-                        moments[col].0 += w * x;
-                        moments[col].1 += w * x * x;
-                    });
-                }
-                for (col, (sum, squares)) in moments.into_iter().enumerate() {
-                    let mean = sum / total;
-                    let variance = squares / total - mean * mean;
+            if let Block::Sparse(sparse) = block {
+                let (sums, squares) = sparse_moments(sparse, weights, threads);
+                for col in 0..width {
+                    let mean = sums[col] / total;
+                    let variance = squares[col] / total - mean * mean;
                     let feature = first + col;
                     if !variance.is_finite() {
                         return Err(Error::Range { feature, least: 0.0, greatest: f64::INFINITY });
@@ -169,10 +163,22 @@ impl Scaling {
             return (means, squares);
         }
         let n = design.n_rows();
+        let flat = Flat::of(design);
+        let height = flat.as_ref().map_or(height, Flat::height);
         let chunks = n.div_ceil(height);
         let n_parts = chunks.clamp(1, 16);
         let workspace = || (Tile::new(width, height), vec![[0.0; LANES]; height / LANES]);
         let run = |i: usize, (tile, w): &mut (Tile, Vec<[f64; LANES]>)| {
+            if let Some(flat) = &flat {
+                let mut moments = Moments::new(flat, self);
+                for chunk in i * chunks / n_parts..(i + 1) * chunks / n_parts {
+                    let range = chunk * height..((chunk + 1) * height).min(n);
+                    let weights = weights.map(|weights| &weights[range.clone()]);
+                    let rows = &flat.rows[range.start * flat.width..range.end * flat.width];
+                    moments.add(rows, flat.width, weights);
+                }
+                return moments.finish(flat.width);
+            }
             let (mut means, mut squares) = (vec![0.0; width], vec![0.0; width]);
             for chunk in i * chunks / n_parts..(i + 1) * chunks / n_parts {
                 let range = chunk * height..((chunk + 1) * height).min(n);
@@ -200,6 +206,41 @@ impl Scaling {
     pub(crate) fn len(&self) -> usize {
         self.order.len() + 1
     }
+}
+
+/// Σ w x and Σ w x² of the columns of sparse rows.
+fn sparse_moments(
+    sparse: &Sparse<'_>,
+    weights: Option<&[f64]>,
+    threads: usize,
+) -> (Vec<f64>, Vec<f64>) {
+    let n = sparse.offsets.len() - 1;
+    let n_parts = (sparse.indices.len() / 500_000).clamp(1, 4);
+    let zeros = || vec![(0.0, 0.0); sparse.width];
+    let run = |part: usize, (): &mut ()| {
+        let mut moments = zeros();
+        for row in part * n / n_parts..(part + 1) * n / n_parts {
+            let w = weights.map_or(1.0, |weights| weights[row]);
+            for i in sparse.offsets[row]..sparse.offsets[row + 1] {
+                let (x, sums) = (sparse.values.get(i), &mut moments[sparse.indices[i] as usize]);
+                *sums = (sums.0 + w * x, sums.1 + w * x * x);
+            }
+        }
+        moments
+    };
+    let mut all = zeros();
+    each_part(
+        n_parts,
+        threads,
+        || (),
+        run,
+        |some| {
+            for (sums, some) in all.iter_mut().zip(some) {
+                *sums = (sums.0 + some.0, sums.1 + some.1);
+            }
+        },
+    );
+    all.into_iter().unzip()
 }
 
 xent::leveled! {

@@ -98,7 +98,11 @@ fn gradients_and_curvatures_are_slopes() {
         problem.hessian_product(&at, &v, &mut product);
         let mut diagonal = vec![0.0; n];
         problem.hessian_diagonal(&at, &mut diagonal);
+        let (same, beside) = problem.hessian_arrow(&at);
+        assert_eq!(same, diagonal);
+        let (m, intercept) = (problem.n_outputs(), problem.scaling().n_dense * problem.n_outputs());
         for i in 0..n {
+            assert!((hessian[i * n + intercept + i % m] - beside[i]).abs() < 1e-13);
             let row: f64 = hessian[i * n..(i + 1) * n].iter().zip(&v).map(|(h, v)| h * v).sum();
             assert!((row - product[i]).abs() < 1e-13);
             assert!((hessian[i * n + i] - diagonal[i]).abs() < 1e-13);
@@ -178,6 +182,118 @@ fn coefficients_come_back() {
             assert!((a - b).abs() < 1e-12);
         }
     });
+}
+
+/// Dense features in one array of rows and column by column, with a sparse block beside them: two ways through a pass.
+#[test]
+fn rows_as_they_lie_and_columns_are_one_problem() {
+    const ROUNDING: f64 = 1e-14;
+    for (n, width) in [(5, 8), (301, 9), (1_000, 30), (67, 41)] {
+        let x: Vec<f64> = numbers(n * width, 1).iter().map(|x| 3.0 * x + 20.0).collect();
+        let columns: Vec<Vec<f64>> =
+            (0..width).map(|j| (0..n).map(|i| x[i * width + j]).collect()).collect();
+        let offsets: Vec<usize> = (0..=n).map(|i| i * 2).collect();
+        let indices: Vec<u32> = (0..n).flat_map(|i| [(i % 3) as u32, 3 + (i % 2) as u32]).collect();
+        let (values, ones) = (numbers(2 * n, 5), numbers(2 * n, 5));
+        let single: Vec<f32> = ones.iter().map(|x| *x as f32).collect();
+        for values in [SparseValues::F64(&values), SparseValues::F32(&single), SparseValues::Ones] {
+            let sparse = Sparse { offsets: &offsets, indices: &indices, values, width: 5 };
+            let rows = Design::new(vec![
+                Block::Sparse(sparse),
+                Block::F64(View::rows_of(&x, width).unwrap()),
+            ]);
+            let columns = columns.iter().map(|x| Block::F64(View::rows_of(x, 1).unwrap()));
+            let columns = Design::new([Block::Sparse(sparse)].into_iter().chain(columns).collect());
+            let weights: Vec<f64> = numbers(n, 6).iter().map(|x| x + 1.5).collect();
+            for (k, weights) in [(2, None), (2, Some(&weights[..])), (4, None), (7, Some(&weights))]
+            {
+                let labels: Vec<u32> = (0..n as u32).map(|i| (i * i / 3) % k).collect();
+                let run = |design: &Design<'_>| {
+                    let target = Target::Classes(&labels);
+                    let data =
+                        Data { design, target, n_classes: k as usize, weights, offsets: None };
+                    let scaling = Scaling::measure(design, weights, true, 1).unwrap();
+                    let penalty = Penalty { l2: 0.1, ..Penalty::default() };
+                    let (head, loss) = (Head::Softmax, Loss::CrossEntropy);
+                    let problem = Problem::new(data, &scaling, head, loss, &penalty, true).unwrap();
+                    let p = problem.n_params();
+                    let (at, v) = (numbers(p, 8), numbers(p, 9));
+                    let (mut gradient, mut product) = (vec![0.0; p], vec![0.0; p]);
+                    let value = problem.gradient(&at, &mut gradient);
+                    problem.hessian_product(&at, &v, &mut product);
+                    // A sample that is all rows, with its numbers held.
+                    let held = problem.over((0..n as u32).collect()).held();
+                    let mut again = vec![0.0; p];
+                    assert_eq!(held.gradient(&at, &mut again), value);
+                    assert_eq!(again, gradient);
+                    let mut diagonals = [vec![0.0; p], vec![0.0; p]];
+                    problem.hessian_diagonal(&at, &mut diagonals[0]);
+                    held.hessian_diagonal(&at, &mut diagonals[1]);
+                    assert_eq!(diagonals[0], diagonals[1]);
+                    assert!((problem.value(&at) - value).abs() <= 2.0 * f64::EPSILON * value);
+                    [gradient, product, vec![value], scaling.center, scaling.scale]
+                };
+                let all = run(rows.as_ref().unwrap());
+                for (a, b) in
+                    all.iter().flatten().zip(run(columns.as_ref().unwrap()).iter().flatten())
+                {
+                    assert!((a - b).abs() <= ROUNDING * (1.0 + a.abs()), "{n} {width} {a} {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_as_they_lie_have_the_same_bits_at_every_level() {
+    use crate::rowwise::{Coefs, Flat, Sums, backward_at, forward_at};
+    use xent::simd::Level;
+    for (n, width, outputs) in [(1, 8, 1), (13, 9, 1), (16, 70, 2), (23, 31, 3), (9, 47, 11)] {
+        let x = numbers(n * width, 1);
+        let design = Design::new(vec![Block::F64(View::rows_of(&x, width).unwrap())]).unwrap();
+        let flat = Flat::of(&design).unwrap();
+        let mut scaling = Scaling::identity(&design);
+        scaling.center.copy_from_slice(&numbers(width, 2));
+        scaling.inverse.copy_from_slice(&numbers(width, 3));
+        let params = numbers((width + 1) * outputs, 4);
+        let groups = n.div_ceil(8);
+        let mut residuals = numbers(groups * 8 * outputs, 5).as_chunks::<8>().0.to_vec();
+        for k in 0..outputs {
+            residuals.as_flattened_mut()[k * groups * 8..][n..groups * 8].fill(0.0);
+        }
+        let run = |level: Level| {
+            let mut z = vec![[0.5; 8]; groups * outputs];
+            let coefs = Coefs::new(&flat, &scaling, &params, outputs);
+            forward_at(level, &x, width, &coefs, &mut z);
+            let mut sums = Sums::new(&flat, &scaling, outputs);
+            backward_at(level, &x, width, &residuals, &mut sums);
+            let mut gradient = vec![0.0; params.len()];
+            sums.take(&flat, &scaling, &mut gradient);
+            (z, gradient)
+        };
+        let best = run(Level::Avx512);
+        assert_eq!(run(Level::Avx2), best);
+        assert_eq!(run(Level::Baseline), best);
+        // And they are the products.
+        let at = |i: usize, j: usize| {
+            if j == width {
+                1.0
+            } else {
+                (x[i * width + j] - scaling.center[j]) * scaling.inverse[j]
+            }
+        };
+        for (k, i) in (0..outputs).flat_map(|k| (0..n).map(move |i| (k, i))) {
+            let expected: f64 = (0..=width).map(|j| at(i, j) * params[j * outputs + k]).sum();
+            let found = best.0.as_flattened()[k * groups * 8 + i] - 0.5;
+            assert!((found - expected).abs() < 1e-13);
+        }
+        for (place, found) in best.1.iter().enumerate() {
+            let (j, k) = (place / outputs, place % outputs);
+            let residual = |i: usize| residuals.as_flattened()[k * groups * 8 + i];
+            let expected: f64 = (0..n).map(|i| at(i, j) * residual(i)).sum();
+            assert!((found - expected).abs() < 1e-13);
+        }
+    }
 }
 
 #[test]

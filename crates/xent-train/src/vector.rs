@@ -5,7 +5,21 @@
 //! do not depend on the form. This is the only module of the crate with `unsafe`: instructions that
 //! [`leveled`](xent::leveled) has made sure of, and loads and stores through references.
 
-use crate::kernel::Lanes;
+use crate::kernel::{Lanes, sum};
+
+/// Asks for the memory `ahead` numbers after `x`, which need not be any: only a wish, without effect on any result.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch<T>(x: &[T], ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(x.as_ptr().wrapping_add(ahead).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (x, ahead);
+}
 
 /// A register, or a few, of eight numbers.
 pub(crate) trait Vector: Copy {
@@ -13,7 +27,14 @@ pub(crate) trait Vector: Copy {
     fn splat(x: f64) -> Self;
     /// a b + self, rounded once.
     fn fma(self, a: Self, b: Self) -> Self;
+    /// self - a.
+    fn minus(self, a: Self) -> Self;
     fn store(self, out: &mut Lanes);
+    /// Of each of eight registers the sum, added as [`sum`] does.
+    #[inline(always)]
+    fn sums(rows: &[Lanes; 8]) -> Lanes {
+        std::array::from_fn(|r| sum(&rows[r]))
+    }
 }
 
 /// For every machine.
@@ -34,6 +55,10 @@ impl Vector for Plain {
         Self(std::array::from_fn(|l| a.0[l].mul_add(b.0[l], self.0[l])))
     }
     #[inline(always)]
+    fn minus(self, a: Self) -> Self {
+        Self(std::array::from_fn(|l| self.0[l] - a.0[l]))
+    }
+    #[inline(always)]
     fn store(self, out: &mut Lanes) {
         *out = self.0;
     }
@@ -44,7 +69,9 @@ impl Vector for Plain {
 mod x86 {
     use std::arch::x86_64::{
         __m256d, __m512d, _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_storeu_pd,
-        _mm512_fmadd_pd, _mm512_loadu_pd, _mm512_set1_pd, _mm512_storeu_pd,
+        _mm256_sub_pd, _mm512_add_pd, _mm512_fmadd_pd, _mm512_loadu_pd, _mm512_set1_pd,
+        _mm512_shuffle_f64x2, _mm512_storeu_pd, _mm512_sub_pd, _mm512_unpackhi_pd,
+        _mm512_unpacklo_pd,
     };
 
     use super::{Lanes, Vector};
@@ -70,9 +97,36 @@ mod x86 {
             Self(unsafe { _mm512_fmadd_pd(a.0, b.0, self.0) })
         }
         #[inline(always)]
+        fn minus(self, a: Self) -> Self {
+            // SAFETY: the caller's level has the instruction.
+            Self(unsafe { _mm512_sub_pd(self.0, a.0) })
+        }
+        #[inline(always)]
         fn store(self, out: &mut Lanes) {
             // SAFETY: eight numbers behind a reference; the caller's level has the instruction.
             unsafe { _mm512_storeu_pd(out.as_mut_ptr(), self.0) }
+        }
+        #[inline(always)]
+        fn sums(rows: &[Lanes; 8]) -> Lanes {
+            let row = |r: usize| Self::load(&rows[r]).0;
+            // SAFETY: the caller's level has the instructions.
+            unsafe {
+                // Upper half to lower half, of two rows at a time; then pairs of lanes, of four.
+                let halves = |a, b| {
+                    let lower = _mm512_shuffle_f64x2::<0b01_00_01_00>(a, b);
+                    _mm512_add_pd(lower, _mm512_shuffle_f64x2::<0b11_10_11_10>(a, b))
+                };
+                let quarters = |a, b| {
+                    let lower = _mm512_shuffle_f64x2::<0b10_00_10_00>(a, b);
+                    _mm512_add_pd(lower, _mm512_shuffle_f64x2::<0b11_01_11_01>(a, b))
+                };
+                let even = quarters(halves(row(0), row(2)), halves(row(4), row(6)));
+                let odd = quarters(halves(row(1), row(3)), halves(row(5), row(7)));
+                let first = _mm512_unpacklo_pd(even, odd);
+                let mut out = [0.0; 8];
+                Self(_mm512_add_pd(first, _mm512_unpackhi_pd(even, odd))).store(&mut out);
+                out
+            }
         }
     }
 
@@ -96,6 +150,11 @@ mod x86 {
         fn fma(self, a: Self, b: Self) -> Self {
             // SAFETY: the caller's level has the instruction.
             unsafe { Self(_mm256_fmadd_pd(a.0, b.0, self.0), _mm256_fmadd_pd(a.1, b.1, self.1)) }
+        }
+        #[inline(always)]
+        fn minus(self, a: Self) -> Self {
+            // SAFETY: the caller's level has the instruction.
+            unsafe { Self(_mm256_sub_pd(self.0, a.0), _mm256_sub_pd(self.1, a.1)) }
         }
         #[inline(always)]
         fn store(self, out: &mut Lanes) {

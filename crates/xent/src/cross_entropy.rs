@@ -17,6 +17,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+use crate::checks::{are_finite, largest_label};
 use crate::element::Element;
 use crate::exact::ExactSum;
 use crate::view::{View, ViewMut};
@@ -29,6 +30,7 @@ pub(crate) mod hard;
 #[cfg(feature = "parallel")]
 mod parallel;
 pub(crate) mod scores;
+mod short;
 
 /// What was true of each row.
 #[derive(Clone, Copy, Debug)]
@@ -587,7 +589,7 @@ impl Total {
         let ignored = batch.ignored[..n].iter().filter(|&&i| i).count();
         self.ignored += ignored as u64;
         self.used += (n - ignored) as u64;
-        if losses.iter().fold(false, |odd, loss| odd | !loss.is_finite()) {
+        if !are_finite(losses) {
             for (i, loss) in losses.iter().enumerate().filter(|(_, loss)| !loss.is_finite()) {
                 if loss.is_nan() {
                     self.undefined += 1;
@@ -621,8 +623,7 @@ pub(crate) fn check_shape(what: &'static str, given: usize, wanted: usize) -> Re
 }
 
 pub(crate) fn check_labels(labels: &[u32], v: usize, ignore: Option<u32>) -> Result<(), Problem> {
-    let largest = labels.iter().fold(0, |largest, &label| largest.max(label));
-    if labels.is_empty() || (largest as usize) < v {
+    if labels.is_empty() || (largest_label(labels) as usize) < v {
         return Ok(());
     }
     let wrong = |label: u32| label as usize >= v && ignore != Some(label);

@@ -216,14 +216,36 @@ pub fn ln(x: f64) -> f64 {
     if x == 0.0 { f64::NEG_INFINITY } else { result }
 }
 
+/// -[`ln`] of a positive normal number, the same bits with fewer operations.
+#[inline(always)]
+pub(crate) fn surprisal(x: f64) -> f64 {
+    let Parts { k, f, half, tail } = parts(x);
+    ((half - (tail + k * LN2_LO)) - f) - k * LN2_HI
+}
+
 /// ln(x (1 + c)) - less ln 2 for a normal x and a c of at most an ulp or so.
 #[inline(always)]
 fn ln_sum(x: f64, c: f64, less: f64) -> f64 {
+    let Parts { k, f, half, tail } = parts(x);
+    let k = k - less;
+    let tail = tail + (k * LN2_LO + c);
+    k * LN2_HI - ((half - tail) - f)
+}
+
+/// A logarithm: k ln 2 + f - (half - tail).
+struct Parts {
+    k: f64,
+    f: f64,
+    half: f64,
+    tail: f64,
+}
+
+#[inline(always)]
+fn parts(x: f64) -> Parts {
     const MAGIC: u64 = 0x4330_0000_0000_0000; // 2^52: or-ing an integer in gives 2^52 + integer
     // The exponent counted from sqrt(1/2), kept positive by a bias of 1023 + 1.
     let shifted = x.to_bits().wrapping_sub(SQRT_HALF).wrapping_add(1024 << 52);
-    let exponent = f64::from_bits((shifted >> 52) | MAGIC) - (4_503_599_627_370_496.0 + 1024.0);
-    let k = exponent - less;
+    let k = f64::from_bits((shifted >> 52) | MAGIC) - (4_503_599_627_370_496.0 + 1024.0);
     let m = f64::from_bits((shifted & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF));
     let f = m - 1.0;
     let s = f / (2.0 + f);
@@ -232,8 +254,7 @@ fn ln_sum(x: f64, c: f64, less: f64) -> f64 {
     let even = Q[0] + z2 * (Q[2] + z2 * (Q[4] + z2 * Q[6]));
     let odd = Q[1] + z2 * (Q[3] + z2 * Q[5]);
     let half = 0.5 * f * f;
-    let tail = s * (half + z * (even + z * odd)) + (k * LN2_LO + c);
-    k * LN2_HI - ((half - tail) - f)
+    Parts { k, f, half, tail: s * (half + z * (even + z * odd)) }
 }
 
 /// ln(1 + x), right for the smallest x too.
@@ -291,7 +312,7 @@ pub(crate) fn ln_ratio(rest: f64, own: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{exp, exp_f32, exp_f32_body, fma32, ln};
+    use super::{exp, exp_f32, exp_f32_body, fma32, ln, surprisal};
     use crate::simd::leveled;
 
     /// Distance to the platform's logarithm, itself below 0.52 ulp on glibc, in ulp.
@@ -307,6 +328,9 @@ mod tests {
             let ulp = (expected.abs().to_bits() + 1).wrapping_sub(expected.abs().to_bits()) as f64
                 * (f64::from_bits(expected.abs().to_bits() + 1) - expected.abs());
             worst = worst.max((ln(x) - expected).abs() / ulp);
+            if x.is_normal() {
+                assert_eq!(surprisal(x).to_bits(), (0.0 - ln(x)).to_bits(), "{x:e}");
+            }
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             x *= 1.0 + f64::from((state >> 40) as u32) / f64::from(1_u32 << 24) * 0.01;
             x = x.max(f64::from_bits(x.to_bits() + 1));
@@ -317,6 +341,7 @@ mod tests {
     #[test]
     fn small_arguments_and_one() {
         assert_eq!(ln(1.0).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(surprisal(1.0).to_bits(), 0.0_f64.to_bits());
         assert_eq!(ln(0.0), f64::NEG_INFINITY);
         assert_eq!(-ln(5e-324), 744.44007192138126);
         assert_eq!(ln(1.0 - f64::EPSILON / 2.0), -1.1102230246251565e-16);

@@ -451,6 +451,11 @@ impl ExactSum {
         digits
     }
 
+    /// How many of the values were +inf.
+    pub(crate) fn positive_infinities(&self) -> u64 {
+        self.rest.as_ref().map_or(0, |rest| rest.positive_infinities)
+    }
+
     /// Whether the exact sum is zero.
     pub fn is_zero(&self) -> bool {
         self.value() == 0.0

@@ -3,11 +3,18 @@
 //! Lane `l` works on row `r + l` and goes through the classes in order, so a row's arithmetic
 //! depends on the row only: not on the layout, the batch, or the instruction level.
 
-use crate::elementary::ln;
+use crate::elementary::{ln, surprisal};
 use crate::rows::{
     Matrix, Odd, Oddity, Problem, RowProblem, RowScores, Rules, SUM_ERROR, SUM_NOTE, Sums, is_far,
 };
 use crate::simd::{self, leveled};
+
+use few::score_few;
+pub(crate) use few::sum_few;
+use wide::score_wide;
+
+mod few;
+mod wide;
 
 const LANES: usize = 8;
 
@@ -76,11 +83,34 @@ pub(crate) fn ln_complement(p: f64) -> f64 {
 /// Log loss where the positive class has probability x: as `-ln(x)` or [`ln_complement`], without a branch.
 #[inline(always)]
 pub(crate) fn positive_loss(x: f64, positive: bool) -> f64 {
-    // The true class has s + e exactly.
-    let rest = 1.0 - x;
-    let s = if positive { x } else { rest };
-    let e = if positive { 0.0 } else { (1.0 - rest) - x };
+    let (s, e) = true_class(x, positive);
     0.0 - (ln(s) + e * (2.0 - s))
+}
+
+/// The true class has probability s + e exactly, where the positive class has x.
+#[inline(always)]
+fn true_class(x: f64, positive: bool) -> (f64, f64) {
+    let rest = 1.0 - x;
+    (if positive { x } else { rest }, if positive { 0.0 } else { (1.0 - rest) - x })
+}
+
+/// [`positive_loss`] of some rows; whether every number is in [0, 1] and none is -0.
+#[inline(always)]
+pub(crate) fn positive_losses(p: &[f64], labels: &[u32], losses: &mut [f64]) -> bool {
+    let (mut largest, mut least) = (0, i64::MAX);
+    for ((&x, &label), loss) in p.iter().zip(labels).zip(&mut *losses) {
+        largest = largest.max(x.to_bits());
+        let (s, e) = true_class(x, label == 1);
+        least = least.min(s.to_bits() as i64);
+        *loss = surprisal(s) - e * (2.0 - s);
+    }
+    if least < LEAST_NORMAL {
+        // Some are too small for the short form of the logarithm.
+        for ((&x, &label), loss) in p.iter().zip(labels).zip(losses) {
+            *loss = positive_loss(x, label == 1);
+        }
+    }
+    largest <= 1.0_f64.to_bits()
 }
 
 leveled! {
@@ -167,168 +197,6 @@ fn transpose_some<const W: usize>(rows: &[f64], tile: &mut [f64], height: usize)
     }
 }
 
-/// Rows at a time that are looked at, and then their logarithms taken, while memory brings the next.
-const STRETCH: usize = 64;
-
-/// Rows of two to four classes where they lie; as [`columns_body`], operation by operation.
-fn score_few(out: &mut RowScores, values: &[f64], width: usize, labels: &[u32]) -> bool {
-    let mut seen = Seen { odd: false, tied: false };
-    for at in (0..labels.len()).step_by(STRETCH) {
-        let end = labels.len().min(at + STRETCH);
-        let stretch = Stretch {
-            labels: &labels[at..end],
-            losses: &mut out.log_loss[at..end],
-            squares: &mut out.squared_error[at..end],
-            errors: &mut out.error[at..end],
-            tops: &mut out.predicted[at..end],
-        };
-        let stretch_values = &values[at * width..end * width];
-        for line in 0..STRETCH * width / LANES {
-            simd::prefetch(stretch_values, STRETCH * width + line * LANES);
-        }
-        few(stretch, stretch_values, width, &mut seen);
-        take_logarithms(&mut out.log_loss[at..end]);
-    }
-    if seen.tied {
-        for (row, p) in values.chunks_exact(width).enumerate() {
-            let max = p.iter().copied().fold(-1.0, f64::max);
-            if p.iter().filter(|&&p| p == max).count() > 1 {
-                out.odd.push(Odd { row, what: Oddity::Tied });
-            }
-        }
-    }
-    !seen.odd
-}
-
-/// Rows of many classes where they lie; as [`columns_in`] with eight chains.
-fn score_wide(
-    out: &mut RowScores,
-    values: &[f64],
-    width: usize,
-    labels: &[u32],
-    top_k: &[u32],
-) -> bool {
-    let mut clean = true;
-    for (row, (p, &label)) in values.chunks_exact(width).zip(labels).enumerate() {
-        let target = p[label as usize];
-        let found = wide_row(p, label as usize);
-        clean &= found.largest <= 1.0_f64.to_bits() && !is_far(found.sum, SUM_NOTE);
-        out.log_loss[row] = target;
-        out.squared_error[row] = found.squared;
-        out.error[row] = if found.top == label { 0.0 } else { 1.0 };
-        out.predicted[row] = found.top;
-        if found.tied {
-            out.odd.push(Odd { row, what: Oddity::Tied });
-        }
-        if !top_k.is_empty() {
-            let y = label as usize;
-            let ahead = p.iter().filter(|&&p| p > target).count()
-                + p[..y].iter().filter(|&&p| p == target).count();
-            put_top_k(&mut out.top_k, top_k, row, ahead as u32);
-        }
-    }
-    take_logarithms(&mut out.log_loss[..labels.len()]);
-    clean
-}
-
-/// What a row of many classes comes to.
-struct WideRow {
-    sum: f64,
-    squared: f64,
-    /// The largest bits: above those of 1 something is not a probability.
-    largest: u64,
-    top: u32,
-    tied: bool,
-}
-
-leveled! {
-    fn wide_row(p: &[f64], label: usize) -> WideRow => wide_body
-}
-
-#[inline(always)]
-fn wide_body(p: &[f64], label: usize) -> WideRow {
-    let mut chains = Chains {
-        sums: [0.0; LANES],
-        squares: [0.0; LANES],
-        largest: [0; LANES],
-        max: [-1.0; LANES],
-    };
-    let (groups, rest) = p.as_chunks::<LANES>();
-    let special = label / LANES;
-    for p in &groups[..special.min(groups.len())] {
-        chains.add(p, p);
-    }
-    if let Some(p) = groups.get(special) {
-        chains.add(p, &less_one(p, label % LANES));
-        for p in &groups[special + 1..] {
-            chains.add(p, p);
-        }
-    }
-    if !rest.is_empty() {
-        let mut last = [0.0; LANES];
-        last[..rest.len()].copy_from_slice(rest);
-        let difference =
-            if special == groups.len() { less_one(&last, label % LANES) } else { last };
-        chains.add(&last, &difference);
-    }
-    let max = chains.max.into_iter().fold(-1.0, |max, p| if p > max { p } else { max });
-    let mut count = 0_u64;
-    let mut first = p.len();
-    for (i, part) in p.chunks(64).enumerate() {
-        let mut here = 0_u64;
-        for &p in part {
-            here += u64::from(p == max);
-        }
-        if count == 0 && here > 0 {
-            first = i * 64;
-        }
-        count += here;
-    }
-    let top = first + p[first..].iter().position(|&p| p == max).unwrap_or(0);
-    WideRow {
-        sum: add_eight(chains.sums),
-        squared: add_eight(chains.squares),
-        largest: chains.largest.into_iter().fold(0, u64::max),
-        // NaN everywhere: an error all the same.
-        top: if top < p.len() { top as u32 } else { 0 },
-        tied: count > 1,
-    }
-}
-
-/// What eight classes at a time add up to.
-struct Chains {
-    sums: Lanes,
-    squares: Lanes,
-    largest: Masks,
-    max: Lanes,
-}
-
-impl Chains {
-    #[inline(always)]
-    fn add(&mut self, p: &Lanes, difference: &Lanes) {
-        for l in 0..LANES {
-            self.sums[l] += p[l];
-        }
-        for l in 0..LANES {
-            self.squares[l] += difference[l] * difference[l];
-        }
-        for l in 0..LANES {
-            let bits = p[l].to_bits();
-            self.largest[l] = if bits > self.largest[l] { bits } else { self.largest[l] };
-        }
-        for l in 0..LANES {
-            self.max[l] = if p[l] > self.max[l] { p[l] } else { self.max[l] };
-        }
-    }
-}
-
-#[inline(always)]
-fn less_one(p: &Lanes, at: usize) -> Lanes {
-    let mut difference = *p;
-    difference[at] -= 1.0;
-    difference
-}
-
 /// The chain of class c of k; the others stay 0.
 pub(crate) fn chain(c: usize, k: usize) -> usize {
     if k < WIDE { 0 } else { c % LANES }
@@ -340,60 +208,6 @@ pub(crate) fn add_eight([a, b, c, d, e, f, g, h]: Lanes) -> f64 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
-/// Whether anything out of the ordinary, or a tie, was among the rows.
-struct Seen {
-    odd: bool,
-    tied: bool,
-}
-
-/// Where the scores of some rows go.
-struct Stretch<'a> {
-    labels: &'a [u32],
-    losses: &'a mut [f64],
-    squares: &'a mut [f64],
-    errors: &'a mut [f64],
-    tops: &'a mut [u32],
-}
-
-leveled! {
-    /// Everything but the logarithm, which the target's probabilities are left for.
-    fn few(out: Stretch<'_>, values: &[f64], width: usize, seen: &mut Seen) => few_body
-}
-leveled! {
-    /// The targets' probabilities of rows of two to four classes; whether the rows are in order.
-    pub(crate) fn sum_few(values: &[f64], width: usize, labels: &[u32], targets: &mut [f64]) -> bool => sum_few_body
-}
-
-#[inline(always)]
-fn sum_few_body(values: &[f64], width: usize, labels: &[u32], targets: &mut [f64]) -> bool {
-    match width {
-        2 => sum_few_rows::<2>(values, labels, targets),
-        3 => sum_few_rows::<3>(values, labels, targets),
-        _ => sum_few_rows::<4>(values, labels, targets),
-    }
-}
-
-#[inline(always)]
-fn sum_few_rows<const W: usize>(values: &[f64], labels: &[u32], targets: &mut [f64]) -> bool {
-    let n = labels.len();
-    let rows = &values.as_chunks::<W>().0[..n];
-    let targets = &mut targets[..n];
-    let mut odd = 0_u64;
-    for i in 0..n {
-        let (row, label) = (rows[i], labels[i]);
-        let (mut target, mut sum, mut largest) = (0.0, 0.0, 0);
-        for (c, &p) in row.iter().enumerate() {
-            target = if label == c as u32 { p } else { target };
-            sum += p;
-            let bits = p.to_bits();
-            largest = if bits > largest { bits } else { largest };
-        }
-        odd |= u64::from(largest > 1.0_f64.to_bits()) | u64::from(is_far(sum, SUM_NOTE));
-        targets[i] = target;
-    }
-    odd == 0
-}
-
 leveled! {
     /// Losses of the targets' probabilities.
     pub(crate) fn take_logarithms(losses: &mut [f64]) => logarithms_body
@@ -401,58 +215,21 @@ leveled! {
 
 #[inline(always)]
 fn logarithms_body(losses: &mut [f64]) {
-    for loss in losses {
-        // 0.0 - keeps a certain event's loss at +0.
-        *loss = 0.0 - ln(*loss);
-    }
-}
-
-#[inline(always)]
-fn few_body(out: Stretch<'_>, values: &[f64], width: usize, seen: &mut Seen) {
-    match width {
-        2 => few_rows::<2>(out, values, seen),
-        3 => few_rows::<3>(out, values, seen),
-        _ => few_rows::<4>(out, values, seen),
-    }
-}
-
-#[inline(always)]
-fn few_rows<const W: usize>(out: Stretch<'_>, values: &[f64], seen: &mut Seen) {
-    let n = out.labels.len();
-    let rows = &values.as_chunks::<W>().0[..n];
-    let Stretch { labels, losses, squares, errors, tops } = out;
-    let (losses, squares) = (&mut losses[..n], &mut squares[..n]);
-    let (errors, tops) = (&mut errors[..n], &mut tops[..n]);
-    let (mut odd, mut tied) = (0_u64, 0_u64);
-    for i in 0..n {
-        let (row, label) = (rows[i], labels[i]);
-        let (mut target, mut sum, mut squared) = (0.0, 0.0, 0.0);
-        let (mut max, mut second, mut top, mut largest) = (-1.0, -1.0, 0, 0);
-        for (c, &p) in row.iter().enumerate() {
-            let hit = label == c as u32;
-            target = if hit { p } else { target };
-            sum += p;
-            let difference = p - if hit { 1.0 } else { 0.0 };
-            squared += difference * difference;
-            // Negative numbers and NaN have larger bits than 1; so has -0, which `inspect` lets pass.
-            let bits = p.to_bits();
-            largest = if bits > largest { bits } else { largest };
-            let above = p > max;
-            let between = if p > second { p } else { second };
-            second = if above { max } else { between };
-            top = if above { c as u32 } else { top };
-            max = if above { p } else { max };
+    let least = losses.iter().fold(i64::MAX, |least, p| least.min(p.to_bits() as i64));
+    if least >= LEAST_NORMAL {
+        for loss in losses {
+            *loss = surprisal(*loss);
         }
-        odd |= u64::from(largest > 1.0_f64.to_bits()) | u64::from(is_far(sum, SUM_NOTE));
-        tied |= u64::from(second == max);
-        losses[i] = target;
-        squares[i] = squared;
-        errors[i] = if top == label { 0.0 } else { 1.0 };
-        tops[i] = top;
+    } else {
+        for loss in losses {
+            // 0.0 - keeps a certain event's loss at +0.
+            *loss = 0.0 - ln(*loss);
+        }
     }
-    seen.odd |= odd != 0;
-    seen.tied |= tied != 0;
 }
+
+/// Bits of the smallest number that is not subnormal.
+const LEAST_NORMAL: i64 = f64::MIN_POSITIVE.to_bits() as i64;
 
 /// Any number of rows: whole groups of eight, and a last group filled up with its last row.
 fn score_any(
@@ -645,35 +422,28 @@ fn columns_in<const CHAINS: usize>(
             put_top_k(&mut out.top_k, top_k, at + r, ahead);
         }
     }
-    for loss in losses {
-        // 0.0 - keeps a certain event's loss at +0.
-        *loss = 0.0 - ln(*loss);
-    }
+    logarithms_body(losses);
     odd == [0; LANES]
 }
 
 #[inline(always)]
 fn positive_body(out: &mut RowScores, p: &[f64], labels: &[u32], top_k: &[u32]) -> bool {
     let n = labels.len();
-    let mut odd = 0_u64;
     let mut tied = 0_u64;
-    let losses = &mut out.log_loss[..n];
     let squares = &mut out.squared_error[..n];
     let errors = &mut out.error[..n];
     let tops = &mut out.predicted[..n];
     for i in 0..n {
         let (x, label) = (p[i], labels[i]);
-        let positive = label == 1;
-        odd |= u64::from(!(0.0..=1.0).contains(&x));
         tied += u64::from(x == 0.5);
         // The complement of the true class is what squared error sees.
-        let miss = if positive { 1.0 - x } else { x };
-        losses[i] = positive_loss(x, positive);
+        let miss = if label == 1 { 1.0 - x } else { x };
         squares[i] = 2.0 * (miss * miss);
         let top = u32::from(x > 0.5);
         tops[i] = top;
         errors[i] = if top == label { 0.0 } else { 1.0 };
     }
+    let clean = positive_losses(p, labels, &mut out.log_loss[..n]);
     if !top_k.is_empty() {
         for i in 0..n {
             let ahead = u32::from(out.error[i] == 1.0);
@@ -684,7 +454,7 @@ fn positive_body(out: &mut RowScores, p: &[f64], labels: &[u32], top_k: &[u32]) 
         let rows = (0..n).filter(|&i| p[i] == 0.5);
         out.odd.extend(rows.map(|row| Odd { row, what: Oddity::Tied }));
     }
-    odd == 0
+    clean
 }
 
 fn put_top_k(out: &mut [Vec<f64>], top_k: &[u32], r: usize, ahead: u32) {

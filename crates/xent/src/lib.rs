@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod calibration;
+mod checks;
 pub mod compare;
 pub mod cross_entropy;
 pub mod divergence;

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
+use crate::checks::largest_label;
 use crate::cross_entropy::scores;
 use crate::element::Element;
 use crate::elementary::ln;
@@ -146,8 +147,11 @@ pub const SUM_NOTE: f64 = 1e-6;
 /// 0.01 away, although the sum of those f64 is a little more.
 #[inline(always)]
 pub(crate) fn is_far(sum: f64, distance: f64) -> bool {
-    (sum - 1.0).abs() > distance + 1e-12
+    (sum - 1.0).abs() > distance + SUM_DECIMALS
 }
+
+/// See [`is_far`].
+pub(crate) const SUM_DECIMALS: f64 = 1e-12;
 
 /// How rows are scored.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -604,7 +608,7 @@ impl RowScores {
 
 /// Every label is a class.
 pub(crate) fn check_labels(labels: &[u32], k: usize) -> Result<(), RowProblem> {
-    if labels.iter().fold(0, |highest, &label| highest.max(label)) as usize >= k
+    if largest_label(labels) as usize >= k
         && let Some(row) = labels.iter().position(|&label| label as usize >= k)
     {
         let problem = Problem::Label { label: labels[row], n_classes: k };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::{are_finite, count_equal};
 use crate::exact::ExactSum;
 use crate::moments::{Estimate, Moments};
 use crate::rows::{Matrix, RowNotes, RowScores, Target};
@@ -103,8 +104,7 @@ impl ScoreState {
         self.soft |= !hard;
         rows.odd.iter().for_each(|odd| self.notes.add(odd));
         if hard && weights.is_none() {
-            let wrong = rows.error.iter().filter(|&&e| e == 1.0).count();
-            self.error.add_indicators(rows.len(), wrong as u64);
+            self.error.add_indicators(rows.len(), count_equal(&rows.error, 1.0));
         } else {
             self.error.add(&rows.error, weights);
         }
@@ -135,7 +135,7 @@ impl ScoreState {
 
     fn add_log_loss(&mut self, losses: &[f64], weights: Option<&[f64]>) {
         let add = if self.keep.means_only { Moments::add_without_spread } else { Moments::add };
-        if losses.iter().all(|x| x.is_finite()) {
+        if are_finite(losses) {
             return add(&mut self.log_loss, losses, weights);
         }
         let weight = |i: usize| weights.map_or(1.0, |w| w[i]);

@@ -273,3 +273,63 @@ fn check_minimum(found: &Fit, expected: &[f64], what: &str) {
         near(got, *expected, 1e-5 * expected.abs().max(1.0), what);
     }
 }
+
+/// Parameters that an optimizer found which stops early.
+const ROUGH: f64 = 5e-4;
+
+#[test]
+fn netcal_agrees() {
+    let peer = file("calibration_netcal.json");
+    let of = |key: &str| number(&peer[key]);
+    let sorted = |p: &[f64], y: &[u32]| {
+        let mut rows = BinaryRows::default();
+        let y: Vec<bool> = y.iter().map(|y| *y == 1).collect();
+        rows.add_probabilities(p, &y, None).unwrap();
+        rows.sort().unwrap()
+    };
+    let wide = Binning::EqualWidth(10);
+    let (p, y) = (numbers(&peer["p"]), labels(&peer["y"]));
+    let rows = sorted(&p, &y);
+    near(binned_error(&rows, wide, Norm::Absolute).unwrap(), of("ece"), 1e-14, "ece");
+    near(binned_error(&rows, wide, Norm::Maximum).unwrap(), of("mce"), 1e-14, "mce");
+    let table = binned::bins(&rows, wide).unwrap();
+    let gaps: f64 = table.iter().map(|bin| bin.difference.abs()).sum();
+    near(gaps / table.len() as f64, of("ace"), 1e-14, "ace: the mean without weights");
+
+    let (values, y4) = (numbers(&peer["P"]), labels(&peer["labels"]));
+    let matrix = Matrix::Rows { values: &values, width: 4 };
+    let mut top = BinaryRows::default();
+    top.add_top_label(matrix, &y4, None).unwrap();
+    let top = top.sort().unwrap();
+    near(binned_error(&top, wide, Norm::Absolute).unwrap(), of("top_ece"), 1e-14, "top ece");
+    near(binned_error(&top, wide, Norm::Maximum).unwrap(), of("top_mce"), 1e-14, "top mce");
+    let of_class = |class: u32| {
+        let mut rows = BinaryRows::default();
+        rows.add_class(matrix, &y4, class, None).unwrap();
+        binned_error(&rows.sort().unwrap(), wide, Norm::Absolute).unwrap()
+    };
+    let errors: Vec<f64> = (0..4).map(of_class).collect();
+    near(class_wise(&errors, Norm::Absolute), of("class_wise"), 1e-14, "class-wise");
+
+    // On the edges netcal is another: three of its edges are one ulp above i/10.
+    let edges = &peer["edges"];
+    let (on, on_y) = (numbers(&edges["p"]), labels(&edges["y"]));
+    let ece = |p: &[f64]| binned_error(&sorted(p, &on_y), wide, Norm::Absolute).unwrap();
+    near(ece(&on), 0.34, 1e-14, "edges");
+    near(ece(&numbers(&edges["nudged"])), number(&edges["ece"]), 1e-14, "edges, nudged");
+
+    let logs: Vec<f64> = values.iter().map(|p| p.ln()).collect();
+    let logits = Predictions::Logits(View::rows_of(&logs, 4).unwrap());
+    let x = log_odds(&p).unwrap();
+    let odds: Predictions<'_, f64> = Predictions::LogOdds(&x);
+    let found = [
+        ("temperature", fit(Method::Temperature, logits, &y4, None)),
+        ("platt", fit(Method::Platt, odds, &y, None)),
+        ("beta", fit(Method::Beta, odds, &y, None)),
+    ];
+    for (name, found) in found {
+        for (got, expected) in parameters(&found.unwrap()).into_iter().zip(numbers(&peer[name])) {
+            near(got, expected, ROUGH, name);
+        }
+    }
+}

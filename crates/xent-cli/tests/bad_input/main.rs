@@ -12,6 +12,7 @@ mod common;
 
 mod alignment;
 mod binary;
+mod calibration;
 mod files;
 mod hostile;
 mod labels;
@@ -25,11 +26,15 @@ mod train;
 
 use common::{Dir, is_like, run, run_with, words};
 
+/// What is done to the text of a file.
+type Change = fn(String) -> String;
+
 /// A command that must be refused.
 pub struct Case {
     name: String,
     files: Vec<(String, Vec<u8>)>,
     setup: Option<fn(&Dir)>,
+    change: Option<(&'static str, Change)>,
     args: String,
     per_row: bool,
     output: &'static str,
@@ -45,6 +50,7 @@ pub fn case(name: impl Into<String>, args: impl Into<String>, error: &str, hint:
         name: name.into(),
         files: Vec::new(),
         setup: None,
+        change: None,
         per_row: args.starts_with("score"),
         args,
         output: "out.json",
@@ -91,6 +97,13 @@ impl Case {
         self
     }
 
+    /// Does something to the text of a file that was prepared.
+    #[must_use]
+    pub fn change(mut self, name: &'static str, change: Change) -> Case {
+        self.change = Some((name, change));
+        self
+    }
+
     /// Writes the results elsewhere than to `out.json`.
     #[must_use]
     pub fn output(mut self, path: &'static str) -> Case {
@@ -115,6 +128,10 @@ impl Case {
         dir.write("out.json", OLD).write("rows.csv", OLD);
         if let Some(setup) = self.setup {
             setup(&dir);
+        }
+        if let Some((name, change)) = self.change {
+            let text = change(dir.read(name));
+            dir.write(name, text);
         }
         let mut args = words(&self.args);
         if self.args.starts_with("predict") {
@@ -190,4 +207,17 @@ macro_rules! tables {
     };
 }
 
-tables!(text, numbers, rows, labels, alignment, binary, files, hostile, options, tensors, train);
+tables!(
+    text,
+    numbers,
+    rows,
+    labels,
+    alignment,
+    binary,
+    calibration,
+    files,
+    hostile,
+    options,
+    tensors,
+    train
+);

@@ -344,13 +344,13 @@ pub fn cases() -> Vec<Case> {
             "an unknown command",
             "scores p.csv",
             "unrecognized subcommand 'scores'",
-            "some similar subcommands exist: 'compare', 'score'",
+            "some similar subcommands exist: 'worst', 'compare', 'score'",
         ),
         case(
             "a baseline of score",
             "score p.csv --baseline a",
             "unexpected argument '--baseline' found",
-            "see xent score --help",
+            "a similar argument exists: '--as'",
         )
         .file("p.csv", THREE),
         case(

@@ -33,8 +33,39 @@ fn predict(name: &str, rows: &str, args: &str, error: &str, hint: &str) -> Case 
         .setup(|dir| with_model(dir, |text| text))
 }
 
+/// Trains `m.json` on sparse rows.
+fn sparse_model(dir: &Dir) {
+    dir.write("good.svm", "+1 1:2 3:1\n-1 2:1\n+1 1:1 2:3\n-1 1:1\n");
+    let ran = dir.xent("train good.svm --C 1 -o m.json");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+/// A checkpoint of `--C 1` that something is done to, and options that do not fit it.
+fn resume_hint(
+    name: &str,
+    change: fn(String) -> String,
+    args: &str,
+    error: &str,
+    hint: &str,
+) -> Case {
+    let setup = |dir: &Dir| {
+        dir.write("good.csv", ROWS);
+        let ran =
+            dir.xent("train good.csv --target y --C 1 --max-iterations 2 --checkpoint c.json");
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    };
+    good(name, &format!("--resume c.json {args}"), error, hint)
+        .setup(setup)
+        .change("c.json", change)
+}
+
+fn resume(name: &str, args: &str, error: &str) -> Case {
+    let hint = "resume with the data and the options that it was made with, or train anew";
+    resume_hint(name, |text| text, args, error, hint)
+}
+
 pub fn cases() -> Vec<Case> {
-    let leave_out = "leave such columns out with --drop";
+    let svm = "+1 1:2 3:1\n-1 2:1\n+1 1:1 2:3\n-1 1:1\n";
     let columns = "the columns are x, z, job, ok, y";
     let again = "write it again with xent train";
     vec![
@@ -43,14 +74,14 @@ pub fn cases() -> Vec<Case> {
             "x,z,y\n1,4,a\n1,2,b\n1,3,a\n",
             "",
             "t.csv: nothing can be learnt from a column that is the same in every row: x is 1",
-            leave_out,
+            "leave it out: --drop 'x'",
         ),
         train(
             "two constant columns",
             "x,z,y\n1,4,a\n1,4,b\n1,4,a\n",
             "--C 1",
             "t.csv: nothing can be learnt from a column that is the same in every row: x is 1, z is 4",
-            leave_out,
+            "leave them out: --drop 'x,z'",
         ),
         train(
             "a constant category",
@@ -152,13 +183,8 @@ pub fn cases() -> Vec<Case> {
             columns,
         )
         .file("t.csv", ROWS),
-        case(
-            "no target",
-            "train t.csv",
-            "the following required arguments were not provided: --target <COL>",
-            SEE,
-        )
-        .file("t.csv", ROWS),
+        case("no target", "train t.csv", "t.csv: no target is named", &format!("name it with --target; {columns}"))
+            .file("t.csv", ROWS),
         good(
             "the target as a feature",
             "--features x,y",
@@ -407,5 +433,151 @@ pub fn cases() -> Vec<Case> {
             "two columns of the output would be named p_no",
             "rename the column in the table",
         ),
+        case(
+            "a column of sparse rows",
+            "train t.svm --drop 3",
+            "t.svm: --drop is about columns, and an svmlight file has none",
+            "its label is the target, and its features are numbered; --group qid keeps queries together",
+        )
+        .file("t.svm", svm),
+        case(
+            "sparse rows of one class",
+            "train t.svm --C 1",
+            "t.svm: the label is 1 in every row: there is nothing to tell apart",
+            "a classifier needs at least two classes",
+        )
+        .file("t.svm", "+1 1:2\n1 2:1\n"),
+        case(
+            "a label that is a fraction",
+            "train t.svm --C 1",
+            "t.svm: row 2: the label is 0.5, not a class",
+            "classes are whole numbers or words",
+        )
+        .file("t.svm", "1 1:2\n0.5 2:1\n"),
+        case(
+            "sparse rows without a feature",
+            "train t.svm --C 1",
+            "t.svm: no row has a feature",
+            "a row is: label index:value index:value ...",
+        )
+        .file("t.svm", "1\n2\n"),
+        case(
+            "queries that are not there",
+            "train t.svm --C 1 --folds 2 --group qid",
+            "t.svm: its rows have no qid",
+            "a row with a query is: label qid:7 index:value ...",
+        )
+        .file("t.svm", svm),
+        case(
+            "an index that is the same in every row",
+            "train t.svm",
+            "t.svm: column 2 is 1 in every row that is trained on",
+            "leave it out of the file, or use a penalty such as --C 1",
+        )
+        .file("t.svm", "1 1:2 2:1\n-1 1:1 2:1\n1 2:1\n-1 1:3 2:1\n1 1:1 2:1\n"),
+        case(
+            "sparse rows out of core",
+            "train t.svm --C 1 --out-of-core",
+            "t.svm: an svmlight file is held in memory",
+            "leave out --out-of-core: …",
+        )
+        .file("t.svm", svm),
+        case(
+            "labels beside sparse rows",
+            "train t.svm --labels l.csv",
+            "an svmlight file has its labels in it",
+            "leave out --labels",
+        )
+        .file("t.svm", svm)
+        .file("l.csv", "y\n1\n2\n"),
+        case(
+            "a line that is not svmlight",
+            "train t.svm --C 1",
+            "t.svm:2: …",
+            "…",
+        )
+        .file("t.svm", "1 1:2\n-1 2=1\n"),
+        case(
+            "an index that training did not see",
+            "predict m.json t.svm",
+            "t.svm: row 2: index 7 was not in training",
+            "with --unseen reference such an index counts for nothing; training saw 3 indices from 1 to 3",
+        )
+        .file("t.svm", "1 1:2\n-1 2:1 7:1\n")
+        .setup(sparse_model),
+        case(
+            "an index 0 where training counted from 1",
+            "predict m.json t.svm",
+            "t.svm: row 1: index 0 was not in training",
+            "…",
+        )
+        .file("t.svm", "1 0:2\n-1 2:1\n")
+        .setup(sparse_model),
+        case(
+            "a table for a model of sparse rows",
+            "predict m.json t.csv",
+            "t.csv: is a table, and the model was trained on an svmlight file",
+            "say --input-format svmlight if it is such a file under another name",
+        )
+        .file("t.csv", ROWS)
+        .setup(sparse_model),
+        case(
+            "sparse rows for a model of a table",
+            "predict m.json t.svm",
+            "t.svm: is an svmlight file, and the model was trained on a table",
+            "predict on a table like the one that was trained on",
+        )
+        .file("t.svm", svm)
+        .setup(|dir| with_model(dir, |text| text)),
+        case(
+            "labels of other rows",
+            "train t.csv --labels l.csv --drop job,ok,y --C 1",
+            "l.csv: has 3 rows, t.csv has more",
+            "both files must hold the same rows in the same order",
+        )
+        .file("t.csv", ROWS)
+        .file("l.csv", "label\na\nb\na\n"),
+        case(
+            "labels of several columns",
+            "train t.csv --labels l.csv --C 1",
+            "t.csv: no target is named",
+            "name it with --target; the columns are x, z, job, ok, y, label, note",
+        )
+        .file("t.csv", ROWS)
+        .file("l.csv", "label,note\na,1\nb,2\na,3\n"),
+        good(
+            "a picture that is no SVG",
+            "--plot curves.png",
+            "curves.png: --plot writes .svg files only",
+            "name it curves.svg",
+        ),
+        good(
+            "a picture without an ending",
+            "--plot curves",
+            "curves: --plot writes .svg files only",
+            "name it curves.svg",
+        ),
+        good(
+            "a history that is no CSV",
+            "--history steps.parquet",
+            "steps.parquet: --history writes .csv files only",
+            "name it steps.csv",
+        ),
+        good(
+            "a checkpoint of two fits",
+            "--loss cross-entropy,mse --checkpoint c.json",
+            "…",
+            "…",
+        ),
+        good("no checkpoint", "--resume c.json --C 1", "c.json: cannot read: no such file", "look at the path and at what it names"),
+        resume("a checkpoint of another penalty" , "--C 2", "c.json: the checkpoint is of another fit: C was 1.0, and is 2.0"),
+        resume("a checkpoint of another solver" , "--C 1 --solver newton", "c.json: the checkpoint is of another fit: solver was auto, and is newton"),
+        resume("a checkpoint of other columns" , "--C 1 --drop job", "c.json: the checkpoint is of another fit: other columns"),
+        resume("a checkpoint of other rows" , "--C 1 --class-weight yes=2", "c.json: the checkpoint is of another fit: other numbers, labels or weights"),
+        resume_hint("a checkpoint that is cut", |text| text[..text.len() / 2].to_owned(), "--C 1", "c.json: the checkpoint ends too early", "xent train --checkpoint writes one"),
+        resume_hint("a checkpoint that was edited", |text| text.replacen("\"rows\": 8", "\"rows\": 9", 1), "--C 1", "c.json: the checkpoint was changed after it was written: its checksum does not fit", "train anew"),
+        resume_hint("a checkpoint of a later version", |text| text.replace("xent.checkpoint/1", "xent.checkpoint/2"), "--C 1", "c.json: is a checkpoint of version 2; this xent reads version 1", "use the xent that wrote it, or train anew"),
+        resume_hint("a checkpoint that is a table", |_| ROWS.to_owned(), "--C 1", "c.json: is no checkpoint: not valid JSON", "xent train --checkpoint writes one"),
+        resume_hint("a checkpoint that is a model", |_| "{\"schema\": \"xent.model/1\"}".to_owned(), "--C 1", "c.json: is no checkpoint", "xent train --checkpoint writes one"),
     ]
 }

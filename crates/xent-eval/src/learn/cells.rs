@@ -1,28 +1,29 @@
-//! Columns held in memory: numbers in the narrowest kind that holds them all exactly, texts as codes.
+//! Columns of numbers in the narrowest kind that holds them all exactly.
 
-use std::collections::HashMap;
+use xent_io::{Extent, Matrix, MatrixNumbers, Spill};
 
-use xent_io::{MISSING, TextColumn};
+use super::lot::Lot;
+use crate::error::Error;
 
 /// Numbers in the narrowest of four kinds that holds each of them exactly.
 ///
 /// The kind depends on the numbers alone, not on the file or on how it was cut into batches, so equal columns are
 /// held in equal kinds.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cells {
+#[derive(Clone, Debug)]
+pub(crate) enum Cells {
     /// Whole numbers from 0 to 255; booleans as 0 and 1.
-    U8(Vec<u8>),
+    U8(Lot<u8>),
     /// Whole numbers of 32 bits.
-    I32(Vec<i32>),
+    I32(Lot<i32>),
     /// What 32-bit floats hold exactly.
-    F32(Vec<f32>),
+    F32(Lot<f32>),
     /// Anything.
-    F64(Vec<f64>),
+    F64(Lot<f64>),
 }
 
 impl Default for Cells {
     fn default() -> Self {
-        Self::U8(Vec::new())
+        Self::U8(Lot::Held(Vec::new()))
     }
 }
 
@@ -50,16 +51,20 @@ impl Fits {
     }
 }
 
-/// Numbers to which more are appended.
-#[derive(Clone, Debug)]
+/// Numbers to which more are appended, in memory or, if the reader has a spill, there.
+#[derive(Debug)]
 pub(crate) struct Growing {
     cells: Cells,
     fits: Fits,
+    /// Parts of the column in the spill, each in its own narrowest kind.
+    spilled: Vec<(Fits, Extent)>,
+    len: usize,
 }
 
 impl Default for Growing {
     fn default() -> Self {
-        Self { cells: Cells::default(), fits: Fits { u8: true, i32: true, f32: true } }
+        let fits = Fits { u8: true, i32: true, f32: true };
+        Self { cells: Cells::default(), fits, spilled: Vec::new(), len: 0 }
     }
 }
 
@@ -69,31 +74,103 @@ impl Growing {
         let fits = Fits::of(values.iter().copied());
         let mut cells = empty(fits);
         cells.push_all(values.iter().copied());
-        Self { cells, fits }
+        Self { cells, fits, spilled: Vec::new(), len: values.len() }
     }
 
-    /// Appends.
-    pub fn append(&mut self, more: Self) {
+    /// Appends what lies in memory.
+    pub fn append(&mut self, more: Self, spill: Option<&mut Spill>) -> Result<(), Error> {
+        self.len += more.len;
         let fits = self.fits.and(more.fits);
+        if let Some(spill) = spill {
+            self.fits = fits;
+            let mut extent = spill.begin()?;
+            match &more.cells {
+                Cells::U8(x) => spill.push(&mut extent, x)?,
+                Cells::I32(x) => spill.push(&mut extent, x)?,
+                Cells::F32(x) => spill.push(&mut extent, x)?,
+                Cells::F64(x) => spill.push(&mut extent, x)?,
+            }
+            self.spilled.push((more.fits, extent));
+            return Ok(());
+        }
         if kind(fits) != kind(self.fits) {
             let mut wider = empty(fits);
             wider.push_all(self.cells.iter());
             self.cells = wider;
         }
         self.fits = fits;
-        match (&mut self.cells, more.cells) {
-            (Cells::U8(mine), Cells::U8(theirs)) => mine.extend(theirs),
-            (Cells::I32(mine), Cells::I32(theirs)) => mine.extend(theirs),
-            (Cells::F32(mine), Cells::F32(theirs)) => mine.extend(theirs),
-            (Cells::F64(mine), Cells::F64(theirs)) => mine.extend(theirs),
+        match (&mut self.cells, &more.cells) {
+            (Cells::U8(mine), Cells::U8(theirs)) => mine.held().extend_from_slice(theirs),
+            (Cells::I32(mine), Cells::I32(theirs)) => mine.held().extend_from_slice(theirs),
+            (Cells::F32(mine), Cells::F32(theirs)) => mine.held().extend_from_slice(theirs),
+            (Cells::F64(mine), Cells::F64(theirs)) => mine.held().extend_from_slice(theirs),
             (mine, theirs) => mine.push_all(theirs.iter()),
         }
+        Ok(())
     }
 
-    /// All of them.
-    pub fn finish(self) -> Cells {
-        self.cells
+    /// All of them, those at the places `missing`, ascending, replaced by the mean of the others; and that mean.
+    pub fn finish(
+        self,
+        spill: Option<&mut Spill>,
+        missing: &[u64],
+    ) -> Result<(Cells, Option<f64>), Error> {
+        let is_missing = !missing.is_empty();
+        let present = (self.len - missing.len()).max(1) as f64;
+        let Some(spill) = spill else {
+            let mut cells = self.cells;
+            if !is_missing {
+                return Ok((cells, None));
+            }
+            let mean = empty(self.fits).rounded(cells.iter().map(|x| x / present).sum());
+            missing.iter().for_each(|&i| cells.put(i as usize, mean));
+            return Ok((cells, Some(mean)));
+        };
+        let mut mean = 0.0;
+        if is_missing {
+            for &(fits, extent) in &self.spilled {
+                mean = read(fits, extent, spill)?.iter().fold(mean, |sum, x| sum + x / present);
+            }
+            mean = empty(self.fits).rounded(mean);
+        }
+        let mut whole = spill.begin()?;
+        let (mut row, mut missing) = (0, missing);
+        for (fits, extent) in self.spilled {
+            let part = read(fits, extent, spill)?;
+            let mut cells = empty(self.fits);
+            cells.push_all(part.iter());
+            while let [first, rest @ ..] = missing
+                && *first < row + part.len() as u64
+            {
+                cells.put((first - row) as usize, mean);
+                missing = rest;
+            }
+            row += part.len() as u64;
+            match &cells {
+                Cells::U8(x) => spill.push(&mut whole, x)?,
+                Cells::I32(x) => spill.push(&mut whole, x)?,
+                Cells::F32(x) => spill.push(&mut whole, x)?,
+                Cells::F64(x) => spill.push(&mut whole, x)?,
+            }
+        }
+        let cells = match empty(self.fits) {
+            Cells::U8(_) => Cells::U8(Lot::Mapped(spill.map(whole)?)),
+            Cells::I32(_) => Cells::I32(Lot::Mapped(spill.map(whole)?)),
+            Cells::F32(_) => Cells::F32(Lot::Mapped(spill.map(whole)?)),
+            Cells::F64(_) => Cells::F64(Lot::Mapped(spill.map(whole)?)),
+        };
+        Ok((cells, is_missing.then_some(mean)))
     }
+}
+
+/// A part of a column, from the spill.
+fn read(fits: Fits, extent: Extent, spill: &mut Spill) -> Result<Cells, Error> {
+    Ok(match empty(fits) {
+        Cells::U8(_) => Cells::U8(Lot::Mapped(spill.read(extent)?)),
+        Cells::I32(_) => Cells::I32(Lot::Mapped(spill.read(extent)?)),
+        Cells::F32(_) => Cells::F32(Lot::Mapped(spill.read(extent)?)),
+        Cells::F64(_) => Cells::F64(Lot::Mapped(spill.read(extent)?)),
+    })
 }
 
 fn kind(fits: Fits) -> u8 {
@@ -107,10 +184,10 @@ fn kind(fits: Fits) -> u8 {
 
 fn empty(fits: Fits) -> Cells {
     match kind(fits) {
-        0 => Cells::U8(Vec::new()),
-        1 => Cells::I32(Vec::new()),
-        2 => Cells::F32(Vec::new()),
-        _ => Cells::F64(Vec::new()),
+        0 => Cells::U8(Lot::Held(Vec::new())),
+        1 => Cells::I32(Lot::Held(Vec::new())),
+        2 => Cells::F32(Lot::Held(Vec::new())),
+        _ => Cells::F64(Lot::Held(Vec::new())),
     }
 }
 
@@ -123,11 +200,6 @@ impl Cells {
             Self::F32(x) => x.len(),
             Self::F64(x) => x.len(),
         }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// One of them.
@@ -149,141 +221,55 @@ impl Cells {
         (0..self.len()).map(|i| self.get(i))
     }
 
-    /// The kind in one word, as in `float32`.
-    pub fn kind(&self) -> &'static str {
+    /// A matrix where it lies.
+    pub fn of_matrix(matrix: Matrix) -> Self {
+        match matrix.numbers {
+            MatrixNumbers::U8(x) => Self::U8(Lot::Mapped(x)),
+            MatrixNumbers::I32(x) => Self::I32(Lot::Mapped(x)),
+            MatrixNumbers::F32(x) => Self::F32(Lot::Mapped(x)),
+            MatrixNumbers::F64(x) => Self::F64(Lot::Mapped(x)),
+        }
+    }
+
+    /// Whether there is neither NaN nor infinity.
+    pub fn is_finite(&self) -> bool {
+        // Without a branch for each number, so that vectors of them are looked at.
+        fn all<T: Copy>(x: &[T], is: impl Fn(T) -> bool) -> bool {
+            x.chunks(4096).all(|part| part.iter().fold(true, |all, &x| all & is(x)))
+        }
         match self {
-            Self::U8(_) => "uint8",
-            Self::I32(_) => "int32",
-            Self::F32(_) => "float32",
-            Self::F64(_) => "float64",
+            Self::U8(_) | Self::I32(_) => true,
+            Self::F32(x) => all(x, f32::is_finite),
+            Self::F64(x) => all(x, f64::is_finite),
         }
     }
 
     fn push_all(&mut self, values: impl Iterator<Item = f64>) {
         match self {
-            Self::U8(x) => x.extend(values.map(|v| v as u8)),
-            Self::I32(x) => x.extend(values.map(|v| v as i32)),
-            Self::F32(x) => x.extend(values.map(|v| v as f32)),
-            Self::F64(x) => x.extend(values),
+            Self::U8(x) => x.held().extend(values.map(|v| v as u8)),
+            Self::I32(x) => x.held().extend(values.map(|v| v as i32)),
+            Self::F32(x) => x.held().extend(values.map(|v| v as f32)),
+            Self::F64(x) => x.held().extend(values),
         }
     }
 
     /// Puts `value`, rounded to the kind, in the place `i`.
-    pub(crate) fn put(&mut self, i: usize, value: f64) {
+    pub fn put(&mut self, i: usize, value: f64) {
         match self {
-            Self::U8(x) => x[i] = value.round() as u8,
-            Self::I32(x) => x[i] = value.round() as i32,
-            Self::F32(x) => x[i] = value as f32,
-            Self::F64(x) => x[i] = value,
+            Self::U8(x) => x.held()[i] = value.round() as u8,
+            Self::I32(x) => x.held()[i] = value.round() as i32,
+            Self::F32(x) => x.held()[i] = value as f32,
+            Self::F64(x) => x.held()[i] = value,
         }
     }
 
     /// `value` as this kind holds it.
-    pub(crate) fn rounded(&self, value: f64) -> f64 {
+    pub fn rounded(&self, value: f64) -> f64 {
         match self {
             Self::U8(_) | Self::I32(_) => value.round(),
             Self::F32(_) => (value as f32).into(),
             Self::F64(_) => value,
         }
-    }
-}
-
-/// Texts as codes into the distinct ones, in the order in which they first occurred.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Coded {
-    /// One a row; [`MISSING`] for a missing one.
-    pub codes: Vec<u32>,
-    /// The distinct texts.
-    pub levels: Vec<String>,
-    places: HashMap<String, u32>,
-}
-
-impl Coded {
-    /// The texts of a batch, each written as `spell` has it; a text that is empty then is missing.
-    pub fn of(texts: &TextColumn, spell: impl Fn(&str) -> String) -> Self {
-        let mut coded = Self::default();
-        if let Some(dictionary) = texts.dictionary() {
-            // Each distinct text is looked at once; those that no row has leave no level.
-            let mut known = vec![None; dictionary.len()];
-            for &code in dictionary.codes {
-                let code = if code == MISSING {
-                    MISSING
-                } else {
-                    let place = &mut known[code as usize];
-                    *place.get_or_insert_with(|| coded.code(&spell(dictionary.value(code))))
-                };
-                coded.codes.push(code);
-            }
-            return coded;
-        }
-        let mut known: HashMap<&str, u32> = HashMap::new();
-        for text in texts.iter() {
-            let code = match text {
-                None => MISSING,
-                Some(text) => match known.get(text) {
-                    Some(&code) => code,
-                    None => {
-                        let code = coded.code(&spell(text));
-                        known.insert(text, code);
-                        code
-                    }
-                },
-            };
-            coded.codes.push(code);
-        }
-        coded
-    }
-
-    fn code(&mut self, level: &str) -> u32 {
-        if level.is_empty() {
-            return MISSING;
-        }
-        if let Some(&code) = self.places.get(level) {
-            return code;
-        }
-        let code = self.levels.len() as u32;
-        self.levels.push(level.to_owned());
-        self.places.insert(level.to_owned(), code);
-        code
-    }
-
-    /// Appends.
-    pub fn append(&mut self, more: &Self) {
-        let to_mine: Vec<u32> = more.levels.iter().map(|level| self.code(level)).collect();
-        let code = |&c: &u32| if c == MISSING { MISSING } else { to_mine[c as usize] };
-        self.codes.extend(more.codes.iter().map(code));
-    }
-
-    /// The same levels over some of the rows.
-    #[must_use]
-    pub fn take(mut self, keep: Option<&[usize]>) -> Self {
-        if let Some(keep) = keep
-            && !self.codes.is_empty()
-        {
-            self.codes = keep.iter().map(|&i| self.codes[i]).collect();
-        }
-        self
-    }
-
-    /// How often each level occurs.
-    pub fn counts(&self) -> Vec<u64> {
-        let mut counts = vec![0; self.levels.len()];
-        for &code in &self.codes {
-            if code != MISSING {
-                counts[code as usize] += 1;
-            }
-        }
-        counts
-    }
-}
-
-/// Whole numbers in their order, then everything else in the order of its text.
-pub(crate) fn in_order(a: &str, b: &str) -> std::cmp::Ordering {
-    match (a.parse::<i64>(), b.parse::<i64>()) {
-        (Ok(a), Ok(b)) => a.cmp(&b),
-        (Ok(_), Err(_)) => std::cmp::Ordering::Less,
-        (Err(_), Ok(_)) => std::cmp::Ordering::Greater,
-        (Err(_), Err(_)) => a.cmp(b),
     }
 }
 
@@ -305,40 +291,60 @@ mod tests {
             (vec![0.5, 16_777_217.0], "float64"),
             (vec![1e300], "float64"),
         ] {
-            let whole = Growing::of(&values).finish();
-            assert_eq!(whole.kind(), kind, "{values:?}");
+            let whole = cells(&[&values], None);
+            assert_eq!(name(&whole), kind, "{values:?}");
             assert!(whole.iter().eq(values.iter().copied()));
-            // However it is cut.
+            // However it is cut, and wherever it is held.
             for cut in 0..values.len() {
-                let mut parts = Growing::default();
-                parts.append(Growing::of(&values[..cut]));
-                parts.append(Growing::of(&values[cut..]));
-                assert_eq!(parts.finish(), whole, "{values:?} cut at {cut}");
+                let parts = [&values[..cut], &values[cut..]];
+                for spill in [None, Some(&mut Spill::create().unwrap())] {
+                    let again = cells(&parts, spill);
+                    assert_eq!(name(&again), kind, "{values:?} cut at {cut}");
+                    assert!(again.iter().eq(values.iter().copied()), "{values:?} cut at {cut}");
+                }
             }
         }
     }
 
     #[test]
-    fn codes_do_not_depend_on_the_cut() {
-        let texts = [Some("b"), None, Some("a "), Some("b"), Some(" "), Some("a")];
-        let spell = |text: &str| text.trim().to_owned();
-        let whole = Coded::of(&texts.into_iter().collect(), spell);
-        assert_eq!(whole.codes, [0, MISSING, 1, 0, MISSING, 1]);
-        assert_eq!(whole.levels, ["b", "a"]);
-        assert_eq!(whole.counts(), [2, 2]);
-        for cut in 0..=texts.len() {
-            let mut parts = Coded::default();
-            for part in [&texts[..cut], &texts[cut..]] {
-                parts.append(&Coded::of(&part.iter().copied().collect(), spell));
+    fn missing_numbers_are_the_mean_of_the_others() {
+        // 0 stands where a number is missing.
+        for (values, missing, mean) in [
+            (vec![1.0, 0.0, 3.0, 6.0, 0.0], vec![1, 4], 3.0),
+            (vec![0.0, 0.1, 0.3], vec![0], 0.2),
+            (vec![0.0, 300.0, 301.0, 301.0], vec![0], 301.0),
+        ] {
+            for cut in 0..=values.len() {
+                for mut spill in [None, Some(Spill::create().unwrap())] {
+                    let mut growing = Growing::default();
+                    for part in [&values[..cut], &values[cut..]] {
+                        growing.append(Growing::of(part), spill.as_mut()).unwrap();
+                    }
+                    let (cells, fill) = growing.finish(spill.as_mut(), &missing).unwrap();
+                    assert_eq!(fill, Some(mean));
+                    for (i, x) in values.iter().enumerate() {
+                        let is_missing = missing.contains(&(i as u64));
+                        assert_eq!(cells.get(i), if is_missing { mean } else { *x });
+                    }
+                }
             }
-            assert_eq!((parts.codes, parts.levels), (whole.codes.clone(), whole.levels.clone()));
         }
     }
 
-    #[test]
-    fn levels_are_sorted_as_numbers_where_they_are() {
-        let mut levels = ["10", "b", "9", "-1", "a"];
-        levels.sort_by(|a, b| in_order(a, b));
-        assert_eq!(levels, ["-1", "9", "10", "a", "b"]);
+    fn cells(parts: &[&[f64]], mut spill: Option<&mut Spill>) -> Cells {
+        let mut growing = Growing::default();
+        for part in parts {
+            growing.append(Growing::of(part), spill.as_deref_mut()).unwrap();
+        }
+        growing.finish(spill, &[]).unwrap().0
+    }
+
+    fn name(cells: &Cells) -> &'static str {
+        match cells {
+            Cells::U8(_) => "uint8",
+            Cells::I32(_) => "int32",
+            Cells::F32(_) => "float32",
+            Cells::F64(_) => "float64",
+        }
     }
 }

@@ -34,6 +34,11 @@ pub enum FeatureKind {
     },
     /// One of several levels.
     Category(Levels),
+    /// Numbers by index, of an svmlight file; those that a row does not name are 0.
+    Sparse {
+        /// The indices that training saw, as the file has them, ascending: a coefficient each.
+        indices: Vec<u32>,
+    },
 }
 
 /// The levels of a category.
@@ -54,10 +59,21 @@ pub struct Levels {
 /// A column of coefficients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// As results name it: `age`, `job=clerk`, `x[3]`, `age (missing)`.
+    /// As results name it: `age`, `job=clerk`, `x[3]`, `age (missing)`, `17` of an svmlight file.
     pub name: String,
-    /// Whether it is a level of a category.
-    pub is_level: bool,
+    /// What it stands for.
+    pub kind: TermKind,
+}
+
+/// What a column of coefficients stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TermKind {
+    /// A number of every row.
+    Number,
+    /// A level of a category.
+    Level,
+    /// A number that most rows do not have, where it is 0.
+    Sparse,
 }
 
 impl Levels {
@@ -86,17 +102,20 @@ impl Feature {
     /// Its columns of coefficients, in order.
     pub fn terms(&self) -> Vec<Term> {
         let column = &self.column;
-        let term = |name: String, is_level| Term { name, is_level };
+        let term = |name: String, kind| Term { name, kind };
         match &self.kind {
             FeatureKind::Number { fill } | FeatureKind::Boolean { fill } => {
-                let mut terms = vec![term(column.clone(), false)];
+                let mut terms = vec![term(column.clone(), TermKind::Number)];
                 if fill.is_some() {
-                    terms.push(term(format!("{column} {MISSING_LEVEL}"), false));
+                    terms.push(term(format!("{column} {MISSING_LEVEL}"), TermKind::Number));
                 }
                 terms
             }
             FeatureKind::List { width } => {
-                (0..*width).map(|i| term(format!("{column}[{i}]"), false)).collect()
+                (0..*width).map(|i| term(format!("{column}[{i}]"), TermKind::Number)).collect()
+            }
+            FeatureKind::Sparse { indices } => {
+                indices.iter().map(|i| term(i.to_string(), TermKind::Sparse)).collect()
             }
             FeatureKind::Category(levels) => {
                 let own = levels.levels.iter().filter(|l| **l != levels.reference);
@@ -105,7 +124,7 @@ impl Feature {
                 own.map(String::as_str)
                     .chain(rare)
                     .chain(missing)
-                    .map(|level| term(format!("{column}={level}"), true))
+                    .map(|level| term(format!("{column}={level}"), TermKind::Level))
                     .collect()
             }
         }

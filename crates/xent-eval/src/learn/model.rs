@@ -82,8 +82,10 @@ pub struct Training {
     pub reason: String,
     /// Steps.
     pub iterations: u64,
-    /// What the objective is at most thought to be above its minimum, relative to it.
+    /// What the objective is thought to be above its minimum, relative to it: that by which the solver stopped.
     pub gap: f64,
+    /// What it is at most, proven by duality; `None` where there is no proof.
+    pub gap_bound: Option<f64>,
     /// Norm of the gradient at the end.
     pub gradient_norm: f64,
     /// What stopped it: `tolerance`, `precision`, `iterations` or `interrupted`.
@@ -169,6 +171,7 @@ impl Model {
                 "reason": t.reason,
                 "iterations": t.iterations,
                 "gap": number(t.gap),
+                "gap_bound": t.gap_bound,
                 "gradient_norm": number(t.gradient_norm),
                 "stop": t.stop,
             },
@@ -225,12 +228,12 @@ impl Model {
 }
 
 /// `crc32:` and eight digits over the value without blanks.
-fn checksum(value: &Value) -> String {
+pub(crate) fn checksum(value: &Value) -> String {
     format!("crc32:{:08x}", crc32fast::hash(value.to_string().as_bytes()))
 }
 
 /// JSON has no infinities: they are strings, and NaN is null.
-fn number(x: f64) -> Value {
+pub(crate) fn number(x: f64) -> Value {
     if x.is_infinite() { Value::from(if x > 0.0 { "inf" } else { "-inf" }) } else { Value::from(x) }
 }
 
@@ -252,6 +255,9 @@ fn feature_json(feature: &Feature) -> Value {
             json!({ "column": column, "kind": "boolean", "missing": fill })
         }
         FeatureKind::List { width } => json!({ "column": column, "kind": "list", "width": width }),
+        FeatureKind::Sparse { indices } => {
+            json!({ "column": column, "kind": "sparse", "indices": indices })
+        }
         FeatureKind::Category(levels) => json!({
             "column": column,
             "kind": "category",
@@ -389,10 +395,19 @@ impl Reading<'_> {
                 reason: self.text(t, "reason")?,
                 iterations: self.count(t, "iterations")?,
                 gap: self.number(t, "gap")?,
+                gap_bound: t.get("gap_bound").and_then(Value::as_f64),
                 gradient_norm: self.number(t, "gradient_norm")?,
                 stop: self.text(t, "stop")?,
             },
         })
+    }
+
+    fn indices(&self, value: &Value) -> Result<Vec<u32>, Error> {
+        let list = value.get("indices").and_then(Value::as_array);
+        let index = |v: &Value| v.as_u64().and_then(|i| u32::try_from(i).ok());
+        let indices: Option<Vec<u32>> = list.and_then(|list| list.iter().map(index).collect());
+        let is_ascending = |indices: &Vec<u32>| indices.windows(2).all(|pair| pair[0] < pair[1]);
+        indices.filter(is_ascending).ok_or_else(|| self.wrong("indices"))
     }
 
     fn feature(&self, value: &Value) -> Result<Feature, Error> {
@@ -404,6 +419,7 @@ impl Reading<'_> {
         let kind = match self.text(value, "kind")?.as_str() {
             "number" => FeatureKind::Number { fill: fill()? },
             "boolean" => FeatureKind::Boolean { fill: fill()? },
+            "sparse" => FeatureKind::Sparse { indices: self.indices(value)? },
             "list" => FeatureKind::List { width: self.count(value, "width")? as usize },
             "category" => {
                 let levels = Levels {

@@ -2,7 +2,8 @@
 
 use xent_io::{Batch, Column, MISSING, ReadAs, RowError, Table};
 
-use super::cells::{Coded, Growing};
+use super::cells::Growing;
+use super::coded::Coded;
 use super::columns::{Columns, TargetColumn};
 use super::dataset::MissingValues;
 use super::piece::Piece;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use xent_io::{Column, RowError};
 
-use super::cells::Coded;
+use super::coded::Coded;
 use super::columns::{FeatureColumn, Reading};
 use crate::roles::canonical;
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use xent::information::sigmoid;
 use xent_io::{Batch, Kind, MISSING, ReadAs, Request, RowError, ScanOptions, Span, Table};
+use xent_train::Head;
 use xent_train::problem::probabilities;
 
 use super::columns::{FeatureColumn, Reading};
@@ -31,6 +33,8 @@ pub struct PredictOptions {
     pub id: Vec<String>,
     /// New levels.
     pub unseen: Unseen,
+    /// Whether the sigmoid of each class by itself is wanted too; of models with such a head.
+    pub raw: bool,
     /// Rows with a missing value that the model has no term for.
     pub missing: Missing,
     /// Threads; 0 means all. No result depends on it.
@@ -52,6 +56,8 @@ pub struct Prediction {
     pub targets: Vec<Vec<f64>>,
     /// One column a class.
     pub proba: Vec<Vec<f64>>,
+    /// The sigmoids before they were divided by their sum, one column a class, where they are wanted.
+    pub raw: Vec<Vec<f64>>,
     /// Rows with a level that training did not see.
     pub unseen: u64,
     /// Rows left out for a missing value.
@@ -83,6 +89,13 @@ impl<'a> Predictor<'a> {
         options: &'a PredictOptions,
     ) -> Result<Self, Error> {
         let error = |message: String| Error::new(format!("{}: {message}", table.spec()));
+        model.check_raw(options)?;
+        if model.is_sparse() {
+            return Err(error(
+                "is a table, and the model was trained on an svmlight file".to_owned(),
+            )
+            .with_hint("say --input-format svmlight if it is such a file under another name"));
+        }
         let missing: Vec<String> = model
             .features
             .iter()
@@ -109,6 +122,8 @@ impl<'a> Predictor<'a> {
                     "true and false",
                     kind == Kind::Boolean || is_number || kind == Kind::Text,
                 ),
+                // Refused above.
+                FeatureKind::Sparse { .. } => (Reading::Number, "sparse rows", false),
                 FeatureKind::List { width } => (
                     Reading::List(*width),
                     "lists of numbers",
@@ -306,6 +321,10 @@ impl<'a> Predictor<'a> {
         }
         let k = model.classes.len();
         let mut proba = vec![Vec::with_capacity(keep.len()); k];
+        let column = |output: usize| -> Vec<f64> {
+            keep.iter().map(|&row| sigmoid(scores[output * n + row])).collect()
+        };
+        let raw = (0..if self.options.raw { m } else { 0 }).map(column).collect();
         let mut p = vec![0.0; k];
         for &row in &keep {
             let score = |output: usize| scores[output * n + row];
@@ -318,6 +337,7 @@ impl<'a> Predictor<'a> {
             labels,
             targets,
             proba,
+            raw,
             unseen: keep.iter().filter(|&&row| unseen[row]).count() as u64,
             dropped: (n - keep.len()) as u64,
         })
@@ -346,7 +366,7 @@ impl<'a> Predictor<'a> {
     ) -> Result<(), RowError> {
         let has_term = match &feature.kind {
             FeatureKind::Number { fill } | FeatureKind::Boolean { fill } => fill.is_some(),
-            FeatureKind::List { .. } => false,
+            FeatureKind::List { .. } | FeatureKind::Sparse { .. } => false,
             FeatureKind::Category(levels) => levels.has_missing,
         };
         if has_term {
@@ -405,6 +425,19 @@ impl<'a> Predictor<'a> {
                     });
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+impl Model {
+    /// Only a head of one sigmoid a class has sigmoids to give.
+    pub(crate) fn check_raw(&self, options: &PredictOptions) -> Result<(), Error> {
+        if options.raw && (self.head == Head::Softmax || self.has_reference) {
+            return Err(Error::new(
+                "--raw is for models with a sigmoid for each of several classes",
+            )
+            .with_hint("this model's probabilities sum to 1 as they are: leave --raw out"));
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ use crate::engine::{Plan, Source, Unit, Units};
 use crate::error::{Fault, printable};
 use crate::guard::{damaged, guarded};
 use crate::input::Blob;
+use crate::mapped::{Matrix, MatrixNumbers, MatrixType};
 use crate::sample::{Cells, Sample};
 use crate::tensor::{Float, Tensor};
 
@@ -187,6 +188,26 @@ impl Source for ArrayFile {
             Store::Refused(why) => Some(why),
             _ => None,
         }
+    }
+
+    fn matrix(&self, column: usize) -> Result<Option<Matrix>, Fault> {
+        let Array { header, store } = &self.arrays[column];
+        let of = match header.element {
+            Element::Unsigned(1) => MatrixType::U8,
+            Element::Signed(4) => MatrixType::I32,
+            Element::Float(4) => MatrixType::F32,
+            Element::Float(8) => MatrixType::F64,
+            _ => return Ok(None),
+        };
+        let (Store::At(blob, start), false, Some(bytes)) =
+            (store, header.big_endian, header.bytes())
+        else {
+            return Ok(None);
+        };
+        let numbers = MatrixNumbers::map(blob, of, *start, bytes).map_err(|e| unreadable(&e))?;
+        let (rows, width) = (header.rows as usize, header.width.unwrap_or(1));
+        let (row_stride, column_stride) = if header.fortran { (1, rows) } else { (width, 1) };
+        Ok(numbers.map(|numbers| Matrix { numbers, rows, width, row_stride, column_stride }))
     }
 
     fn sample(&self) -> Result<Sample, Fault> {

@@ -192,7 +192,10 @@ fn it_is_no_table() {
             error.to_string().ends_with(": is an svmlight file: labelled features, not a table"),
             "{error}"
         );
-        assert_eq!(error.hint(), Some("xent train reads it"));
+        assert_eq!(
+            error.hint(),
+            Some("xent train reads it; of a directory or a pipe say --input-format svmlight")
+        );
     }
     let options = OpenOptions { format: Some(Format::Svmlight) };
     std::fs::write(path("a.txt"), "1 1:1\n").unwrap();

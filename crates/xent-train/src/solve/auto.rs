@@ -4,6 +4,8 @@
 //! sample stands for that of all rows as the start of L-BFGS. What is minimised is always the full problem, to the
 //! tolerance asked for: the sample only decides how many passes it takes.
 
+use std::ops::Range;
+
 use crate::error::Error;
 use crate::kernel::dot;
 use crate::problem::{Loss, Problem};
@@ -32,6 +34,9 @@ pub(crate) enum Inverse {
     Product { features: Cholesky, n_dense: usize, outputs: Vec<f64>, others: Vec<f64> },
     /// Each parameter by itself.
     Diagonal(Vec<f64>),
+    /// Each parameter by itself, over features less their means: sparse features are not centred, so all of them move with the
+    /// intercept. `means[j]` of each parameter, weighted by curvature; the intercepts stand at `intercept`.
+    Centered { means: Vec<f64>, inverse: Vec<f64>, intercept: Range<usize> },
 }
 
 impl Inverse {
@@ -40,6 +45,24 @@ impl Inverse {
         match self {
             Self::Whole(cholesky) => cholesky.solve(x),
             Self::Diagonal(inverse) => x.iter_mut().zip(inverse).for_each(|(x, d)| *x *= d),
+            Self::Centered { means, inverse, intercept } => {
+                // T⁻¹ D⁻¹ T⁻ᵀ, where T u has the intercept b + means' u.
+                let m = intercept.len();
+                let ahead = x[intercept.clone()].to_vec();
+                for (x, means) in x.chunks_exact_mut(m).zip(means.chunks_exact(m)) {
+                    for k in 0..m {
+                        x[k] -= means[k] * ahead[k];
+                    }
+                }
+                x.iter_mut().zip(inverse).for_each(|(x, d)| *x *= d);
+                let mut moved = vec![0.0; m];
+                for (x, means) in x.chunks_exact(m).zip(means.chunks_exact(m)) {
+                    for k in 0..m {
+                        moved[k] += means[k] * x[k];
+                    }
+                }
+                x[intercept.clone()].iter_mut().zip(&moved).for_each(|(x, by)| *x -= by);
+            }
             Self::Product { features, n_dense, outputs, others } => {
                 let m = (outputs.len() as f64).sqrt() as usize;
                 let mut column = vec![0.0; *n_dense];
@@ -65,11 +88,26 @@ impl Inverse {
     }
 }
 
-/// The diagonal of the Hessian, inverted.
-fn diagonal(problem: &Problem<'_>, params: &[f64]) -> Vec<f64> {
-    let mut diagonal = vec![0.0; problem.n_params()];
-    problem.hessian_diagonal(params, &mut diagonal);
-    inverted(&diagonal)
+/// The diagonal of the Hessian over centred features.
+///
+/// ```text
+/// means_j = h_jb / h_bb,  D_j = h_jj - h_jb² / h_bb
+/// ```
+fn centered(problem: &Problem<'_>, params: &[f64]) -> Inverse {
+    let (mut diagonal, mut means) = problem.hessian_arrow(params);
+    let m = problem.n_outputs();
+    let at = problem.scaling().n_dense * m;
+    let intercept = at..at + m;
+    let own = diagonal[intercept.clone()].to_vec();
+    for (i, (h, mean)) in diagonal.iter_mut().zip(&mut means).enumerate() {
+        let own = own[i % m];
+        let beside = std::mem::take(mean);
+        if own > 0.0 && !intercept.contains(&i) {
+            *mean = beside / own;
+            *h = (*h - beside * *mean).max(0.0);
+        }
+    }
+    Inverse::Centered { means, inverse: inverted(&diagonal), intercept }
 }
 
 /// Rows of a sample: one from each stretch of equal length, by a hash of its number, so that neither sorted nor periodic
@@ -150,6 +188,25 @@ fn whole(problem: &Problem<'_>, params: &[f64]) -> Inverse {
     Inverse::Whole(Cholesky::new(hessian, n))
 }
 
+/// What stands for the Hessian.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Whole,
+    Product,
+    Centered,
+}
+
+fn kind(problem: &Problem<'_>) -> Kind {
+    let n_dense = problem.scaling().n_dense + 1;
+    if problem.n_params() <= WHOLE {
+        Kind::Whole
+    } else if n_dense > 1 && n_dense <= WIDE {
+        Kind::Product
+    } else {
+        Kind::Centered
+    }
+}
+
 /// Solves a smooth problem in few passes, from a start or from a state.
 pub(crate) fn solve(
     problem: &Problem<'_>,
@@ -160,48 +217,44 @@ pub(crate) fn solve(
     let n = problem.n_rows();
     let p = problem.n_params();
     let width = problem.scaling().len();
-    let n_dense = problem.scaling().n_dense + 1;
     if problem.loss() == Loss::SquaredError {
         let of = |_: &Problem<'_>, _: &[f64]| Inverse::Diagonal(vec![1.0; p]);
-        let solution = refreshed(problem, problem, from, limits, &of, usize::MAX, observer)?;
+        let solution = refreshed(problem, problem, from, limits, &of, &|_| usize::MAX, observer)?;
         return Ok((solution, "squared error is not convex: no Hessian to start from".into()));
     }
-    let is_whole = p <= WHOLE && width <= WHOLE;
-    let is_product = !is_whole && n_dense > 1 && n_dense <= WIDE;
-    let kind = if is_whole {
-        "Hessian"
-    } else if is_product {
-        "Hessian as a product of features and outputs"
-    } else {
-        "diagonal of the Hessian"
+    let kind = kind(problem);
+    let name = match kind {
+        Kind::Whole => "Hessian",
+        Kind::Product => "Hessian as a product of features and outputs",
+        Kind::Centered => "diagonal of the Hessian",
     };
-    let of = |problem: &Problem<'_>, params: &[f64]| {
-        if is_whole {
-            whole(problem, params)
-        } else if is_product {
-            product(problem, params)
-        } else {
-            Inverse::Diagonal(diagonal(problem, params))
-        }
+    let of = |problem: &Problem<'_>, params: &[f64]| match kind {
+        Kind::Whole => whole(problem, params),
+        Kind::Product => product(problem, params),
+        Kind::Centered => centered(problem, params),
     };
     // Enough rows that the sample's Hessian is within some percent of that of all.
     let size = (32 * width).max(n / 16).max(4_096);
-    if n < 2 * size || is_product {
-        let reason = format!("L-BFGS from the {kind}, {p} parameters and {n} rows");
-        let every = refresh_every(problem, problem);
-        let solution = refreshed(problem, problem, from, limits, &of, every, observer)?;
+    if n < 2 * size || kind == Kind::Product {
+        let reason = format!("L-BFGS from the {name}, {p} parameters and {n} rows");
+        let next = |begin| next_refresh(problem, problem, begin);
+        let solution = refreshed(problem, problem, from, limits, &of, &next, observer)?;
         return Ok((solution, reason));
     }
     let part = problem.over(sample(n, size)).held();
     let from = match from {
         Begin::State(state) => Begin::State(state),
         Begin::Start(start) => {
-            let rough = Limits { tolerance: 1e-4 / 32.0, max_iterations: 50 };
+            // Nearer than a share of what the sample's minimum is off by chance is of no use: p / 2 rows, in nats.
+            let tolerance = (0.01 * p as f64 / size as f64).min(1e-3);
+            let rough = Limits { tolerance, max_iterations: 50 };
+            // Steps within the sample are cheap, so its own first Hessian may be rougher.
+            let few = problem.over(sample(n, size / 4)).held();
             let is_dense = problem.data().design.is_dense();
-            let first = if is_whole && problem.n_outputs() > 1 && is_dense {
-                product(&part, &start)
+            let first = if kind == Kind::Whole && problem.n_outputs() > 1 && is_dense {
+                product(&few, &start)
             } else {
-                of(&part, &start)
+                of(&few, &start)
             };
             let lbfgs = Lbfgs { certifies: false, margin: 1.0, ..Lbfgs::default() };
             let mut silent = |_: &Iteration<'_>| Flow::Continue;
@@ -209,9 +262,9 @@ pub(crate) fn solve(
             Begin::Start(warm.params)
         }
     };
-    let reason = format!("L-BFGS from the {kind} of {size} of {n} rows, {p} parameters");
-    let every = refresh_every(problem, &part);
-    let solution = refreshed(problem, &part, from, limits, &of, every, observer)?;
+    let reason = format!("L-BFGS from the {name} of {size} of {n} rows, {p} parameters");
+    let next = |begin| next_refresh(problem, &part, begin);
+    let solution = refreshed(problem, &part, from, limits, &of, &next, observer)?;
     Ok((solution, reason))
 }
 
@@ -222,7 +275,7 @@ fn refreshed(
     from: Begin<'_>,
     limits: &Limits,
     of: &dyn Fn(&Problem<'_>, &[f64]) -> Inverse,
-    every: usize,
+    next: &dyn Fn(usize) -> usize,
     observer: &mut Observer<'_>,
 ) -> Result<Solution, Error> {
     let clock = Clock::start();
@@ -239,7 +292,7 @@ fn refreshed(
     loop {
         let inverse = of(hessian_of, &at);
         let margin = if matches!(inverse, Inverse::Whole(_)) { 1.0 } else { ROUGH };
-        let most = limits.max_iterations.min(begin.saturating_add(every));
+        let most = limits.max_iterations.min(next(begin));
         let some = Limits { max_iterations: most, ..*limits };
         let mut asked = false;
         let mut watch = |seen: &Iteration<'_>| {
@@ -257,7 +310,7 @@ fn refreshed(
         let solution = if let Some(state) = resumed.take() {
             solver.run_on(NAME, problem, state, &some, &apply, kept, &mut watch)?
         } else {
-            let header = Header { method: NAME, iteration: begin, passes };
+            let header = Header::after(NAME, begin, passes);
             let start = at.clone();
             solver.run_keeping(header, problem, start, &some, &apply, kept, &mut watch)?
         };
@@ -278,16 +331,21 @@ fn refreshed(
     }
 }
 
-/// After so many steps a new Hessian costs no more than they did.
-fn refresh_every(problem: &Problem<'_>, hessian_of: &Problem<'_>) -> usize {
+/// The iteration in which to take the Hessian anew, if it was taken in iteration `begin`.
+fn next_refresh(problem: &Problem<'_>, hessian_of: &Problem<'_>, begin: usize) -> usize {
     let (m, width) = (problem.n_outputs() as f64, problem.scaling().len() as f64);
     let p = problem.n_params() as f64;
-    if p > WHOLE as f64 {
-        // The product and the diagonal are rough anyway; what was learnt from the steps is worth more.
-        return usize::MAX;
+    match kind(problem) {
+        // After so many steps a new one costs no more than they did.
+        Kind::Whole => {
+            let pass = 2.0 * problem.n_rows() as f64 * width * m + 1.0;
+            let rows = hessian_of.n_rows() as f64;
+            let hessian = rows * m * (m + 1.0) / 4.0 * width * width + p * p * p / 6.0;
+            begin + ((2.0 * hessian / pass) as usize).clamp(4, 60)
+        }
+        // It is rough anyway; what was learnt from the steps is worth more.
+        Kind::Product => usize::MAX,
+        // Cheap; the curvature may have fallen tenfold since the start. Later what was learnt is worth more.
+        Kind::Centered => 2 * begin + 12,
     }
-    let pass = 2.0 * problem.n_rows() as f64 * width * m + 1.0;
-    let rows = hessian_of.n_rows() as f64;
-    let hessian = rows * m * (m + 1.0) / 4.0 * width * width + p * p * p / 6.0;
-    ((2.0 * hessian / pass) as usize).clamp(4, 60)
 }

@@ -5,7 +5,7 @@ mod cd;
 mod cholesky;
 mod descent;
 mod epochs;
-mod gap;
+pub(crate) mod gap;
 mod gauge;
 mod gd;
 mod irls;

@@ -575,7 +575,7 @@ fn gradient_descent_goes_on_from_any_start() {
         let limits = Limits { max_iterations: 5, ..Limits::default() };
         let mut trainer = Trainer { method, limits, ..Trainer::default() };
         let error = trainer.fit(&data(&design, &[1, 1], 2), unobserved).unwrap_err();
-        assert_eq!(error, Error::Constant { feature: 0, value: 3.0 });
+        assert_eq!(error, Error::OneClass { class: 1 });
         trainer.start = Some(start.clone());
         let fitted = trainer.fit(&data(&design, &[1, 1], 2), unobserved);
         if method.is_for_watching() {
@@ -766,4 +766,71 @@ fn states_are_plain_and_named() {
     let more = Limits { max_iterations: 3, ..limits };
     let resumed = gd.resume(&problem, &last, &more, &mut |i| unobserved(i)).unwrap();
     assert_eq!(resumed.iterations, 3);
+}
+
+/// A feature that is the same in every row that counts has a coefficient of 0, and moves no other.
+#[test]
+fn constant_features_have_no_part_in_it() {
+    let table = Table::new(300);
+    let design = table.design();
+    let labels = table.labels(3);
+    // The last row does not count, so that it may differ.
+    let mut weights = vec![1.0; 300];
+    weights[299] = 0.0;
+    let mut constant = vec![7.25; 300];
+    constant[299] = -1.0;
+    let zeros = vec![0_u8; 300];
+    let mut blocks = vec![Block::F64(View::rows_of(&constant, 1).unwrap())];
+    blocks.extend(design.blocks().iter().cloned());
+    blocks.push(Block::U8(View::rows_of(&zeros, 1).unwrap()));
+    let wide = Design::new(blocks).unwrap();
+    let free = [Method::Auto, Method::Lbfgs, Method::Newton, Method::NewtonCg, Method::Irls];
+    let free = free.into_iter().map(|method| (method, 0.0, 0.0));
+    for (method, l2, l1) in cases().into_iter().chain(free) {
+        let trainer = trainer(method, l2, l1);
+        let fit = |design: &Design<'_>| {
+            let data = Data { weights: Some(&weights), ..data(design, &labels, 3) };
+            trainer.fit(&data, unobserved).unwrap()
+        };
+        let (narrow, wide) = (fit(&design), fit(&wide));
+        let m = wide.coefficients.n_outputs;
+        assert!(wide.scaling.constants.iter().map(|c| c.0).eq([0, wide.scaling.center.len() - 1]));
+        let (first, rest) = wide.coefficients.coef.split_at(m);
+        let (others, last) = rest.split_at(rest.len() - m);
+        assert!(first.iter().chain(last).all(|&coef| coef == 0.0), "{method:?}");
+        let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-5 * (1.0 + b.abs());
+        assert!(others.iter().zip(&narrow.coefficients.coef).all(close), "{method:?}");
+        let objectives = (wide.objective - narrow.objective).abs() / narrow.objective;
+        assert!(objectives < 1e-9, "{method:?} {objectives}");
+    }
+}
+
+/// Predictions from the coefficients are those of the objective.
+#[test]
+fn fitted_models_predict_what_they_were_fitted_to() {
+    let table = Table::new(150);
+    let design = table.design();
+    for (k, head, l2) in [
+        (2_usize, Head::Softmax, 0.0),
+        (3, Head::Softmax, 0.0),
+        (3, Head::Softmax, 0.1),
+        (3, Head::Sigmoid, 0.1),
+    ] {
+        let labels = table.labels(k);
+        let data = data(&design, &labels, k);
+        let trainer = Trainer { head, ..trainer(Method::Lbfgs, l2, 0.0) };
+        let fitted = trainer.fit(&data, unobserved).unwrap();
+        let proba = fitted.predict_proba(&design).unwrap();
+        assert_eq!(fitted.scores(&design).unwrap().len(), 150 * fitted.coefficients.n_outputs);
+        let problem =
+            Problem::new(data, &fitted.scaling, head, trainer.loss, &trainer.penalty, true)
+                .unwrap();
+        problem.predict(&problem.params(&fitted.coefficients), |row, p| {
+            let own = &proba[row * k..][..k];
+            let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * b;
+            assert!(own.iter().zip(p).all(close), "{own:?} {p:?}");
+        });
+        let narrow = Design::new(design.blocks()[..1].to_vec()).unwrap();
+        assert!(matches!(fitted.scores(&narrow), Err(Error::Length { .. })));
+    }
 }

@@ -54,22 +54,38 @@ pub(crate) struct Header {
     pub method: &'static str,
     pub iteration: usize,
     pub passes: usize,
+    /// The best bound so far that was above the tolerance, relative, and how long none was better.
+    best: f64,
+    waited: usize,
 }
 
 impl Header {
     pub fn start(method: &'static str, passes: usize) -> Self {
-        Self { method, iteration: 0, passes }
+        Self::after(method, 0, passes)
+    }
+
+    /// After so many iterations and passes in the name of the method.
+    pub fn after(method: &'static str, iteration: usize, passes: usize) -> Self {
+        Self { method, iteration, passes, best: f64::INFINITY, waited: 0 }
     }
 
     pub fn of(method: &'static str, state: &State) -> Result<Self, Error> {
         state.check(method)?;
-        Ok(Self { method, iteration: state.iteration, passes: state.need("passes")? as usize })
+        let mut header = Self::after(method, state.iteration, state.need("passes")? as usize);
+        if let Some(best) = state.number("best_bound") {
+            (header.best, header.waited) = (best, state.need("waited")? as usize);
+        }
+        Ok(header)
     }
 
     pub fn state(&self, steps: &dyn Steps) -> State {
         let method = self.method.to_owned();
         let mut state = State { method, iteration: self.iteration, ..State::default() };
         state.put("passes", self.passes as f64);
+        if self.best.is_finite() {
+            state.put("best_bound", self.best);
+            state.put("waited", self.waited as f64);
+        }
         state.put_vector("params", steps.params());
         steps.save(&mut state);
         state
@@ -88,8 +104,6 @@ pub(crate) fn walk(
     observer: &mut Observer<'_>,
 ) -> Result<Solution, Error> {
     let clock = Clock::start();
-    let mut best = f64::INFINITY;
-    let mut waited = 0;
     let mut has_moved = true;
     loop {
         let Standing { objective, gradient_norm, estimate } = steps.standing();
@@ -107,15 +121,6 @@ pub(crate) fn walk(
         if is_near || is_last {
             bound = steps.bound().map(relative);
         }
-        if let Some(bound) = bound
-            && is_near
-            && bound > limits.tolerance
-        {
-            waited += 1;
-            if bound < 0.9 * best {
-                (best, waited) = (bound, 0);
-            }
-        }
         let gap = bound.or(estimate);
         let flow = {
             let steps: &dyn Steps = steps;
@@ -132,7 +137,16 @@ pub(crate) fn walk(
                 problem,
             })
         };
-        // A run that is resumed from here computes the bound again.
+        // A run that is resumed from here computes the bound again, and comes to what follows.
+        if let Some(bound) = bound
+            && is_near
+            && bound > limits.tolerance
+        {
+            header.waited += 1;
+            if bound < 0.9 * header.best {
+                (header.best, header.waited) = (bound, 0);
+            }
+        }
         header.passes += usize::from(bound.is_some());
         let stop = if gap.is_some_and(|gap| gap <= limits.tolerance)
             || gradient_norm == 0.0 && bound.is_none_or(|bound| bound <= limits.tolerance)
@@ -140,7 +154,7 @@ pub(crate) fn walk(
             Some(Stop::Tolerance)
         } else if flow == Flow::Stop {
             Some(Stop::Asked)
-        } else if !has_moved || waited >= steps.patience() {
+        } else if !has_moved || header.waited >= steps.patience() {
             Some(Stop::Precision)
         } else if header.iteration >= limits.max_iterations {
             Some(Stop::Iterations)

@@ -380,7 +380,11 @@ impl Calibrator {
             Self::Identity => logits.to_vec(),
             Self::Temperature { temperature } => logits.iter().map(|x| x / temperature).collect(),
             Self::Vector { scale, bias } => {
-                logits.iter().zip(scale.iter().zip(bias)).map(|(x, (a, b))| a * x + b).collect()
+                {
+                    // As the fit takes them: -inf times a factor is no number.
+                    let z = |(x, (a, b)): (&f64, (&f64, &f64))| a * x.max(vector::LEAST) + b;
+                    logits.iter().zip(scale.iter().zip(bias)).map(z).collect()
+                }
             }
             Self::Isotonic { maps } if maps.len() > 1 => {
                 let map = |(class, map): (usize, &IsotonicMap)| {
@@ -421,14 +425,21 @@ pub fn mean_loss<T: Element>(
                 Calibrator::Temperature { temperature } => *temperature,
                 _ => 1.0,
             };
-            let options = Options { temperature, row_weights: weights, ..Options::default() };
-            let wanted = cross_entropy::Wanted::default();
-            let total = cross_entropy(x, Target::Classes(labels), &options, wanted);
-            let total = total.map_err(|_| CalibrationError::Empty)?;
-            if let Some(row) = total.first_undefined {
-                return Err(CalibrationError::NotNumber { row, value: f64::NAN });
+            let plain = (temperature != 1.0)
+                .then(|| temperature::losses(x, labels, weights, temperature))
+                .flatten();
+            if let Some(total) = plain {
+                sum = total;
+            } else {
+                let options = Options { temperature, row_weights: weights, ..Options::default() };
+                let wanted = cross_entropy::Wanted::default();
+                let total = cross_entropy(x, Target::Classes(labels), &options, wanted);
+                let total = total.map_err(|_| CalibrationError::Empty)?;
+                if let Some(row) = total.first_undefined {
+                    return Err(CalibrationError::NotNumber { row, value: f64::NAN });
+                }
+                sum = total.loss;
             }
-            sum = total.loss;
         }
         (_, Predictions::Logits(x)) => {
             for (row, &label) in labels.iter().enumerate() {

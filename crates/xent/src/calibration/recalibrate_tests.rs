@@ -272,3 +272,91 @@ fn three_parts_of_many_classes() {
         }
     }
 }
+
+/// The mean loss at a temperature, by the textbook's formula.
+fn plain_loss(x: &[f64], k: usize, labels: &[u32], temperature: f64) -> f64 {
+    let loss = |(row, &label): (&[f64], &u32)| {
+        let z: Vec<f64> = row.iter().map(|x| x / temperature).collect();
+        crate::information::log_sum_exp(&z) - z[label as usize]
+    };
+    x.chunks(k).zip(labels).map(loss).sum::<f64>() / labels.len() as f64
+}
+
+#[test]
+fn no_temperature_near_or_far_is_better() {
+    let mut random = Random(99);
+    for seed in 0..60 {
+        let k = 2 + seed as usize % 5;
+        let (mut x, labels) = table(seed, 5 + 7 * (seed as usize % 9), k, 0.7);
+        // From logits that say nothing to such as are far too sure, some rows much more than others.
+        let size = 10_f64.powf(random.next() * 6.0 - 3.0);
+        let wild = seed % 3 == 0;
+        for row in x.chunks_mut(k) {
+            let factor = if wild { size * 10_f64.powf(random.next() * 3.0) } else { size };
+            row.iter_mut().for_each(|x| *x *= factor);
+        }
+        let logits = Predictions::Logits(View::rows_of(&x, k).unwrap());
+        let found = fit(Method::Temperature, logits, &labels, None).unwrap();
+        let least = |t: f64| found.after <= plain_loss(&x, k, &labels, t) * (1.0 + 1e-12) + 1e-15;
+        let t = match found.calibrator {
+            Calibrator::Temperature { temperature } => temperature,
+            _ => 1.0,
+        };
+        for step in -40..=40 {
+            let factor = 10_f64.powf(f64::from(step) / 8.0);
+            let other = (t * factor).clamp(1.0 / 1_048_576.0, 1_048_576.0);
+            assert!(least(other), "seed {seed}: {found:?}, {other} is better");
+        }
+        for near in [0.999, 0.9999, 1.0001, 1.001] {
+            assert!(least((t * near).min(1_048_576.0)), "seed {seed}: {found:?}, {near}");
+        }
+    }
+}
+
+/// What was said to be impossible happens: the best temperature is the largest that is looked at.
+#[test]
+fn a_minimum_beyond_the_bounds_ends_at_the_bound() {
+    let x = [0.0, -36.7, 0.0, 0.0, 0.0, 0.0, 0.75_f64.ln(), 0.25_f64.ln()];
+    let logits = Predictions::Logits(View::rows_of(&x, 2).unwrap());
+    let found = fit(Method::Temperature, logits, &[1, 0, 1, 0], None).unwrap();
+    let Calibrator::Temperature { temperature } = found.calibrator else { panic!("{found:?}") };
+    assert!(temperature > 1_000_000.0, "{temperature}");
+}
+
+/// Relative, of losses from f32 logits.
+const LOSS_F32: f64 = 2e-7;
+
+#[test]
+fn losses_at_a_temperature_keep_their_digits() {
+    let loss = |x: &[f64], k: usize, labels: &[u32], temperature: f64| {
+        let view = Predictions::Logits(View::rows_of(x, k).unwrap());
+        mean_loss(&Calibrator::Temperature { temperature }, view, labels, None).unwrap()
+    };
+    // ln(1 + e^-40), 50 digits.
+    let small = loss(&[80.0, 0.0], 2, &[0], 2.0);
+    assert!((small / 4.248354255291589e-18 - 1.0).abs() < 4.0 * f64::EPSILON, "{small:e}");
+    // Classes that share the largest logit.
+    assert!((loss(&[3.0, 3.0, 3.0], 3, &[1], 2.0) / 3.0_f64.ln() - 1.0).abs() < 1e-15);
+    for (k, seed) in [(2, 1), (3, 2), (33, 3), (64, 4), (700, 5)] {
+        let (x, labels) = table(seed, 40, k, 0.3);
+        for temperature in [0.1, 0.7, 3.0, 1000.0] {
+            let (got, expected) =
+                (loss(&x, k, &labels, temperature), plain_loss(&x, k, &labels, temperature));
+            assert!((got / expected - 1.0).abs() < 1e-13, "{k} {temperature}: {got} {expected}");
+            // The same numbers in f32, in rows and in columns.
+            let narrow: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+            let wide: Vec<f64> = narrow.iter().map(|&x| f64::from(x)).collect();
+            let columns: Vec<f32> =
+                (0..k).flat_map(|c| narrow.iter().skip(c).step_by(k).copied()).collect();
+            let n = labels.len();
+            let calibrator = Calibrator::Temperature { temperature };
+            let of =
+                |view| mean_loss(&calibrator, Predictions::Logits(view), &labels, None).unwrap();
+            let rows = of(View::rows_of(&narrow, k).unwrap());
+            assert_eq!(rows, of(View::strided(&columns, n, k, 1, n).unwrap()));
+            let expected = loss(&wide, k, &labels, temperature);
+            let near = (rows / expected - 1.0).abs() < LOSS_F32;
+            assert!(near, "{k} {temperature}: {rows} {expected}");
+        }
+    }
+}

@@ -129,34 +129,51 @@ pub fn consistency_band(
 ) -> Result<Vec<BandPoint>, CalibrationError> {
     check_level(level)?;
     resampling.check()?;
-    let (least, most) = (rows.prediction(0), rows.prediction(rows.len() - 1));
-    let mut points: Vec<Prediction> =
-        rows.isotonic().iter().flat_map(|block| [block.lowest, block.highest]).collect();
-    points.extend((0..=100).map(|i| Prediction::from_probability(f64::from(i) / 100.0)));
-    points.retain(|p| p.rise_from(least) >= 0.0 && most.rise_from(*p) >= 0.0);
-    points.sort_by(|a, b| a.rise_from(*b).total_cmp(&0.0));
-    points.dedup();
+    let mut band = Band::new(rows);
+    resampling.draw(rows).for_each(|resample| band.add(&resample.isotonic()));
+    Ok(band.finish(level))
+}
 
-    let mut values = vec![Vec::new(); points.len()];
-    for resample in resampling.draw(rows) {
-        let blocks = resample.isotonic();
-        for (value, point) in values.iter_mut().zip(&points) {
-            value.push(curve_at(&blocks, *point));
+/// The curves of resamples at the points of a band.
+struct Band {
+    points: Vec<Prediction>,
+    values: Vec<Vec<f64>>,
+}
+
+impl Band {
+    /// Between the least and the largest prediction.
+    fn new(rows: &SortedRows) -> Self {
+        let (least, most) = (rows.prediction(0), rows.prediction(rows.len() - 1));
+        let mut points: Vec<Prediction> =
+            rows.isotonic().iter().flat_map(|block| [block.lowest, block.highest]).collect();
+        points.extend((0..=100).map(|i| Prediction::from_probability(f64::from(i) / 100.0)));
+        points.retain(|p| p.rise_from(least) >= 0.0 && most.rise_from(*p) >= 0.0);
+        points.sort_by(|a, b| a.rise_from(*b).total_cmp(&0.0));
+        points.dedup();
+        Self { values: vec![Vec::new(); points.len()], points }
+    }
+
+    fn add(&mut self, blocks: &[Block]) {
+        for (value, point) in self.values.iter_mut().zip(&self.points) {
+            value.push(curve_at(blocks, *point));
         }
     }
-    let quantile = |sorted: &[f64], part: f64| {
-        let at = (part * sorted.len() as f64).ceil() as usize;
-        sorted[at.clamp(1, sorted.len()) - 1]
-    };
-    let band = |(mut values, point): (Vec<f64>, Prediction)| {
-        values.sort_by(f64::total_cmp);
-        let tail = (1.0 - level) / 2.0;
-        BandPoint {
-            prediction: point.positive,
-            band: [quantile(&values, tail), quantile(&values, 1.0 - tail)],
-        }
-    };
-    Ok(values.into_iter().zip(points).map(band).collect())
+
+    fn finish(self, level: f64) -> Vec<BandPoint> {
+        let quantile = |sorted: &[f64], part: f64| {
+            let at = (part * sorted.len() as f64).ceil() as usize;
+            sorted[at.clamp(1, sorted.len()) - 1]
+        };
+        let band = |(mut values, point): (Vec<f64>, Prediction)| {
+            values.sort_by(f64::total_cmp);
+            let tail = (1.0 - level) / 2.0;
+            BandPoint {
+                prediction: point.positive,
+                band: [quantile(&values, tail), quantile(&values, 1.0 - tail)],
+            }
+        };
+        self.values.into_iter().zip(self.points).map(band).collect()
+    }
 }
 
 /// The isotonic curve at a prediction: a block's frequency, or between two blocks on the line that joins them.
@@ -202,24 +219,63 @@ pub fn miscalibration_test(
     resampling: Resampling,
 ) -> Result<MiscalibrationTest, CalibrationError> {
     resampling.check()?;
-    let parts = corp(rows);
-    let own = [parts.log.miscalibration, parts.squared.miscalibration];
-    let mut sums = [ExactSum::new(), ExactSum::new()];
-    let mut as_large = [0_u32; 2];
+    let mut count = Count::new(rows);
+    resampling.draw(rows).for_each(|resample| count.add(&resample, &resample.isotonic()));
+    Ok(count.finish(resampling))
+}
+
+/// [`miscalibration_test`] and [`consistency_band`] from the same resamples, in the time of one of them.
+///
+/// # Errors
+///
+/// A level outside (0, 1), or no resamples.
+pub fn test_and_band(
+    rows: &SortedRows,
+    level: f64,
+    resampling: Resampling,
+) -> Result<(MiscalibrationTest, Vec<BandPoint>), CalibrationError> {
+    check_level(level)?;
+    resampling.check()?;
+    let (mut count, mut band) = (Count::new(rows), Band::new(rows));
     for resample in resampling.draw(rows) {
-        let drawn = corp_of_blocks(&resample, &resample.isotonic());
+        let blocks = resample.isotonic();
+        count.add(&resample, &blocks);
+        band.add(&blocks);
+    }
+    Ok((count.finish(resampling), band.finish(level)))
+}
+
+/// How many resamples have as large a miscalibration.
+struct Count {
+    parts: Decompositions,
+    sums: [ExactSum; 2],
+    as_large: [u32; 2],
+}
+
+impl Count {
+    fn new(rows: &SortedRows) -> Self {
+        let sums = [ExactSum::new(), ExactSum::new()];
+        Self { parts: corp(rows), sums, as_large: [0; 2] }
+    }
+
+    fn add(&mut self, resample: &SortedRows, blocks: &[Block]) {
+        let drawn = corp_of_blocks(resample, blocks);
+        let own = [self.parts.log.miscalibration, self.parts.squared.miscalibration];
         let drawn = [drawn.log.miscalibration, drawn.squared.miscalibration];
         for i in 0..2 {
-            sums[i].add(drawn[i]);
-            as_large[i] += u32::from(drawn[i] >= own[i]);
+            self.sums[i].add(drawn[i]);
+            self.as_large[i] += u32::from(drawn[i] >= own[i]);
         }
     }
-    let n = f64::from(resampling.resamples);
-    Ok(MiscalibrationTest {
-        parts,
-        by_chance: sums.map(|sum| sum.value() / n),
-        p_value: as_large.map(|count| (1.0 + f64::from(count)) / (n + 1.0)),
-    })
+
+    fn finish(self, resampling: Resampling) -> MiscalibrationTest {
+        let n = f64::from(resampling.resamples);
+        MiscalibrationTest {
+            parts: self.parts,
+            by_chance: self.sums.map(|sum| sum.value() / n),
+            p_value: self.as_large.map(|count| (1.0 + f64::from(count)) / (n + 1.0)),
+        }
+    }
 }
 
 /// Spiegelhalter's test of calibration: z and its two-sided p-value.

@@ -4,18 +4,30 @@
 //! scores worse than the class frequencies and would score well. [`find`] tries each of these mistakes on some rows (a
 //! sample will do), and tells those that would cut the loss drastically. It repairs nothing.
 //!
+//! # When it speaks
+//!
+//! A useless model must not be repaired by chance. With H the entropy of the labels, n rows, m repairs that are tried
+//! at once (k! orders of k columns) and s the standard deviation of the repaired losses, a repair is told if
+//!
 //! ```text
-//! drastic: loss as given > H, loss repaired < H, and the difference > H / 10        H: entropy of the labels
+//! before > H        before - after > H / 10        n (H - after) > ln m + 7 + 3 s sqrt(n)
 //! ```
 //!
-//! or, where the numbers as given are no probabilities at all, loss repaired < 0.9 H. Losses are means with probabilities below 2^-53 taken as
-//! 2^-53, so that a single exception hides nothing.
+//! Predictions that say nothing about the labels have after >= H but for chance, and the last line leaves no room for it: the
+//! logarithm is what the best of m chances gains, 7 = ln 1000 stands for how rare mistakes are, the last term for the luck of the rows.
+//!
+//! Where the numbers as given are no probabilities in more than half of the rows, there is no loss before: logits need
+//! after < 0.9 H and the last line, and so does one column of percents. Several columns that become probabilities summing to 1 in every row (percents, logarithms) are told in any
+//! case.
+//!
+//! Losses are means with probabilities below 2^-53 taken as 2^-53, so that a single exception hides nothing.
 
 use crate::calibration::CalibrationError;
 use crate::calibration::check_length;
 use crate::elementary::{exp, ln};
 use crate::exact::ExactSum;
 use crate::information::{log_sum_exp, sigmoid};
+use crate::special::ln_gamma;
 
 /// A mistake that would explain the loss.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,17 +67,22 @@ pub struct Repair {
     pub after: f64,
 }
 
-/// More classes than this are not tried in other orders: the assignment takes the cube of their number.
-const CLASSES: usize = 512;
+/// More classes than this are not tried in other orders: the assignment takes the cube of their number, and an exact sum for
+/// every pair of them.
+const CLASSES: usize = 200;
 /// -ln of the smallest probability that is told from 0.
 const MOST: f64 = 36.7368005696771;
 /// How far a row may sum from 1 to count as probabilities.
 const FAR: f64 = 0.01;
+/// -ln of how often such mistakes are made.
+const RARE: f64 = 7.0;
+/// Standard errors that are left to luck.
+const LUCK: f64 = 3.0;
 
 /// The repairs that would cut the loss of some rows drastically, the best first; mostly none.
 ///
 /// Shapes: `values` are rows of `width` numbers, or one number a row, of the second of two classes (`width` 1); `labels` are class
-/// numbers, possibly off.
+/// numbers, possibly off. `weights`, one a row, are not negative: whole ones count rows, of others n is Kish's `(sum w)^2 / sum w^2`.
 ///
 /// Time: n k for each mistake, k^3 for the order of k columns (an assignment problem on the mean of -ln p by label and column).
 ///
@@ -79,39 +96,51 @@ const FAR: f64 = 0.01;
 /// use xent::calibration::repair::{Mistake, find};
 ///
 /// let dog_and_cat = [0.9, 0.1, /**/ 0.2, 0.8, /**/ 0.95, 0.05, /**/ 0.1, 0.9];
-/// let found = find(&dog_and_cat, 2, &[1, 0, 1, 0])?;
+/// let ten_of_each = [10.0; 4];
+/// let found = find(&dog_and_cat, 2, &[1, 0, 1, 0], Some(&ten_of_each))?;
 /// assert_eq!(found[0].mistake, Mistake::Permuted { columns: vec![1, 0] });
 /// assert!(found[0].after < 0.15);
+/// // Four rows alone could be luck.
+/// assert_eq!(find(&dog_and_cat, 2, &[1, 0, 1, 0], None)?, []);
 /// # Ok::<(), xent::calibration::CalibrationError>(())
 /// ```
 ///
 /// Source: the assignment by shortest augmenting paths, Jonker and Volgenant (1987), doi:10.1007/BF02278710.
-pub fn find(values: &[f64], width: usize, labels: &[i64]) -> Result<Vec<Repair>, CalibrationError> {
+pub fn find(
+    values: &[f64],
+    width: usize,
+    labels: &[i64],
+    weights: Option<&[f64]>,
+) -> Result<Vec<Repair>, CalibrationError> {
     if labels.is_empty() || width == 0 {
         return Err(CalibrationError::Empty);
     }
     check_length("values", values.len(), labels.len() * width)?;
+    let ones = vec![1.0; if weights.is_some() { 0 } else { labels.len() }];
+    let weights = weights.unwrap_or(&ones);
+    check_length("weights", weights.len(), labels.len())?;
     let k = width.max(2);
-    let given = Table { values: widened(values, width), k };
-    let before = given.is_probabilities().then(|| given.loss(labels)).flatten();
-    let mut found = Vec::new();
-    let mut offer = |mistake: Mistake, table: &Table, labels: &[i64]| {
-        let Some(after) = table.is_probabilities().then(|| table.loss(labels)).flatten() else {
-            return;
+    let given = Table { values: widened(values, width), k, weights };
+    let strange = given.values.chunks(k).filter(|row| !is_probabilities(row)).count();
+    let before = if strange == 0 { given.loss(labels) } else { None };
+    let mut found: Vec<Repair> = Vec::new();
+    if strange == 0 {
+        let offer = |mistake: Mistake, table: &Table, labels: &[i64], ln_tries: f64| {
+            let after = table.loss(labels)?;
+            let entropy = table.entropy(labels);
+            let is_drastic = match before {
+                Some(before) => before.mean > entropy && before.mean - after.mean > 0.1 * entropy,
+                None => after.mean < 0.9 * entropy,
+            };
+            (is_drastic && table.is_no_luck(&after, entropy, ln_tries)).then(|| Repair {
+                mistake,
+                before: before.map(|before| before.mean),
+                after: after.mean,
+            })
         };
-        let entropy = entropy(labels, k);
-        let is_drastic = match before {
-            Some(before) => before > entropy && after < entropy && before - after > 0.1 * entropy,
-            None => after < 0.9 * entropy,
-        };
-        if is_drastic {
-            found.push(Repair { mistake, before, after });
-        }
-    };
-    if given.is_probabilities() {
         for by in [-1, 1] {
             let moved: Vec<i64> = labels.iter().map(|label| label + by).collect();
-            offer(Mistake::LabelsOff { by }, &given, &moved);
+            found.extend(offer(Mistake::LabelsOff { by }, &given, &moved, std::f64::consts::LN_2));
         }
         if before.is_some() && k <= CLASSES {
             let columns = given.best_columns(labels);
@@ -119,34 +148,46 @@ pub fn find(values: &[f64], width: usize, labels: &[i64]) -> Result<Vec<Repair>,
                 let table = given.with_columns(&columns);
                 let mistake =
                     if width == 1 { Mistake::OtherClass } else { Mistake::Permuted { columns } };
-                offer(mistake, &table, labels);
+                found.extend(offer(mistake, &table, labels, ln_gamma(k as f64 + 1.0)));
             }
         }
-    } else if values.iter().all(|x| x.is_finite() || *x == f64::NEG_INFINITY) {
+    } else if 2 * strange > labels.len()
+        && values.iter().all(|x| x.is_finite() || *x == f64::NEG_INFINITY)
+    {
         let each = |f: &dyn Fn(f64) -> f64| Table {
             values: widened(&values.iter().map(|&x| f(x)).collect::<Vec<_>>(), width),
             k,
+            weights,
         };
-        let percents = values.iter().all(|x| (0.0..=100.0).contains(x));
-        if percents {
-            offer(Mistake::Percent, &each(&|x| x / 100.0), labels);
+        let offer = |mistake: Mistake, table: &Table, is_plain: bool| {
+            let after = table.is_probabilities().then(|| table.loss(labels)).flatten()?;
+            let entropy = table.entropy(labels);
+            let is_better = after.mean < 0.9 * entropy
+                && table.is_no_luck(&after, entropy, std::f64::consts::LN_2);
+            let repair = Repair { mistake, before: None, after: after.mean };
+            (is_plain || is_better).then_some(repair)
+        };
+        if values.iter().all(|x| (0.0..=100.0).contains(x)) {
+            found.extend(offer(Mistake::Percent, &each(&|x| x / 100.0), width > 1));
         }
         if values.iter().all(|x| *x <= 0.0) {
             for base in [std::f64::consts::E, 2.0, 10.0] {
                 let power = if base == std::f64::consts::E { 1.0 } else { ln(base) };
-                offer(Mistake::LogProbabilities { base }, &each(&|x| exp(x * power)), labels);
+                let table = each(&|x| exp(x * power));
+                found.extend(offer(Mistake::LogProbabilities { base }, &table, width > 1));
             }
         }
-        let logits = if width == 1 {
-            each(&sigmoid)
-        } else {
+        // Sums of 1 leave no doubt; a softmax makes them of anything.
+        if width == 1 {
+            found.extend(offer(Mistake::Logits, &each(&sigmoid), false));
+        } else if found.is_empty() {
             let softmax = |row: &[f64]| {
                 let all = log_sum_exp(row);
                 row.iter().map(move |x| exp(x - all)).collect::<Vec<_>>()
             };
-            Table { values: values.chunks(width).flat_map(softmax).collect(), k }
-        };
-        offer(Mistake::Logits, &logits, labels);
+            let values = values.chunks(width).flat_map(softmax).collect();
+            found.extend(offer(Mistake::Logits, &Table { values, k, weights }, false));
+        }
     }
     found.sort_by(|a, b| a.after.total_cmp(&b.after));
     Ok(found)
@@ -157,56 +198,97 @@ fn widened(values: &[f64], width: usize) -> Vec<f64> {
     if width == 1 { values.iter().flat_map(|&p| [1.0 - p, p]).collect() } else { values.to_vec() }
 }
 
-/// Entropy of the labels, nats.
-fn entropy(labels: &[i64], k: usize) -> f64 {
-    let mut counts = vec![0_u64; k];
-    for &label in labels {
-        if let Some(count) = usize::try_from(label).ok().and_then(|label| counts.get_mut(label)) {
-            *count += 1;
-        }
-    }
-    let n = labels.len() as f64;
-    let share = |count: &u64| *count as f64 / n;
-    counts.iter().filter(|c| **c > 0).map(share).map(|f| f * (0.0 - ln(f))).sum()
+/// Whether all numbers are in [0, 1] and sum to about 1.
+fn is_probabilities(row: &[f64]) -> bool {
+    row.iter().all(|p| (0.0..=1.0).contains(p)) && (row.iter().sum::<f64>() - 1.0).abs() <= FAR
 }
 
 /// Rows of numbers, one a class.
-struct Table {
+struct Table<'a> {
     values: Vec<f64>,
     k: usize,
+    weights: &'a [f64],
 }
 
-impl Table {
-    /// Whether all numbers are in [0, 1] and all rows sum to about 1.
+/// Mean and standard deviation of the losses.
+#[derive(Clone, Copy)]
+struct Losses {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Table<'_> {
     fn is_probabilities(&self) -> bool {
-        self.values.chunks(self.k).all(|row| {
-            row.iter().all(|p| (0.0..=1.0).contains(p))
-                && (row.iter().sum::<f64>() - 1.0).abs() <= FAR
-        })
+        self.values.chunks(self.k).all(is_probabilities)
     }
 
-    /// Mean loss, if every label is a class.
-    fn loss(&self, labels: &[i64]) -> Option<f64> {
-        let mut sum = ExactSum::new();
-        for (row, &label) in self.values.chunks(self.k).zip(labels) {
-            sum.add(cost(*row.get(usize::try_from(label).ok()?)?));
+    /// The losses, if every label is a class.
+    fn loss(&self, labels: &[i64]) -> Option<Losses> {
+        let (mut sum, mut squares) = (ExactSum::new(), ExactSum::new());
+        for ((row, &label), &w) in self.values.chunks(self.k).zip(labels).zip(self.weights) {
+            let loss = cost(*row.get(usize::try_from(label).ok()?)?);
+            sum.add_product(w, loss);
+            squares.add_product(w, loss * loss);
         }
-        Some(sum.value() / labels.len() as f64)
+        let weight = self.weight();
+        let mean = sum.value() / weight;
+        let deviation = (squares.value() / weight - mean * mean).max(0.0).sqrt();
+        Some(Losses { mean, deviation })
+    }
+
+    fn weight(&self) -> f64 {
+        let mut sum = ExactSum::new();
+        self.weights.iter().for_each(|&w| sum.add(w));
+        sum.value()
+    }
+
+    /// The rows that the weights are worth.
+    fn rows(&self) -> f64 {
+        let weight = self.weight();
+        if self.weights.iter().all(|w| w.trunc() == *w) {
+            return weight;
+        }
+        let mut squares = ExactSum::new();
+        self.weights.iter().for_each(|&w| squares.add_product(w, w));
+        weight * weight / squares.value()
+    }
+
+    /// Whether a loss is further below the entropy than the best of some tries gets by chance.
+    fn is_no_luck(&self, after: &Losses, entropy: f64, ln_tries: f64) -> bool {
+        let n = self.rows();
+        n * (entropy - after.mean) > ln_tries + RARE + LUCK * after.deviation * n.sqrt()
+    }
+
+    /// Entropy of the labels, nats.
+    fn entropy(&self, labels: &[i64]) -> f64 {
+        let mut totals = vec![ExactSum::new(); self.k];
+        for (&label, &w) in labels.iter().zip(self.weights) {
+            let total = usize::try_from(label).ok().and_then(|label| totals.get_mut(label));
+            if let Some(total) = total {
+                total.add(w);
+            }
+        }
+        let weight = self.weight();
+        let shares = totals.iter().map(|total| total.value() / weight);
+        shares.filter(|share| *share > 0.0).map(|f| f * (0.0 - ln(f))).sum()
     }
 
     fn with_columns(&self, columns: &[usize]) -> Self {
         let pick = |row: &[f64]| columns.iter().map(|&c| row[c]).collect::<Vec<_>>();
-        Self { values: self.values.chunks(self.k).flat_map(pick).collect(), k: self.k }
+        let values = self.values.chunks(self.k).flat_map(pick).collect();
+        Self { values, k: self.k, weights: self.weights }
     }
 
     /// The column for each class that makes the loss least.
     fn best_columns(&self, labels: &[i64]) -> Vec<usize> {
         let k = self.k;
-        let mut costs = vec![0.0; k * k];
-        for (row, &label) in self.values.chunks(k).zip(labels) {
+        // Exact: the order of the rows must not choose among columns that are as good.
+        let mut costs = vec![ExactSum::new(); k * k];
+        for ((row, &label), &w) in self.values.chunks(k).zip(labels).zip(self.weights) {
             let costs = &mut costs[label as usize * k..][..k];
-            costs.iter_mut().zip(row).for_each(|(sum, &p)| *sum += cost(p));
+            costs.iter_mut().zip(row).for_each(|(sum, &p)| sum.add_product(w, cost(p)));
         }
+        let costs: Vec<f64> = costs.iter().map(ExactSum::value).collect();
         assignment(&costs, k)
     }
 }

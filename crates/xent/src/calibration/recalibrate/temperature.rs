@@ -1,38 +1,44 @@
-//! The temperature of least cross entropy, by Newton's method over fused passes.
+//! The temperature of least cross entropy, by few passes over the logits.
 //!
 //! ```text
 //! L(b) = sum w [ln sum_c e^(b x_c) - b x_y]      b = 1/T; convex
-//! L'   = sum w [mean - x_y],   L'' = sum w variance      of x under softmax(b x)
+//! L'   = sum w [k1 - x_y],   and its derivatives  sum w k2,   sum w k3,   sum w k4
 //! ```
 //!
-//! One pass over the logits gives both derivatives: with d = x - max, the sums of e^(b d), d e^(b d) and d^2 e^(b d). The zero of the rising L' is
-//! bracketed, so a step that leaves the bracket is halved instead.
+//! with k1, k2, ... the cumulants of x under softmax(b x): mean, variance and so on. One pass over the logits gives all of them, from
+//! the sums of d^k e^(b d) with d = x - max. The zero of L' is taken from its Taylor series to the third order, whose error is of the
+//! order of the step's fourth power; a sample of the rows finds a start that is about a percent off, so one pass over all rows is
+//! mostly enough. L' rises, so its zero is bracketed, and a step that leaves the bracket is halved instead.
 
 use crate::calibration::random::mix;
 use crate::element::Element;
-use crate::elementary::{WHOLE32, exp, exp_parts};
+use crate::elementary::{WHOLE32, exp, exp_parts, ln_1p};
 use crate::exact::ExactSum;
-use crate::simd::leveled;
+use crate::simd::{self, leveled};
 use crate::view::View;
 
 /// Bounds of 1/T.
 const RANGE: [f64; 2] = [1.0 / 1_048_576.0, 1_048_576.0];
 /// Passes at most.
 const PASSES: usize = 60;
-/// After a relative step below this the error is about its square: f64, and f32, whose sums have no more digits.
-const SMALL: f64 = 1e-5;
-const SMALL_F32: f64 = 1e-4;
+/// What the error of the last step may be, relative: of f64, and of f32, whose sums have no more digits.
+const SMALL: f64 = 1e-11;
+const SMALL_F32: f64 = 5e-8;
 /// The same where the result is a start only.
-const ROUGH: f64 = 1e-2;
+const ROUGH: f64 = 1e-3;
 /// Numbers from which on a part of the rows finds the start.
 const MANY: usize = 1 << 20;
 /// One row of so many is in that part.
 const PART: u64 = 16;
 /// Rows between two additions to the sums.
 const BATCH: usize = 512;
+/// Sums of a row: of d^k e^(b d) for k from 0 to 4.
+const POWERS: usize = 5;
 /// Numbers side by side, and how many of them a lane of f32 adds up before it is emptied.
 const LANES: usize = 16;
 const CHAIN: usize = 4;
+/// Numbers ahead that memory is asked for.
+const AHEAD: usize = 512;
 
 /// The inverse of the temperature.
 pub(super) fn fit<T: Element>(x: View<'_, T>, labels: &[u32], weights: Option<&[f64]>) -> f64 {
@@ -40,10 +46,10 @@ pub(super) fn fit<T: Element>(x: View<'_, T>, labels: &[u32], weights: Option<&[
     let n = labels.len();
     let mut start = 1.0;
     if n * x.n_cols() > MANY {
-        // Chosen by what is in a row, not by its place: in any order the same rows.
+        // Chosen by what is in a row, not by its place: in any order the same rows. One number is enough for a start.
         let is_in = |&row: &usize| {
-            let [first, last] = [0, x.n_cols() - 1].map(|c| x.get(row, c).to_f64().to_bits());
-            mix(mix(first) ^ last).is_multiple_of(PART)
+            let own = x.get(row, labels[row] as usize).to_f64().to_bits();
+            mix(mix(own) ^ u64::from(labels[row])).is_multiple_of(PART)
         };
         let part: Vec<usize> = (0..n).filter(is_in).collect();
         start = newton(|b| rows.derivatives(part.iter().copied(), b), start, ROUGH);
@@ -52,12 +58,13 @@ pub(super) fn fit<T: Element>(x: View<'_, T>, labels: &[u32], weights: Option<&[
     newton(|b| rows.derivatives(0..n, b), start, small)
 }
 
-/// The zero of a rising function, from its value and slope.
-fn newton(at: impl Fn(f64) -> [f64; 2], start: f64, small: f64) -> f64 {
+/// The zero of a rising function, from its value and three derivatives at a point.
+fn newton(at: impl Fn(f64) -> [f64; 4], start: f64, small: f64) -> f64 {
     let [mut low, mut high] = RANGE;
     let mut b = start;
     for _ in 0..PASSES {
-        let [slope, curve] = at(b);
+        let derivatives = at(b);
+        let [slope, curve, ..] = derivatives;
         if slope == 0.0 {
             return b;
         }
@@ -66,20 +73,40 @@ fn newton(at: impl Fn(f64) -> [f64; 2], start: f64, small: f64) -> f64 {
         } else {
             low = b;
         }
-        let newton = b - slope / curve;
-        let next = if newton > low && newton < high {
-            newton
-        } else {
-            // Out of the bracket, or no curvature: the middle, by ratio.
-            (low * high).sqrt().clamp(b / 16.0, b * 16.0)
-        };
-        let step = (next - b).abs();
+        let (step, error) = series_zero(derivatives);
+        // Far from the zero the series means nothing, and may have a zero of its own elsewhere.
+        let plain = -slope / curve;
+        let is_near = step.abs() <= b / 4.0 && (step - plain).abs() <= plain.abs() / 2.0;
+        let newton = b + if is_near { step } else { plain };
+        let is_inside = newton > low && newton < high;
+        // Out of the bracket, or no curvature: the middle, by ratio.
+        let next = if is_inside { newton } else { (low * high).sqrt().clamp(b / 16.0, b * 16.0) };
+        let moved = (next - b).abs();
         b = next;
-        if step <= small * b {
+        if moved <= 4.0 * f64::EPSILON * b || (is_near && is_inside && error <= small * b) {
             break;
         }
     }
     b
+}
+
+/// The zero of `g + h s + t s^2/2 + f s^3/6` nearest to 0, and about how far it is from the zero of the function whose value and
+/// derivatives these are.
+fn series_zero([g, h, t, f]: [f64; 4]) -> (f64, f64) {
+    let zero = |f: f64| {
+        let mut s = -g / h;
+        for _ in 0..6 {
+            let value = g + s * (h + s * (t / 2.0 + s * f / 6.0));
+            s -= value / (h + s * (t + s * f / 2.0));
+        }
+        s
+    };
+    let (third, second) = (zero(f), zero(0.0));
+    // Each order changes the step by less than the one before, in about the same ratio: the larger of the two that are
+    // seen, and four times that for what is not seen.
+    let change = (third - second).abs();
+    let ratio = (change / third.abs()).max((t / h * third).abs());
+    (third, if third.is_finite() { 4.0 * change * ratio } else { f64::INFINITY })
 }
 
 struct Rows<'a, T> {
@@ -89,18 +116,18 @@ struct Rows<'a, T> {
 }
 
 impl<T: Element> Rows<'_, T> {
-    /// L' and L'' at b, over the rows whose loss is finite.
-    fn derivatives(&self, rows: impl Iterator<Item = usize>, b: f64) -> [f64; 2] {
+    /// L' and its three derivatives at b, over the rows whose loss is finite.
+    fn derivatives(&self, rows: impl Iterator<Item = usize>, b: f64) -> [f64; 4] {
         let Self { x, labels, weights } = *self;
         let k = x.n_cols();
-        let mut sums = [ExactSum::new(), ExactSum::new()];
-        let mut batch = [[0.0; BATCH]; 2];
+        let mut sums = [(); 4].map(|()| ExactSum::new());
+        let mut batch = [[0.0; BATCH]; 4];
         let mut filled = 0;
         let (mut narrow, mut wide) = (Vec::new(), Vec::new());
         for row in rows {
             let own = x.get(row, labels[row] as usize).to_f64();
             let w = weights.map_or(1.0, |w| w[row]);
-            let Moments { max, sums: [s0, s1, s2] } = if T::WIDE {
+            let Moments { max, sums: [s0, powers @ ..] } = if T::WIDE {
                 if let Some(slice) = x.row(row).and_then(T::as_f64) {
                     moments_f64(slice, b)
                 } else {
@@ -117,9 +144,13 @@ impl<T: Element> Rows<'_, T> {
             };
             // Rows without a finite loss have it at every temperature.
             if w > 0.0 && own > f64::NEG_INFINITY && max < f64::INFINITY {
-                let mean = s1 / s0;
-                batch[0][filled] = w * (mean - (own - max));
-                batch[1][filled] = w * (s2 / s0 - mean * mean);
+                let [m1, m2, m3, m4] = powers.map(|sum| sum / s0);
+                let square = m1 * m1;
+                batch[0][filled] = w * (m1 - (own - max));
+                batch[1][filled] = w * (m2 - square);
+                batch[2][filled] = w * (m3 - 3.0 * m2 * m1 + 2.0 * square * m1);
+                let even = 12.0 * m2 * square - 6.0 * square * square;
+                batch[3][filled] = w * (m4 - 4.0 * m3 * m1 - 3.0 * m2 * m2 + even);
                 filled += 1;
             }
             if filled == BATCH {
@@ -132,10 +163,149 @@ impl<T: Element> Rows<'_, T> {
     }
 }
 
-/// The largest number of a row, and the sums of d^k e^(b d) for k of 0, 1, 2.
+/// The sum of the log losses of `softmax(x / temperature)`, with weights; `None` if a row has a number that the plain formula does
+/// not hold for (NaN, an infinity above all others).
+///
+/// ```text
+/// loss = (max - x_y) b + ln_1p(sum of e^((x_c - max) b) over all classes but the top one)
+/// ```
+///
+/// A small loss keeps its digits, of f64 or, for f32 logits, of f32.
+pub(super) fn losses<T: Element>(
+    x: View<'_, T>,
+    labels: &[u32],
+    weights: Option<&[f64]>,
+    temperature: f64,
+) -> Option<ExactSum> {
+    let b = 1.0 / temperature;
+    let mut sum = ExactSum::new();
+    let mut batch = [0.0; BATCH];
+    let mut filled = 0;
+    let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+    for (row, &label) in labels.iter().enumerate() {
+        let w = weights.map_or(1.0, |w| w[row]);
+        let Beside { max, rest } = if T::WIDE {
+            if let Some(slice) = x.row(row).and_then(T::as_f64) {
+                beside_f64(slice, b)
+            } else {
+                wide.clear();
+                wide.extend((0..x.n_cols()).map(|c| x.get(row, c).to_f64()));
+                beside_f64(&wide, b)
+            }
+        } else if let Some(slice) = x.row(row).and_then(T::as_f32) {
+            beside_f32(slice, b as f32)
+        } else {
+            narrow.clear();
+            narrow.extend((0..x.n_cols()).map(|c| x.get(row, c).to_f32()));
+            beside_f32(&narrow, b as f32)
+        };
+        let own = x.get(row, label as usize).to_f64();
+        let loss = (max - own) * b + ln_1p(rest);
+        if loss.is_nan() {
+            return None;
+        }
+        if w > 0.0 {
+            batch[filled] = loss;
+            if w != 1.0 {
+                sum.add_product(w, loss);
+                batch[filled] = 0.0;
+            }
+            filled += 1;
+        }
+        if filled == BATCH {
+            sum.add_slice(&batch);
+            filled = 0;
+        }
+    }
+    sum.add_slice(&batch[..filled]);
+    Some(sum)
+}
+
+/// The largest number of a row, and what the others come to beside it.
+struct Beside {
+    max: f64,
+    rest: f64,
+}
+
+leveled! {
+    fn beside_f32(x: &[f32], b: f32) -> Beside => beside_f32_body::<FMA>
+}
+leveled! {
+    fn beside_f64(x: &[f64], b: f64) -> Beside => beside_f64_body
+}
+
+#[inline(always)]
+fn beside_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Beside {
+    const UNIT: usize = LANES * CHAIN;
+    let (units, rest) = x.as_chunks::<UNIT>();
+    let max = largest_f32(units, rest);
+    let mut wide = [0.0_f64; LANES];
+    let mut ties = [0.0_f32; LANES];
+    for unit in units {
+        add_beside::<FMA>(unit, max, b, &mut wide, &mut ties);
+    }
+    if !rest.is_empty() {
+        let mut padded = [f32::NEG_INFINITY; UNIT];
+        padded[..rest.len()].copy_from_slice(rest);
+        add_beside::<FMA>(&padded, max, b, &mut wide, &mut ties);
+    }
+    let ties: f32 = ties.iter().sum();
+    Beside { max: f64::from(max), rest: wide.iter().sum::<f64>() + f64::from(ties - 1.0) }
+}
+
+/// Adds the terms of a unit below the maximum, and counts those that are the maximum.
+#[inline(always)]
+fn add_beside<const FMA: bool>(
+    x: &[f32; LANES * CHAIN],
+    max: f32,
+    b: f32,
+    wide: &mut [f64; LANES],
+    ties: &mut [f32; LANES],
+) {
+    let mut terms = [0.0_f32; LANES * CHAIN];
+    let mut tied = [0.0_f32; LANES * CHAIN];
+    for ((term, tied), &x) in terms.iter_mut().zip(&mut tied).zip(x) {
+        let z = (x - max) * b;
+        // NaN passes.
+        let z = if z < -87.0 { -87.0 } else { z };
+        let (p, power) = exp_parts::<FMA>(z, WHOLE32 + 127.0);
+        *term = if x == max { 0.0 } else { p * f32::from_bits(power << 23) };
+        *tied = if x == max { 1.0 } else { 0.0 };
+    }
+    let mut sums = [0.0_f32; LANES];
+    for block in terms.as_chunks::<LANES>().0 {
+        sums.iter_mut().zip(block).for_each(|(sum, term)| *sum += term);
+    }
+    for block in tied.as_chunks::<LANES>().0 {
+        ties.iter_mut().zip(block).for_each(|(sum, tied)| *sum += tied);
+    }
+    wide.iter_mut().zip(&sums).for_each(|(wide, sum)| *wide += f64::from(*sum));
+}
+
+#[inline(always)]
+fn beside_f64_body(x: &[f64], b: f64) -> Beside {
+    const LANES: usize = 8;
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let max = largest_f64(blocks, rest);
+    let mut padded = [f64::NEG_INFINITY; LANES];
+    padded[..rest.len()].copy_from_slice(rest);
+    let tail = [padded];
+    let (mut sums, mut ties) = ([0.0; LANES], [0.0; LANES]);
+    for block in blocks.iter().chain(&tail[..usize::from(!rest.is_empty())]) {
+        for ((sum, ties), &x) in sums.iter_mut().zip(&mut ties).zip(block) {
+            let term = exp((x - max) * b);
+            *sum += if x == max { 0.0 } else { term };
+            *ties += if x == max { 1.0 } else { 0.0 };
+        }
+    }
+    let ties: f64 = ties.iter().sum();
+    Beside { max, rest: sums.iter().sum::<f64>() + (ties - 1.0) }
+}
+
+/// The largest number of a row, and the sums of d^k e^(b d) for k from 0 to 4.
 struct Moments {
     max: f64,
-    sums: [f64; 3],
+    sums: [f64; POWERS],
 }
 
 leveled! {
@@ -145,72 +315,109 @@ leveled! {
     fn moments_f64(x: &[f64], b: f64) -> Moments => moments_f64_body
 }
 
-/// -inf would make 0 times infinity. Numbers so far below are as improbable; only where b is below 1e-4 would it show.
-const FLOOR: f32 = -1e6;
+/// What is further below the largest counts as this far, where no b that is looked at leaves a term; -inf would make 0 times
+/// infinity, and beyond 4e9 the fourth power is infinite in f32.
+const FLOOR: f32 = -1e9;
+
+/// The largest number of a row in units and what is left; NaN is passed over.
+#[inline(always)]
+fn largest_f32<const UNIT: usize>(units: &[[f32; UNIT]], rest: &[f32]) -> f32 {
+    let mut maxima = [f32::NEG_INFINITY; UNIT];
+    for unit in units {
+        for (max, &x) in maxima.iter_mut().zip(unit) {
+            *max = if x > *max { x } else { *max };
+        }
+    }
+    let larger = |max: f32, &x: &f32| if x > max { x } else { max };
+    maxima.iter().chain(rest).fold(f32::NEG_INFINITY, larger)
+}
+
+#[inline(always)]
+fn largest_f64<const UNIT: usize>(units: &[[f64; UNIT]], rest: &[f64]) -> f64 {
+    let mut maxima = [f64::NEG_INFINITY; UNIT];
+    for unit in units {
+        for (max, &x) in maxima.iter_mut().zip(unit) {
+            *max = if x > *max { x } else { *max };
+        }
+    }
+    let larger = |max: f64, &x: &f64| if x > max { x } else { max };
+    maxima.iter().chain(rest).fold(f64::NEG_INFINITY, larger)
+}
 
 #[inline(always)]
 fn moments_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Moments {
-    let mut maxima = [f32::NEG_INFINITY; LANES];
-    let (blocks, rest) = x.as_chunks::<LANES>();
-    for block in blocks {
-        for lane in 0..LANES {
-            maxima[lane] = if block[lane] > maxima[lane] { block[lane] } else { maxima[lane] };
+    const UNIT: usize = LANES * CHAIN;
+    let (units, rest) = x.as_chunks::<UNIT>();
+    let max = largest_f32(units, rest);
+    let mut wide = [[0.0_f64; LANES]; POWERS];
+    for unit in units {
+        for at in (0..UNIT).step_by(16) {
+            simd::prefetch(unit, AHEAD + at);
         }
+        add_unit::<FMA>(unit, max, b, &mut wide);
     }
-    let max = maxima.iter().chain(rest).fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
-    let mut wide = [[0.0_f64; LANES]; 3];
-    let mut padded = [f32::NEG_INFINITY; LANES];
-    padded[..rest.len()].copy_from_slice(rest);
-    let tail = [padded];
-    let parts = blocks.chunks(CHAIN).chain(std::iter::once(&tail[..usize::from(!rest.is_empty())]));
-    for part in parts {
-        let mut sums = [[0.0_f32; LANES]; 3];
-        for block in part {
-            for lane in 0..LANES {
-                let d = block[lane] - max;
-                let d = if d > FLOOR { d } else { FLOOR };
-                let z = d * b;
-                // As small as a normal number can be: nothing beside the largest term, which is 1.
-                let z = if z > -87.0 { z } else { -87.0 };
-                let (p, power) = exp_parts::<FMA>(z, WHOLE32 + 127.0);
-                let e = p * f32::from_bits(power << 23);
-                sums[0][lane] += e;
-                sums[1][lane] += e * d;
-                sums[2][lane] += (e * d) * d;
-            }
-        }
-        for (wide, sums) in wide.iter_mut().zip(sums) {
-            for lane in 0..LANES {
-                wide[lane] += f64::from(sums[lane]);
-            }
-        }
+    if !rest.is_empty() {
+        let mut padded = [f32::NEG_INFINITY; UNIT];
+        padded[..rest.len()].copy_from_slice(rest);
+        add_unit::<FMA>(&padded, max, b, &mut wide);
     }
     Moments { max: f64::from(max), sums: wide.map(|lanes| lanes.iter().sum()) }
+}
+
+/// Adds the terms of a unit: every loop is over numbers side by side, one step of the formula at a time.
+#[inline(always)]
+fn add_unit<const FMA: bool>(
+    x: &[f32; LANES * CHAIN],
+    max: f32,
+    b: f32,
+    wide: &mut [[f64; LANES]; POWERS],
+) {
+    let mut d = [0.0_f32; LANES * CHAIN];
+    let mut terms = [0.0_f32; LANES * CHAIN];
+    for ((d, term), &x) in d.iter_mut().zip(&mut terms).zip(x) {
+        let below = x - max;
+        let below = if below > FLOOR { below } else { FLOOR };
+        let z = below * b;
+        // Below the least normal number is nothing.
+        let (p, power) = exp_parts::<FMA>(if z < -87.0 { -87.0 } else { z }, WHOLE32 + 127.0);
+        *d = below;
+        let e = p * f32::from_bits(power << 23);
+        *term = if z < -87.0 { 0.0 } else { e };
+    }
+    for (k, wide) in wide.iter_mut().enumerate() {
+        if k > 0 {
+            terms.iter_mut().zip(&d).for_each(|(term, d)| *term *= d);
+        }
+        let mut sums = [0.0_f32; LANES];
+        for block in terms.as_chunks::<LANES>().0 {
+            sums.iter_mut().zip(block).for_each(|(sum, term)| *sum += term);
+        }
+        wide.iter_mut().zip(&sums).for_each(|(wide, sum)| *wide += f64::from(*sum));
+    }
 }
 
 #[inline(always)]
 fn moments_f64_body(x: &[f64], b: f64) -> Moments {
     const LANES: usize = 8;
     let (blocks, rest) = x.as_chunks::<LANES>();
-    let mut maxima = [f64::NEG_INFINITY; LANES];
-    for block in blocks {
-        for lane in 0..LANES {
-            maxima[lane] = if block[lane] > maxima[lane] { block[lane] } else { maxima[lane] };
-        }
-    }
-    let max = maxima.iter().chain(rest).fold(f64::NEG_INFINITY, |m, &x| if x > m { x } else { m });
+    let max = largest_f64(blocks, rest);
     let mut padded = [f64::NEG_INFINITY; LANES];
     padded[..rest.len()].copy_from_slice(rest);
     let tail = [padded];
-    let mut sums = [[0.0; LANES]; 3];
+    let mut sums = [[0.0; LANES]; POWERS];
     for block in blocks.iter().chain(&tail[..usize::from(!rest.is_empty())]) {
-        for lane in 0..LANES {
-            let d = block[lane] - max;
-            let d = if d > f64::from(FLOOR) { d } else { f64::from(FLOOR) };
-            let e = exp(d * b);
-            sums[0][lane] += e;
-            sums[1][lane] += e * d;
-            sums[2][lane] += (e * d) * d;
+        let mut d = [0.0; LANES];
+        let mut terms = [0.0; LANES];
+        for ((d, term), &x) in d.iter_mut().zip(&mut terms).zip(block) {
+            let below = x - max;
+            *d = if below > f64::from(FLOOR) { below } else { f64::from(FLOOR) };
+            *term = exp(*d * b);
+        }
+        for (k, sums) in sums.iter_mut().enumerate() {
+            if k > 0 {
+                terms.iter_mut().zip(&d).for_each(|(term, d)| *term *= d);
+            }
+            sums.iter_mut().zip(&terms).for_each(|(sum, term)| *sum += term);
         }
     }
     Moments { max, sums: sums.map(|lanes| lanes.iter().sum()) }

@@ -18,7 +18,7 @@ const SMALL: f64 = 1e-9;
 /// Rows between two additions to the sums.
 const BATCH: usize = 64;
 /// The smallest logit, so that -inf times a factor stays a number.
-const LEAST: f64 = -1e4;
+pub(super) const LEAST: f64 = -1e4;
 
 /// Scale and bias.
 pub(super) fn fit<T: Element>(

@@ -1,0 +1,261 @@
+//! svmlight files: sparse rows with a label, to train on and to predict.
+//!
+//! Features are known by the numbers that the file gives them. Training keeps those that occur; an index that no
+//! row had has no coefficient, and in prediction it is what a new level is for a category.
+
+use xent::information::sigmoid;
+use xent_io::MISSING;
+use xent_io::svmlight::{self, Labels, SparseTable};
+use xent_train::problem::probabilities;
+
+use super::coded::{Coded, Texts};
+use super::dataset::{Dataset, MissingValues, ReadOptions, Targets};
+use super::feature::{Feature, FeatureKind};
+use super::model::Model;
+use super::predict::{PredictOptions, Prediction, Unseen};
+use super::reader::class_order;
+use super::values::Values;
+use crate::error::Error;
+use crate::roles::canonical;
+
+/// The name of the target.
+const LABEL: &str = "label";
+/// The name of all features together, and of the queries.
+const INDEX: &str = "index";
+const QUERY: &str = "qid";
+/// Rows predicted at a time.
+const BATCH: usize = 8192;
+
+impl Dataset {
+    /// Reads an svmlight file, or several: labels are the classes, features go by their indices.
+    ///
+    /// # Errors
+    ///
+    /// The first line that is not svmlight, a label that is no class, an option that names columns.
+    pub fn read_svmlight(spec: &str, options: &ReadOptions) -> Result<Self, Error> {
+        let error = |message: String| Error::new(format!("{spec}: {message}"));
+        refuse_columns(options).map_err(|option| {
+            error(format!("{option} is about columns, and an svmlight file has none"))
+                .with_hint("its label is the target, and its features are numbered; --group qid keeps queries together")
+        })?;
+        if options.out_of_core {
+            return Err(error("an svmlight file is held in memory".to_owned())
+                .with_hint("leave out --out-of-core: sparse rows take 8 to 12 bytes for each number that is there"));
+        }
+        let mut table = svmlight::read(spec, options.threads)?;
+        let mut texts = Texts::default();
+        texts.append(
+            classes(&table.labels).map_err(|(row, label)| {
+                error(format!("row {}: the label is {label}, not a class", row + 1))
+                    .with_hint("classes are whole numbers or words")
+            })?,
+            None,
+        )?;
+        let (order, classes) = class_order(&texts, options)
+            .map_err(|(what, hint)| error(format!("the label {what}")).with_hint(hint))?;
+        let codes = texts.codes.finish(None, |code| order[code as usize])?;
+        let group = match (&options.roles.group, &table.queries) {
+            (Some(_), None) => {
+                return Err(error("its rows have no qid".to_owned())
+                    .with_hint("a row with a query is: label qid:7 index:value ..."));
+            }
+            (Some(_), Some(queries)) => Some(ranks(queries)),
+            (None, _) => None,
+        };
+        let indices = compact(&mut table);
+        if indices.is_empty() {
+            return Err(error("no row has a feature".to_owned())
+                .with_hint("a row is: label index:value index:value ..."));
+        }
+        let width = indices.len();
+        Ok(Self {
+            source: spec.to_owned(),
+            rows: table.n_rows(),
+            dropped: 0,
+            classes,
+            target_name: LABEL.to_owned(),
+            target_columns: Vec::new(),
+            weight_name: None,
+            features: vec![Feature {
+                column: INDEX.to_owned(),
+                kind: FeatureKind::Sparse { indices },
+            }],
+            notes: Vec::new(),
+            values: vec![Values::Sparse {
+                offsets: table.offsets,
+                indices: table.indices,
+                values: table.values,
+                width,
+            }],
+            targets: Targets::Classes(codes),
+            weights: None,
+            offsets: Vec::new(),
+            ids: Vec::new(),
+            group,
+            time: None,
+            constants: Vec::new(),
+        })
+    }
+}
+
+/// The first option that is about columns.
+fn refuse_columns(options: &ReadOptions) -> Result<(), &'static str> {
+    let roles = &options.roles;
+    let given = [
+        ("--target", roles.target.as_deref().is_some_and(|target| target != LABEL)),
+        ("--targets", roles.targets.is_some()),
+        ("--features", roles.features.is_some()),
+        ("--drop", roles.drop.is_some()),
+        ("--categorical", roles.categorical.is_some()),
+        ("--reference", !options.references.is_empty()),
+        ("--min-count", options.min_count > 1),
+        ("--missing", options.missing != MissingValues::Error),
+        ("--weight", roles.weight.is_some()),
+        ("--offset", roles.offset.is_some()),
+        ("--id", !roles.id.is_empty()),
+        ("--group", roles.group.as_deref().is_some_and(|group| group != QUERY)),
+        ("--time", roles.time.is_some()),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(option),
+        None => Ok(()),
+    }
+}
+
+/// The labels as classes; the first row whose label is none, and the label.
+fn classes(labels: &Labels) -> Result<Coded, (usize, f64)> {
+    let texts = match labels {
+        Labels::Text { names, codes } => {
+            let spell = |&code: &u32| Some(names[code as usize].as_str());
+            return Ok(Coded::of(&codes.iter().map(spell).collect(), canonical));
+        }
+        Labels::Numbers(numbers) => numbers,
+    };
+    if let Some(row) = texts.iter().position(|x| x.fract() != 0.0) {
+        return Err((row, texts[row]));
+    }
+    // -0 is 0.
+    let names: Vec<String> = texts.iter().map(|x| format!("{}", x + 0.0)).collect();
+    Ok(Coded::of(&names.iter().map(|name| Some(name.as_str())).collect(), canonical))
+}
+
+/// Numbers the features that occur from 0, and returns the file's numbers of them.
+fn compact(table: &mut SparseTable) -> Vec<u32> {
+    let mut places = vec![MISSING; table.n_features];
+    for &index in &table.indices {
+        places[index as usize] = 0;
+    }
+    let first = u32::from(!table.is_zero_based);
+    let mut indices = Vec::new();
+    for (place, index) in places.iter_mut().zip(first..) {
+        if *place == 0 {
+            *place = indices.len() as u32;
+            indices.push(index);
+        }
+    }
+    for index in &mut table.indices {
+        *index = places[*index as usize];
+    }
+    indices
+}
+
+/// Numbers from 0 in the order of the queries.
+fn ranks(queries: &[u64]) -> Vec<u32> {
+    let mut all = queries.to_vec();
+    all.sort_unstable();
+    all.dedup();
+    queries.iter().map(|q| all.partition_point(|other| other < q) as u32).collect()
+}
+
+impl Model {
+    /// Whether it reads svmlight files, and no tables.
+    pub fn is_sparse(&self) -> bool {
+        matches!(&self.features[..], [Feature { kind: FeatureKind::Sparse { .. }, .. }])
+    }
+
+    /// Predicts the rows of svmlight files, and gives them to `each` in their order.
+    ///
+    /// # Errors
+    ///
+    /// The model is of a table; the first line that is not svmlight; an index that training did not see, unless that is
+    /// to count for nothing; whatever `each` refuses.
+    pub fn predict_svmlight(
+        &self,
+        spec: &str,
+        options: &PredictOptions,
+        mut each: impl FnMut(Prediction) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let error = |message: String| Error::new(format!("{spec}: {message}"));
+        let [Feature { kind: FeatureKind::Sparse { indices }, .. }] = &self.features[..] else {
+            return Err(error(
+                "is an svmlight file, and the model was trained on a table".to_owned(),
+            )
+            .with_hint("predict on a table like the one that was trained on"));
+        };
+        if !options.id.is_empty() {
+            return Err(error("--id is about columns, and an svmlight file has none".to_owned())
+                .with_hint("the label of each row is kept"));
+        }
+        self.check_raw(options)?;
+        let table = svmlight::read(spec, options.threads)?;
+        let first = u32::from(!table.is_zero_based);
+        // Where the coefficients of each of the table's features are.
+        let place = |feature: usize| indices.binary_search(&(feature as u32 + first)).ok();
+        let places: Vec<Option<usize>> = (0..table.n_features).map(place).collect();
+        let value = |i: usize| match &table.values {
+            svmlight::Values::Ones => 1.0,
+            svmlight::Values::F32(x) => f64::from(x[i]),
+            svmlight::Values::F64(x) => x[i],
+        };
+        let (k, m) = (self.classes.len(), self.n_outputs());
+        let mut z = vec![0.0; m];
+        let mut p = vec![0.0; k];
+        for from in (0..table.n_rows()).step_by(BATCH) {
+            let rows = from..(from + BATCH).min(table.n_rows());
+            let mut proba = vec![Vec::with_capacity(rows.len()); k];
+            let mut raw = vec![Vec::with_capacity(rows.len()); if options.raw { m } else { 0 }];
+            let mut unseen = 0;
+            for row in rows.clone() {
+                z.copy_from_slice(&self.centered_intercept);
+                let mut is_unseen = false;
+                for i in table.offsets[row]..table.offsets[row + 1] {
+                    let feature = table.indices[i] as usize;
+                    if let Some(at) = places[feature] {
+                        let coef = &self.coef[at * m..(at + 1) * m];
+                        z.iter_mut().zip(coef).for_each(|(z, coef)| *z += coef * value(i));
+                    } else if options.unseen == Unseen::Error {
+                        let index = feature as u32 + first;
+                        return Err(error(format!("row {}: index {index} was not in training", row + 1))
+                            .with_hint(format!(
+                                "with --unseen reference such an index counts for nothing; training saw {} indices from {} to {}",
+                                indices.len(), indices[0], indices[indices.len() - 1]
+                            )));
+                    } else {
+                        is_unseen = true;
+                    }
+                }
+                unseen += u64::from(is_unseen);
+                probabilities(self.head, self.has_reference, m, |output| z[output], &mut p);
+                proba.iter_mut().zip(&p).for_each(|(column, &p)| column.push(p));
+                raw.iter_mut().zip(&z).for_each(|(column, &z)| column.push(sigmoid(z)));
+            }
+            each(Prediction {
+                rows: rows.len(),
+                labels: Some(rows.map(|row| Some(label(&table.labels, row))).collect()),
+                proba,
+                raw,
+                unseen,
+                ..Prediction::default()
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The label of a row as the class that it names.
+fn label(labels: &Labels, row: usize) -> String {
+    match labels {
+        Labels::Numbers(numbers) => format!("{}", numbers[row] + 0.0),
+        Labels::Text { names, codes } => canonical(&names[codes[row] as usize]),
+    }
+}

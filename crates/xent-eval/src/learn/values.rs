@@ -1,0 +1,117 @@
+//! A feature's values as the design matrix takes them.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use xent::view::View;
+use xent_io::svmlight;
+use xent_train::{Block, Category, Codes, Sparse, SparseValues};
+
+use super::cells::Cells;
+use super::lot::Lot;
+
+/// A feature's values, or a part of them.
+#[derive(Clone, Debug)]
+pub(crate) enum Values {
+    Numbers(Cells, Shape),
+    Codes {
+        codes: OwnedCodes,
+        n_codes: usize,
+        reference: Option<usize>,
+    },
+    /// Row `i` holds what is at `offsets[i]..offsets[i + 1]`.
+    Sparse {
+        offsets: Vec<usize>,
+        indices: Vec<u32>,
+        values: svmlight::Values,
+        width: usize,
+    },
+}
+
+/// Where the numbers of a row are: that of column `j` at `row * row_stride + j * column_stride`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub width: usize,
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+impl Shape {
+    /// One row behind the other.
+    pub fn rows_of(width: usize) -> Self {
+        Self { width, row_stride: width, column_stride: 1 }
+    }
+}
+
+/// Codes as narrow as the number of levels allows.
+#[derive(Clone, Debug)]
+pub(crate) enum OwnedCodes {
+    U8(Lot<u8>),
+    U16(Lot<u16>),
+    U32(Lot<u32>),
+}
+
+impl OwnedCodes {
+    pub fn codes(&self) -> Codes<'_> {
+        match self {
+            Self::U8(codes) => Codes::U8(codes),
+            Self::U16(codes) => Codes::U16(codes),
+            Self::U32(codes) => Codes::U32(codes),
+        }
+    }
+}
+
+impl Values {
+    pub fn block(&self, rows: usize) -> Option<Block<'_>> {
+        fn view<'a, T: Copy>(x: &'a [T], rows: usize, shape: &Shape) -> Option<View<'a, T>> {
+            View::strided(x, rows, shape.width, shape.row_stride, shape.column_stride).ok()
+        }
+        Some(match self {
+            Self::Numbers(Cells::U8(x), shape) => Block::U8(view(x, rows, shape)?),
+            Self::Numbers(Cells::I32(x), shape) => Block::I32(view(x, rows, shape)?),
+            Self::Numbers(Cells::F32(x), shape) => Block::F32(view(x, rows, shape)?),
+            Self::Numbers(Cells::F64(x), shape) => Block::F64(view(x, rows, shape)?),
+            Self::Codes { codes, n_codes, reference } => {
+                Block::Category(Category::with_reference(codes.codes(), *n_codes, *reference))
+            }
+            Self::Sparse { offsets, indices, values, width } => Block::Sparse(Sparse {
+                offsets,
+                indices,
+                values: match values {
+                    svmlight::Values::Ones => SparseValues::Ones,
+                    svmlight::Values::F32(x) => SparseValues::F32(x),
+                    svmlight::Values::F64(x) => SparseValues::F64(x),
+                },
+                width: *width,
+            }),
+        })
+    }
+
+    /// Of each row a number for each column; of sparse rows none.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Numbers(_, shape) => shape.width,
+            Self::Codes { .. } => 1,
+            Self::Sparse { .. } => 0,
+        }
+    }
+
+    /// The number, or the code.
+    pub fn number(&self, row: usize, col: usize) -> f64 {
+        match self {
+            Self::Numbers(cells, shape) => {
+                cells.get(row * shape.row_stride + col * shape.column_stride)
+            }
+            Self::Codes { codes, .. } => codes.codes().get(row) as f64,
+            Self::Sparse { .. } => 0.0,
+        }
+    }
+
+    /// The same for equal columns; of a few rows, as most columns differ soon.
+    pub fn hash(&self, col: usize, rows: usize) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for i in 0..rows.min(256) {
+            hasher.write_u64(self.number(i * rows / rows.min(256), col).to_bits());
+        }
+        hasher.finish()
+    }
+}

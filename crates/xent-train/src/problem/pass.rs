@@ -1,0 +1,472 @@
+//! A pass over the rows: scores, losses and what is summed of them.
+
+use std::ops::Range;
+
+use xent::view::View;
+
+use super::{Head, Held, Problem};
+use crate::design::Block;
+use crate::kernel::{self, LANES, Lanes, ZERO};
+use crate::parts::each_part;
+use crate::rowwise::{self, Coefs, Flat, Sums};
+use crate::scaling::height;
+use crate::sparse;
+use crate::tile::{Rows, Tile, for_each};
+
+/// What a pass over the rows is for.
+#[derive(Clone, Copy)]
+pub(super) enum Want<'a> {
+    Value,
+    Gradient,
+    /// The Hessian times a vector (of squared error: the Gauss-Newton part).
+    Product(&'a [f64]),
+    Hessian,
+    /// Its two factors, as if it were a product.
+    Kronecker,
+    /// The diagonal of the Hessian; then, if there is room for it, of each parameter the entry with its output's intercept.
+    Diagonal,
+}
+
+struct Workspace {
+    tile: Tile,
+    /// Of the part so far.
+    sums: Option<Sums>,
+    z: Vec<Lanes>,
+    y: Vec<Lanes>,
+    loss: Vec<Lanes>,
+    extra: Vec<Lanes>,
+    weighted: Vec<Lanes>,
+    weight: Vec<Lanes>,
+}
+
+/// A part's sums.
+struct Partial {
+    sums: Vec<f64>,
+    loss: (f64, f64),
+}
+
+/// Parameters as the rows of a pass want them.
+pub(super) struct Weighing<'p> {
+    params: &'p [f64],
+    /// Of rows that are taken as they lie.
+    dense: Option<Coefs>,
+    /// Of categories and sparse features, divided by their scales.
+    others: Vec<f64>,
+}
+
+/// The dense numbers of the rows of a chunk.
+#[derive(Clone, Copy)]
+pub(super) enum Dense<'t> {
+    /// As they lie.
+    Rows(&'t [f64], usize),
+    Tile(&'t Tile),
+}
+
+impl Problem<'_> {
+    /// The dense features, if their rows can be taken as they lie.
+    fn flat(&self) -> Option<Flat<'_>> {
+        match (&self.held, &self.rows) {
+            (Some(Held::Rows(rows)), _) => Some(Flat { rows, ..Flat::of(self.data.design)? }),
+            (None, None) => Flat::of(self.data.design),
+            _ => None,
+        }
+    }
+
+    pub(super) fn weighing<'p>(&self, params: &'p [f64], flat: Option<&Flat<'_>>) -> Weighing<'p> {
+        let m = self.outputs;
+        let dense = flat.map(|flat| Coefs::new(flat, self.scaling, params, m));
+        let mut others = params[(self.scaling.n_dense + 1) * m..].to_vec();
+        self.unscale_others(&mut others);
+        Weighing { params, dense, others }
+    }
+
+    /// Divides numbers of categories and sparse features, one for each output, by their scales.
+    fn unscale_others(&self, numbers: &mut [f64]) {
+        let first = self.scaling.n_dense + 1;
+        for (&place, inverse) in self.scaling.order.iter().zip(&self.scaling.inverse) {
+            if place >= first {
+                let at = (place - first) * self.outputs;
+                numbers[at..at + self.outputs].iter_mut().for_each(|x| *x *= inverse);
+            }
+        }
+    }
+
+    fn is_expanded(&self, want: Want<'_>) -> bool {
+        matches!(want, Want::Hessian) && !self.data.design.is_dense()
+    }
+
+    /// Mean loss, and what the sums in `out` are to be divided by.
+    pub(super) fn pass(&self, params: &[f64], want: Want<'_>, out: &mut [f64]) -> (f64, f64) {
+        let rows = self.row_list();
+        let n = rows.len();
+        let expand = self.is_expanded(want);
+        let width = if expand { self.scaling.len() } else { self.scaling.n_dense + 1 };
+        let is_product = matches!(want, Want::Value | Want::Gradient | Want::Product(_));
+        let flat = self.flat().filter(|_| is_product);
+        let is_sparse = self.scaling.n_dense == 0 && !expand && self.held.is_none();
+        let height = match &flat {
+            Some(flat) => flat.height(),
+            None if is_sparse => sparse::HEIGHT,
+            None => height(width),
+        };
+        let at = self.weighing(params, flat.as_ref());
+        let ahead = match want {
+            Want::Product(vector) => Some(self.weighing(vector, flat.as_ref())),
+            _ => None,
+        };
+        // Fixed parts of the rows, whatever the threads.
+        let most = if out.len() > 32_768 { 4 } else { 16 };
+        let chunks = n.div_ceil(height);
+        let n_parts = most.min(chunks).max(1);
+        let part = |i: usize| {
+            let from = i * chunks / n_parts * height;
+            from..((i + 1) * chunks / n_parts * height).min(n)
+        };
+        let len = out.len();
+        let run = |i: usize, ws: &mut Workspace| {
+            let mut partial = Partial { sums: vec![0.0; len], loss: (0.0, 0.0) };
+            let range = part(i);
+            for start in range.clone().step_by(height) {
+                let chunk = start..(start + height).min(range.end);
+                self.chunk(rows, chunk, flat.as_ref(), &at, ahead.as_ref(), want, ws, &mut partial);
+            }
+            if let (Some(flat), Some(sums), false) = (&flat, &mut ws.sums, len == 0) {
+                sums.take(flat, self.scaling, &mut partial.sums);
+            }
+            partial
+        };
+        let workspace = || Workspace {
+            // Rows that are taken as they lie need no room.
+            tile: Tile::new(width, if flat.is_some() { 0 } else { height }),
+            sums: flat.as_ref().map(|flat| Sums::new(flat, self.scaling, self.outputs)),
+            z: vec![ZERO; self.outputs * height / LANES],
+            y: vec![ZERO; height / LANES],
+            loss: vec![ZERO; height / LANES],
+            extra: vec![ZERO; self.outputs * height / LANES],
+            weighted: Vec::new(),
+            weight: vec![ZERO; height / LANES],
+        };
+        // A thread costs more than a little work.
+        let work = n as f64 * (self.scaling.n_dense + 20) as f64 * self.outputs as f64;
+        let threads = if work < 2e5 { 1 } else { self.threads };
+        let mut loss = (0.0, 0.0);
+        out.fill(0.0);
+        each_part(n_parts, threads, workspace, run, |partial: Partial| {
+            loss = add(loss, partial.loss.0);
+            loss.1 += partial.loss.1;
+            for (sum, x) in out.iter_mut().zip(&partial.sums) {
+                *sum += x;
+            }
+        });
+        let first = (self.scaling.n_dense + 1) * self.outputs;
+        match want {
+            Want::Gradient | Want::Product(_) => self.unscale_others(&mut out[first..]),
+            Want::Diagonal => {
+                let (diagonal, beside) = out.split_at_mut(self.n_params());
+                self.unscale_others(&mut diagonal[first..]);
+                self.unscale_others(&mut diagonal[first..]);
+                if !beside.is_empty() {
+                    self.unscale_others(&mut beside[first..]);
+                }
+            }
+            Want::Value | Want::Hessian | Want::Kronecker => {}
+        }
+        ((loss.0 + loss.1) / self.total_weight, self.total_weight)
+    }
+
+    /// Adds the rows of a chunk.
+    #[allow(clippy::too_many_arguments)]
+    fn chunk(
+        &self,
+        rows: Rows<'_>,
+        range: Range<usize>,
+        flat: Option<&Flat<'_>>,
+        at: &Weighing<'_>,
+        ahead: Option<&Weighing<'_>>,
+        want: Want<'_>,
+        ws: &mut Workspace,
+        partial: &mut Partial,
+    ) {
+        let expand = self.is_expanded(want);
+        let m = self.outputs;
+        let n_dense = self.scaling.n_dense + 1;
+        let own = &mut ws.tile;
+        let groups = range.len().div_ceil(LANES);
+        let dense = if let Some(flat) = flat {
+            Dense::Rows(&flat.rows[range.start * flat.width..range.end * flat.width], flat.width)
+        } else {
+            match (&self.held, self.flat()) {
+                (Some(Held::Tiles(tiles)), _) if !expand => {
+                    Dense::Tile(&tiles[range.start / height(n_dense)])
+                }
+                (Some(Held::Rows(_)), Some(held)) if !expand => {
+                    own.load_held(&held, self.scaling, &range);
+                    Dense::Tile(own)
+                }
+                _ => {
+                    own.load(self.data.design, self.scaling, rows, &range, expand);
+                    Dense::Tile(own)
+                }
+            }
+        };
+        let z = &mut ws.z[..m * groups];
+        self.scores(dense, rows, &range, at, self.data.offsets.as_ref(), z);
+        // Probabilities into z, losses into loss.
+        let loss = &mut ws.loss[..groups];
+        self.link(rows, &range, z, &mut ws.y[..groups], loss, &mut ws.extra);
+        let weight = &mut ws.weight[..groups];
+        let len = range.len();
+        match self.data.weights {
+            None => weight.as_flattened_mut()[..len].fill(1.0),
+            Some(weights) => {
+                for (i, slot) in weight.as_flattened_mut()[..len].iter_mut().enumerate() {
+                    *slot = weights[rows.at(range.start + i)];
+                }
+            }
+        }
+        weight.as_flattened_mut()[len..].fill(0.0);
+        let weight = &*weight;
+        partial.loss = add(partial.loss, kernel::weighted_sum(weight, loss));
+        match (want, dense) {
+            (Want::Value, _) => {}
+            (Want::Gradient, _) => {
+                self.residuals(rows, &range, z, &ws.y[..groups], weight);
+                self.add_products(dense, rows, &range, z, ws.sums.as_mut(), &mut partial.sums);
+            }
+            (Want::Product(_), _) => {
+                let extra = &mut ws.extra[..m * groups];
+                if let Some(ahead) = ahead {
+                    self.scores(dense, rows, &range, ahead, None, extra);
+                }
+                self.curve(z, extra, groups, weight);
+                self.add_products(dense, rows, &range, extra, ws.sums.as_mut(), &mut partial.sums);
+            }
+            (Want::Hessian, Dense::Tile(tile)) => {
+                let (extra, weighted) = (&mut ws.extra, &mut ws.weighted);
+                self.add_hessian(tile, z, extra, weighted, weight, &mut partial.sums);
+            }
+            (Want::Kronecker, Dense::Tile(tile)) => {
+                let (gram, outputs) = partial.sums.split_at_mut(n_dense * (n_dense + 1) / 2);
+                let weighted = &mut ws.weighted;
+                // Each row counts by how much it curves: the trace of its outputs' curvature.
+                let curvature = &mut ws.extra[..groups];
+                curvature.fill(ZERO);
+                for z in z.chunks_exact(groups) {
+                    for (q, z) in curvature.iter_mut().zip(z) {
+                        for l in 0..LANES {
+                            q[l] += z[l] * (1.0 - z[l]);
+                        }
+                    }
+                }
+                for (q, w) in curvature.iter_mut().zip(weight) {
+                    for l in 0..LANES {
+                        q[l] *= w[l];
+                    }
+                }
+                kernel::add_gram(&tile.lanes, tile.stride, n_dense, curvature, weighted, gram);
+                self.add_curvature(z, weight, outputs);
+            }
+            (Want::Diagonal, Dense::Tile(tile)) => {
+                for z in z.chunks_exact_mut(groups) {
+                    for (z, w) in z.iter_mut().zip(weight) {
+                        for l in 0..LANES {
+                            z[l] = w[l] * z[l] * (1.0 - z[l]);
+                        }
+                    }
+                }
+                let squares = &mut ws.weighted;
+                squares.clear();
+                squares.extend(tile.lanes.iter().map(|x| x.map(|x| x * x)));
+                let (diagonal, beside) = partial.sums.split_at_mut(self.n_params());
+                kernel::backward(squares, tile.stride, z, m, &mut diagonal[..n_dense * m]);
+                if !beside.is_empty() {
+                    let beside = &mut beside[..n_dense * m];
+                    kernel::backward(&tile.lanes, tile.stride, z, m, beside);
+                }
+                self.add_curvature_of_others(rows, &range, z.as_flattened(), diagonal, beside);
+            }
+            (_, Dense::Rows(..)) => unreachable!("only products take rows as they lie"),
+        }
+    }
+
+    /// Adds the rows times their residuals; of categories and sparse features not divided by the scales.
+    fn add_products(
+        &self,
+        dense: Dense<'_>,
+        rows: Rows<'_>,
+        range: &Range<usize>,
+        residuals: &[Lanes],
+        own: Option<&mut Sums>,
+        sums: &mut [f64],
+    ) {
+        let m = self.outputs;
+        let n_dense = self.scaling.n_dense + 1;
+        match (dense, own) {
+            (Dense::Rows(rows, width), Some(own)) => {
+                rowwise::backward(rows, width, residuals, own);
+            }
+            (Dense::Tile(tile), _) => {
+                let sums = &mut sums[..n_dense * m];
+                kernel::backward(&tile.lanes, tile.stride, residuals, m, sums);
+            }
+            (Dense::Rows(..), None) => {}
+        }
+        let stride = residuals.len() / m * LANES;
+        let residuals = residuals.as_flattened();
+        self.each_block(|block, place| match block {
+            Block::Sparse(sparse) if m == 1 => {
+                let rows = range.clone().map(|i| rows.at(i));
+                sparse::backward(sparse, rows, residuals, &mut sums[place..]);
+            }
+            _ => {
+                for i in 0..range.len() {
+                    for_each(block, rows.at(range.start + i), |col, x| {
+                        let sums = &mut sums[(place + col) * m..(place + col + 1) * m];
+                        for (k, sum) in sums.iter_mut().enumerate() {
+                            *sum += residuals[k * stride + i] * x;
+                        }
+                    });
+                }
+            }
+        });
+    }
+
+    /// Adds curvature x² of categories and sparse features, and curvature x unless `beside` is empty; not divided by the scales.
+    fn add_curvature_of_others(
+        &self,
+        rows: Rows<'_>,
+        range: &Range<usize>,
+        curvature: &[f64],
+        diagonal: &mut [f64],
+        beside: &mut [f64],
+    ) {
+        let m = self.outputs;
+        let stride = curvature.len() / m;
+        self.each_block(|block, place| match block {
+            Block::Sparse(sparse) if m == 1 && !beside.is_empty() => {
+                let rows = range.clone().map(|i| rows.at(i));
+                let (diagonal, beside) = (&mut diagonal[place..], &mut beside[place..]);
+                sparse::curvature(sparse, rows, curvature, diagonal, beside);
+            }
+            _ => {
+                for i in 0..range.len() {
+                    for_each(block, rows.at(range.start + i), |col, x| {
+                        for k in 0..m {
+                            let (at, product) =
+                                ((place + col) * m + k, curvature[k * stride + i] * x);
+                            diagonal[at] += product * x;
+                            if !beside.is_empty() {
+                                beside[at] += product;
+                            }
+                        }
+                    });
+                }
+            }
+        });
+    }
+
+    /// Calls `f` with each category and sparse block, and its parameter place.
+    #[inline(always)]
+    fn each_block(&self, mut f: impl FnMut(&Block<'_>, usize)) {
+        let mut feature = 0;
+        for block in self.data.design.blocks() {
+            if !block.is_dense() && block.width() > 0 {
+                f(block, self.scaling.order[feature]);
+            }
+            feature += block.width();
+        }
+    }
+
+    /// Scores of the rows of a chunk into `z`.
+    pub(super) fn scores(
+        &self,
+        dense: Dense<'_>,
+        rows: Rows<'_>,
+        range: &Range<usize>,
+        at: &Weighing<'_>,
+        offsets: Option<&View<'_, f64>>,
+        z: &mut [Lanes],
+    ) {
+        let m = self.outputs;
+        let groups = z.len() / m;
+        z.fill(ZERO);
+        if let Some(offsets) = offsets {
+            for i in 0..range.len() {
+                for k in 0..m {
+                    let offset = offsets.get(rows.at(range.start + i), k);
+                    z[k * groups + i / LANES][i % LANES] = offset;
+                }
+            }
+        }
+        let first = self.scaling.n_dense + 1;
+        match (dense, &at.dense) {
+            (Dense::Rows(rows, width), Some(coefs)) => rowwise::forward(rows, width, coefs, z),
+            (Dense::Tile(tile), _) => {
+                kernel::forward(&tile.lanes, tile.stride, &at.params[..first * m], m, z);
+            }
+            (Dense::Rows(..), None) => {}
+        }
+        let stride = groups * LANES;
+        let z = z.as_flattened_mut();
+        self.each_block(|block, place| {
+            let coef = &at.others[(place - first) * m..];
+            match block {
+                Block::Sparse(sparse) if m == 1 => {
+                    let rows = range.clone().map(|i| rows.at(i));
+                    sparse::forward(sparse, rows, coef, &mut z[..range.len()]);
+                }
+                _ => {
+                    for i in 0..range.len() {
+                        for_each(block, rows.at(range.start + i), |col, x| {
+                            for (k, coef) in coef[col * m..(col + 1) * m].iter().enumerate() {
+                                z[k * stride + i] += coef * x;
+                            }
+                        });
+                    }
+                }
+            }
+        });
+    }
+
+    /// Adds the Hessian of a chunk: for each pair of outputs b <= a the lower triangle of the features.
+    fn add_hessian(
+        &self,
+        tile: &Tile,
+        p: &[Lanes],
+        extra: &mut [Lanes],
+        weighted: &mut Vec<Lanes>,
+        weight: &[Lanes],
+        sums: &mut [f64],
+    ) {
+        let (m, groups) = (self.outputs, tile.groups);
+        let width = self.scaling.len();
+        let triangle = width * (width + 1) / 2;
+        let is_sigmoid = m == 1 || self.head == Head::Sigmoid;
+        let q = &mut extra[..groups];
+        for a in 0..m {
+            for b in 0..=a {
+                if is_sigmoid && a != b {
+                    continue;
+                }
+                for (g, q) in q.iter_mut().enumerate() {
+                    let (pa, pb) = (&p[a * groups + g], &p[b * groups + g]);
+                    for l in 0..LANES {
+                        let other = if a == b { pb[l] - 1.0 } else { pb[l] };
+                        q[l] = -weight[g][l] * pa[l] * other;
+                    }
+                }
+                let pair = a * (a + 1) / 2 + b;
+                let sums = &mut sums[pair * triangle..][..triangle];
+                kernel::add_gram(&tile.lanes, tile.stride, width, q, weighted, sums);
+            }
+        }
+    }
+}
+
+/// Adds to a sum in two parts. Knuth (1969).
+#[inline(always)]
+fn add((high, low): (f64, f64), x: f64) -> (f64, f64) {
+    let sum = high + x;
+    let part = sum - high;
+    (sum, low + ((high - (sum - part)) + (x - part)))
+}
