@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::fmt::Write;
+
 use common::{Dir, number, root, run, words, xent};
 use serde_json::Value;
 
@@ -18,8 +20,11 @@ fn score(text: &str, options: &str) -> Value {
 }
 
 fn binary(p: &[&str], labels: &[u32]) -> String {
-    let rows: String = p.iter().zip(labels).map(|(p, y)| format!("{p},{y}\n")).collect();
-    format!("p,label\n{rows}")
+    let mut text = "p,label\n".to_owned();
+    for (p, y) in p.iter().zip(labels) {
+        writeln!(text, "{p},{y}").unwrap();
+    }
+    text
 }
 
 /// A number, or an infinity as the contracts write it.
@@ -134,14 +139,14 @@ fn a_comparison_says_why() {
 fn folds_need_rows_and_are_an_option_of_two() {
     let dir = Dir::new();
     dir.write("p.csv", binary(&["0.2", "0.7", "0.4"], &[0, 1, 1]));
-    let ran = run(&mut dir.command(&words("score p.csv --folds 4")));
+    let ran = run(&mut dir.command(words("score p.csv --folds 4")));
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("fewer rows (3) than folds (4)"), "{}", ran.stderr);
     assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
-    assert_eq!(run(&mut dir.command(&words("score p.csv --folds 1"))).code, Some(2));
+    assert_eq!(run(&mut dir.command(words("score p.csv --folds 1"))).code, Some(2));
     // Three rows: nothing is checked by folds unless asked.
     dir.write("q.csv", binary(&["0.3", "0.6", "0.6"], &[0, 1, 1]));
-    let json = run(&mut dir.command(&words("compare p.csv q.csv --format json"))).json();
+    let json = run(&mut dir.command(words("compare p.csv q.csv --format json"))).json();
     assert!(json["models"][0]["cross_fitted"].is_null());
 }
 

@@ -130,7 +130,8 @@ pub struct ModelScore {
     pub scores: Scores,
     /// The model that knows only the class frequencies.
     pub baseline: Baseline,
-    /// The parts of cross entropy and squared error; `None` if the rows have more predictions in equal numbers than can be held.
+    /// The parts of cross entropy and squared error; `None` only if not even one prediction
+    /// can be held, for its many classes.
     pub parts: Option<ModelParts>,
     /// Share of the loss in the worst 1% of the rows.
     pub worst_share: f64,

@@ -160,8 +160,8 @@ impl HeldRows {
                 Target::Classes(labels) if label_smoothing == 0.0 => {
                     let class = labels[r];
                     let own = hash.wrapping_add(u64::from(class).wrapping_mul(CLASS));
-                    let slot = own as usize % RECENT & !1;
-                    let tag = own << 12 & TAG;
+                    let slot = (own as usize % RECENT) & !1;
+                    let tag = (own << 12) & TAG;
                     let known = [self.recent[slot], self.recent[slot + 1]].into_iter().find(|x| {
                         *x != 0 && x & TAG == tag && self.is_entry(*x as u32, hash, &row, class)
                     });
