@@ -78,7 +78,6 @@ pub(super) fn join(
         TargetColumns::PerClass(columns) => {
             (order.iter().map(|&i| move_to(columns[i as usize])).collect(), true)
         }
-        TargetColumns::Absent => (Vec::new(), false),
     };
     if first.table.beside().is_some() || second.table.beside().is_some() {
         return Err(Error::new("a table that has labels beside it cannot stand beside another")
