@@ -23,6 +23,7 @@ use crate::calibration::sort::sort_keys;
 use crate::element::Element;
 use crate::exact::ExactSum;
 use crate::rows::{Input, Target};
+use crate::simd::leveled;
 use crate::view::View;
 
 /// Pairs of prediction and class held at most.
@@ -34,6 +35,8 @@ pub const MOST_NUMBERS: usize = 1 << 22;
 /// Logits of a row that are hashed at most, evenly spread: logits of many classes are hardly ever equal in these and
 /// different in others. All probabilities are, among which zeros are common.
 const LOGITS_HASHED: usize = 16;
+/// Rows that are hashed together.
+const HASHED: usize = 64;
 /// Slots of the cache, two for each place.
 const RECENT: usize = 1 << 16;
 /// Whole weights from here on are added as other weights are, so that no count overflows.
@@ -138,19 +141,19 @@ impl HeldRows {
             Input::Logits if k > LOGITS_HASHED => (k % LOGITS_HASHED / 2, k / LOGITS_HASHED),
             _ => (0, 1),
         };
+        let mut hashes = [0; HASHED];
         for r in 0..predictions.n_rows() {
-            let w = weights.map_or(1.0, |w| w[r]);
-            if w == 0.0 {
+            // Hashes of many rows first: their chains of operations do not depend on one another.
+            if r % HASHED == 0 {
+                let rows = predictions.rows(r..predictions.n_rows().min(r + HASHED));
+                hash_rows::<T>(&mut hashes, rows, first, step);
+            }
+            let hash = hashes[r % HASHED];
+            if !self.is_kept(hash) {
                 continue;
             }
-            let mut hash = 0;
-            let mut c = first;
-            while c < k {
-                hash = absorb(hash, number(predictions.get(r, c)));
-                c += step;
-            }
-            let hash = mix(hash);
-            if !self.is_kept(hash) {
+            let w = weights.map_or(1.0, |w| w[r]);
+            if w == 0.0 {
                 continue;
             }
             for (c, slot) in row.iter_mut().enumerate() {
@@ -366,6 +369,34 @@ const CLASS: u64 = 0xd6e8_feb8_6659_fd93;
 #[inline(always)]
 fn number<T: Element>(x: T) -> f64 {
     x.to_f64() + 0.0
+}
+
+leveled! {
+    /// A hash of each row of at most [`HASHED`]: of column `first` and every `step`th after it.
+    fn hash_rows[T: Element](hashes: &mut [u64; HASHED], rows: View<'_, T>, first: usize, step: usize)
+        => hash_rows_body::<FMA>
+}
+
+#[inline(always)]
+fn hash_rows_body<const FMA: bool, T: Element>(
+    hashes: &mut [u64; HASHED],
+    rows: View<'_, T>,
+    first: usize,
+    step: usize,
+) {
+    let hashes = &mut hashes[..rows.n_rows()];
+    hashes.fill(0);
+    for c in (first..rows.n_cols()).step_by(step) {
+        if let Some(dense) = rows.as_rows() {
+            let column = dense[c..].iter().step_by(rows.n_cols());
+            hashes.iter_mut().zip(column).for_each(|(hash, x)| *hash = absorb(*hash, number(*x)));
+        } else {
+            for (r, hash) in hashes.iter_mut().enumerate() {
+                *hash = absorb(*hash, number(rows.get(r, c)));
+            }
+        }
+    }
+    hashes.iter_mut().for_each(|hash| *hash = mix(*hash));
 }
 
 #[inline(always)]
