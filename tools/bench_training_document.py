@@ -47,10 +47,13 @@ def part_goals(doc, run):
     table = []
     for name in run.results:
         found = measured(run, name)
-        if "xent" not in found or len(found) < 2:
+        if "xent" not in found:
             table.append([title(run, name), f"{GOALS[name[0]]} x", "", "", "", "", "", "not measured"])
             continue
         own = found["xent"]["cpu"]
+        if len(found) < 2:
+            table.append([title(run, name), f"{GOALS[name[0]]} x", digits(statistics.median(own)), *nearest(run, name, own)])
+            continue
         middle, side = best(found, "cpu", statistics.median)
         least, _ = best(found, "cpu", min)
         ratios = [middle / statistics.median(own), least / min(own)]
@@ -61,6 +64,17 @@ def part_goals(doc, run):
     doc.table(["case", "goal", "xent, s", "best peer", "s", "by medians", "by minima", "reached"], table)
     part_threads(doc, run)
     part_memory(doc, run)
+
+
+def nearest(run, name, own):
+    """Where no peer reaches the gap: the longest that one was tried for, and how near it came."""
+    tried = [(found["cpu"], side, found["gap"]) for side, found in run.ladders.get(name, {}).items() if found.get("cpu")]
+    if not tried:
+        return ["", "", "", "", "not measured"]
+    seconds, side, gap = max(tried)
+    ratios = [seconds / of(own) for of in (statistics.median, min)]
+    words = "yes: none got there" if min(ratios) >= GOALS[name[0]] else "not tried for longer"
+    return [f"none; {side} is at {gap:.1g}", f"{seconds:.1f}", *(f"> {x:.1f}" for x in ratios), words]
 
 
 def part_threads(doc, run):
