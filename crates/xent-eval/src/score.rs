@@ -211,6 +211,12 @@ impl ModelState {
         }
     }
 
+    /// With so many rows to come, if that is known.
+    fn expecting(mut self, rows: Option<u64>) -> Self {
+        self.held = self.held.expecting(rows.unwrap_or(0));
+        self
+    }
+
     pub(crate) fn merge(&mut self, other: Self) {
         self.total.merge(&other.total);
         self.held.merge(other.held);
@@ -269,9 +275,11 @@ pub fn score(
         Scorer::new(table, binding, &classes, &options.rules, options.missing)?.with_predictions();
     let n_models = scorer.binding().models.len();
     let keep = options.keep();
+    // As many rows as are declared come only if none is left out.
+    let expected = table.row_hint().filter(|_| options.missing == Missing::Error);
     let new_states = || {
         (0..n_models)
-            .map(|_| ModelState::new(classes.len(), keep, &options.rules))
+            .map(|_| ModelState::new(classes.len(), keep, &options.rules).expecting(expected))
             .collect::<Vec<_>>()
     };
     // One set of states a worker: their merge has the same bits whatever each of them saw.

@@ -30,6 +30,9 @@ use crate::view::View;
 pub const MOST_ENTRIES: usize = 1 << 18;
 /// Pairs held at most once they are a sample: more would tell little more.
 pub const SAMPLE_ENTRIES: usize = 1 << 16;
+/// Rows of a table from which on a sample is taken as soon as there are more pairs than that: sorting more of them would take
+/// longer than all the rest.
+pub const MANY_ROWS: u64 = 1 << 19;
 /// Numbers of predictions held at most.
 pub const MOST_NUMBERS: usize = 1 << 22;
 /// Logits of a row that are hashed at most, evenly spread: logits of many classes are hardly ever equal in these and
@@ -63,6 +66,10 @@ pub struct HeldRows {
     width: usize,
     input: Input,
     most: Most,
+    /// Rows seen.
+    rows: u64,
+    /// Whether there will be more than [`MANY_ROWS`].
+    is_large: bool,
     /// Kept are hashes whose first so many bits are 0.
     level: u32,
     predictions: Vec<Known>,
@@ -113,12 +120,21 @@ impl HeldRows {
             width: n_classes,
             input,
             most,
+            rows: 0,
+            is_large: false,
             level: 0,
             predictions: Vec::new(),
             values: Vec::new(),
             entries: Vec::new(),
             recent: Vec::new(),
         }
+    }
+
+    /// Says how many rows there will be, if it is known: no result depends on it, but large tables take less time.
+    #[must_use]
+    pub fn expecting(mut self, rows: u64) -> Self {
+        self.is_large = rows > MANY_ROWS;
+        self
     }
 
     /// Adds rows: predictions `(n_samples, n_classes)` as they were scored, with their targets, smoothed by
@@ -135,6 +151,7 @@ impl HeldRows {
         label_smoothing: f64,
     ) {
         let k = self.width;
+        self.rows += predictions.n_rows() as u64;
         self.recent.resize(RECENT, 0);
         let mut row = vec![0.0; k];
         let (first, step) = match self.input {
@@ -202,8 +219,11 @@ impl HeldRows {
     /// Adds the rows of another state.
     pub fn merge(&mut self, other: Self) {
         self.level = self.level.max(other.level);
+        self.rows += other.rows;
+        self.is_large |= other.is_large;
         if self.entries.is_empty() {
-            *self = Self { level: self.level, ..other };
+            let (level, rows, is_large) = (self.level, self.rows, self.is_large);
+            *self = Self { level, rows, is_large, ..other };
             return;
         }
         let before = self.predictions.len() as u32;
@@ -264,7 +284,8 @@ impl HeldRows {
 
     /// Whether so many entries and predictions may be held.
     fn fits(&self, entries: usize, predictions: usize) -> bool {
-        let most = if self.level == 0 { self.most.entries } else { self.most.sample };
+        let is_large = self.level > 0 || self.is_large || self.rows > MANY_ROWS;
+        let most = if is_large { self.most.sample } else { self.most.entries };
         entries <= most && predictions * self.width <= self.most.numbers
     }
 
