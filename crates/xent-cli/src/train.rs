@@ -71,6 +71,17 @@ fn class_weights(text: Option<&str>) -> Result<ClassWeights, Failure> {
         let weight: f64 = weight.trim().parse().ok()?;
         (weight >= 0.0 && weight.is_finite()).then(|| (class.trim().to_owned(), weight))
     };
+    let is_negative = |part: &str| {
+        let weight =
+            part.rsplit_once('=').and_then(|(_, weight)| weight.trim().parse::<f64>().ok());
+        weight.is_some_and(|weight| weight < 0.0)
+    };
+    if text.split(',').any(is_negative) {
+        return Err(Failure::usage(format!(
+            "--class-weight {text:?}: a weight must not be negative"
+        ))
+        .with_hint("a class of weight 2 counts as if each of its rows were there twice"));
+    }
     let named: Option<Vec<(String, f64)>> = text.split(',').map(one).collect();
     named.map(ClassWeights::Named).ok_or_else(|| {
         Failure::usage(format!("--class-weight {text:?} is not a list of CLASS=WEIGHT"))

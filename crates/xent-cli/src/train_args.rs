@@ -99,7 +99,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "X", value_parser = parse_penalty, help_heading = "Model")]
     pub l1: Option<f64>,
 
-    /// Ridge penalty as scikit-learn says it: l2 = 1 / (C * rows)
+    /// Ridge penalty as scikit-learn says it: l2 = 1 / (C * sum of the weights), of rows without weights their number
     #[arg(long = "C", value_name = "C", value_parser = parse_positive, conflicts_with = "l2", help_heading = "Model")]
     pub c: Option<f64>,
 

@@ -175,7 +175,7 @@ fn what_was_done_with_columns_is_said() {
     let ran = dir.xent(&format!("train t.csv {COLUMNS} -o m.json"));
     for part in [
         "600 rows, 3 classes: low ",
-        "job: 1 levels of fewer than 20 rows share one coefficient, (rare): 4 rows (astronaut)",
+        "job: 1 level of fewer than 20 rows share one coefficient, (rare): 4 rows (astronaut)",
         "reference levels, whose coefficient is 0: job=clerk (6 levels)",
         "penalty: ridge 0.01",
     ] {

@@ -161,7 +161,7 @@ fn losses(trained: &Trained) -> Table {
     let share = t.explained();
     table.push([
         Cell::text("entropy explained"),
-        if share.is_nan() { Cell::text("-") } else { Cell::number(percent(share, 1), share) },
+        explained_cell(share),
         Cell::number(percent(0.0, 1), 0.0),
     ]);
     if trained.penalty > 0.0 {
@@ -209,7 +209,7 @@ fn tests(trained: &Trained, tested: &Tested, context: &TrainContext) -> Table {
     let share = explained(tested);
     table.push([
         Cell::text("entropy explained"),
-        Cell::number(percent(share, 1), share),
+        explained_cell(share),
         Cell::empty(),
         Cell::empty(),
         Cell::number(percent(0.0, 1), 0.0),
@@ -229,6 +229,17 @@ fn tests(trained: &Trained, tested: &Tested, context: &TrainContext) -> Table {
         }
     }
     table
+}
+
+/// Of a model that is far worse than the base rate the share has no meaning but that.
+fn explained_cell(share: f64) -> Cell {
+    if share.is_nan() {
+        Cell::text("-")
+    } else if share < -10.0 {
+        Cell::number("< -1000%", share)
+    } else {
+        Cell::number(percent(share, 1), share)
+    }
 }
 
 fn explained(tested: &Tested) -> f64 {

@@ -73,6 +73,18 @@ pub enum Error {
         /// Greatest number.
         greatest: f64,
     },
+    /// A sparse column that is far from 0: it is not centred, and digits would be lost.
+    #[error(
+        "feature {feature} is {mean} on average, with a standard deviation of only {spread}: sparse features are not centred, and at this distance from 0 digits are lost"
+    )]
+    Far {
+        /// The column.
+        feature: usize,
+        /// Its weighted mean.
+        mean: f64,
+        /// Its weighted standard deviation.
+        spread: f64,
+    },
     /// Targets, weights or offsets do not fit the design.
     #[error("{what}: {given} rows, the design has {expected}")]
     Length {

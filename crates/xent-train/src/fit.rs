@@ -7,7 +7,7 @@ use crate::scaling::Scaling;
 use crate::solve::gap::Duality;
 use crate::solve::{
     Begin, Cd, Flow, Gd, Irls, Iteration, Lbfgs, Limits, Newton, NewtonCg, Saga, Schedule, Sgd,
-    Solution, Solver, State, auto,
+    Solution, Solver, State, auto, relative_gap,
 };
 use crate::tile::for_each;
 
@@ -161,7 +161,7 @@ pub struct Fitted {
     /// Where and why it stopped.
     pub solution: Solution,
     /// What the objective is above its minimum at most, relative to it, proven by duality; `None` where that takes passes
-    /// that were not asked for, or where there is no such proof: for squared error, and if a feature is free of any penalty.
+    /// that were not asked for, where it is as large as the objective, or where there is no such proof: for squared error, and if a feature is free of any penalty.
     pub gap_bound: Option<f64>,
 }
 
@@ -318,7 +318,7 @@ impl Trainer {
             let mut gradient = vec![0.0; problem.n_params()];
             problem.gradient(&solution.params, &mut gradient);
             let gap = duality.gap(&solution.params, solution.objective, &gradient);
-            gap_bound = Some(gap / solution.objective.abs().max(f64::MIN_POSITIVE));
+            gap_bound = Some(relative_gap(gap, solution.objective)).filter(|gap| gap.is_finite());
             solution.passes += 2;
         }
         let is_free = !method.is_for_watching();

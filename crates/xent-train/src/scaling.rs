@@ -10,6 +10,12 @@ use crate::parts::each_part;
 use crate::rowwise::{Flat, Moments};
 use crate::tile::{Rows, Tile};
 
+/// Mean squares below this have lost digits to underflow.
+const LEAST: f64 = 1e-280;
+/// How many standard deviations a sparse feature's mean may be from 0: what is sparse is not centred, so that each score loses
+/// as many digits as this has, and the condition of the Hessian is its square.
+const FAR: f64 = 1e6;
+
 /// What standardises each feature, and its place among the parameters.
 #[derive(Clone, Debug)]
 pub struct Scaling {
@@ -82,39 +88,40 @@ impl Scaling {
                             return Err(odd_column(block, feature, col, n));
                         }
                         let variance = square - mean * mean;
-                        let shift = scaling.center[feature];
-                        let here = block.number(0, col);
-                        let spread = variance.sqrt();
-                        let is_constant = spread == 0.0
-                            || spread.is_nan()
-                            || spread <= 1e-13 * here.abs().max((shift + mean).abs())
-                                && (0..n).all(|row| {
-                                    weight(row) == 0.0 || block.number(row, col) == here
-                                });
-                        if is_constant {
-                            scaling.constants.push((feature, here));
-                            scaling.center[feature] = 0.0;
+                        let (center, spread) = if square > LEAST && variance > 1e-6 * square {
+                            (scaling.center[feature] + mean, variance.sqrt())
                         } else {
+                            // Few digits are left, or none: again, from a number of the column and in units of its range.
+                            let numbers = (0..n).filter(|&row| weight(row) > 0.0);
+                            spread(numbers.map(|row| (weight(row), block.number(row, col))))
+                        };
+                        if spread == 0.0 {
+                            scaling.constants.push((feature, center));
+                            scaling.center[feature] = 0.0;
+                        } else if (1.0 / spread).is_finite() {
                             scaling.scale[feature] = spread;
-                            scaling.center[feature] =
-                                if has_intercept { shift + mean } else { 0.0 };
+                            scaling.center[feature] = if has_intercept { center } else { 0.0 };
+                        } else {
+                            return Err(odd_column(block, feature, col, n));
                         }
                     }
                 }
             }
             if let Block::Sparse(sparse) = block {
-                let (sums, squares) = sparse_moments(sparse, weights, threads);
-                for col in 0..width {
-                    let mean = sums[col] / total;
-                    let variance = squares[col] / total - mean * mean;
-                    let feature = first + col;
-                    if !variance.is_finite() {
-                        return Err(Error::Range { feature, least: 0.0, greatest: f64::INFINITY });
-                    }
-                    if variance > 1e-14 * mean * mean {
-                        scaling.scale[feature] = variance.sqrt();
+                let rows = (0..n).filter(|&row| weight(row) > 0.0).count();
+                let columns = Column::of(sparse, weights, rows, total, threads);
+                for (col, column) in columns.iter().enumerate() {
+                    let (feature, mean) = (first + col, column.mean);
+                    let scale = column.variance.sqrt();
+                    let (least, greatest) = (column.least, column.greatest);
+                    if least >= greatest {
+                        scaling.constants.push((feature, least));
+                    } else if !scale.is_finite() || !(1.0 / scale).is_finite() {
+                        return Err(Error::Range { feature, least, greatest });
+                    } else if mean.abs() > FAR * scale {
+                        return Err(Error::Far { feature, mean, spread: scale });
                     } else {
-                        scaling.constants.push((feature, mean));
+                        scaling.scale[feature] = scale;
                     }
                 }
             }
@@ -208,39 +215,116 @@ impl Scaling {
     }
 }
 
-/// Σ w x and Σ w x² of the columns of sparse rows.
-fn sparse_moments(
+/// Mean and standard deviation of a column's weighted numbers, in two passes and without squares that underflow; a standard
+/// deviation of 0 only if all numbers are the same, with that number.
+fn spread(numbers: impl Iterator<Item = (f64, f64)> + Clone) -> (f64, f64) {
+    let Some((_, here)) = numbers.clone().next() else { return (0.0, 0.0) };
+    let range = numbers.clone().fold(0.0, |most: f64, (_, x)| most.max((x - here).abs()));
+    if range == 0.0 {
+        return (here, 0.0);
+    }
+    let (total, sum) = numbers
+        .clone()
+        .fold((0.0, 0.0), |(total, sum), (w, x)| (total + w, sum + w * ((x - here) / range)));
+    let mean = sum / total;
+    let squares = numbers.map(|(w, x)| w * ((x - here) / range - mean).powi(2)).sum::<f64>();
+    (here + range * mean, range * (squares / total).sqrt())
+}
+
+/// What there is to know of a sparse column, whose numbers are 0 in the rows that do not name it.
+#[derive(Clone, Copy)]
+struct Column {
+    /// Rows of some weight that name it, and their weight.
+    rows: usize,
+    weight: f64,
+    mean: f64,
+    variance: f64,
+    least: f64,
+    greatest: f64,
+}
+
+impl Column {
+    /// Of all columns, in two passes: squares of differences from the mean do not cancel. `n` rows have a weight, `total`
+    /// together.
+    fn of(
+        sparse: &Sparse<'_>,
+        weights: Option<&[f64]>,
+        n: usize,
+        total: f64,
+        threads: usize,
+    ) -> Vec<Self> {
+        let none = Self {
+            rows: 0,
+            weight: 0.0,
+            mean: 0.0,
+            variance: 0.0,
+            least: f64::INFINITY,
+            greatest: f64::NEG_INFINITY,
+        };
+        let mut all = vec![none; sparse.width];
+        let firsts = sweep(sparse, weights, threads, &vec![none; sparse.width], |some, w, x| {
+            some.rows += 1;
+            some.weight += w;
+            some.mean += w * x;
+            some.least = some.least.min(x);
+            some.greatest = some.greatest.max(x);
+        });
+        for some in firsts {
+            for (all, some) in all.iter_mut().zip(some) {
+                all.rows += some.rows;
+                all.weight += some.weight;
+                all.mean += some.mean;
+                all.least = all.least.min(some.least);
+                all.greatest = all.greatest.max(some.greatest);
+            }
+        }
+        for column in &mut all {
+            column.mean /= total;
+            if column.rows < n {
+                (column.least, column.greatest) = (column.least.min(0.0), column.greatest.max(0.0));
+            }
+        }
+        let seconds = sweep(sparse, weights, threads, &all, |some, w, x| {
+            some.variance += w * (x - some.mean) * (x - some.mean);
+        });
+        for some in seconds {
+            all.iter_mut().zip(some).for_each(|(all, some)| all.variance += some.variance);
+        }
+        for column in &mut all {
+            if column.rows < n {
+                column.variance += (total - column.weight).max(0.0) * column.mean * column.mean;
+            }
+            column.variance /= total;
+        }
+        all
+    }
+}
+
+/// What `add` makes of the numbers of rows of some weight, part by part of the rows: the parts do not depend on the threads.
+fn sweep(
     sparse: &Sparse<'_>,
     weights: Option<&[f64]>,
     threads: usize,
-) -> (Vec<f64>, Vec<f64>) {
+    begin: &[Column],
+    add: impl Fn(&mut Column, f64, f64) + Sync,
+) -> Vec<Vec<Column>> {
     let n = sparse.offsets.len() - 1;
     let n_parts = (sparse.indices.len() / 500_000).clamp(1, 4);
-    let zeros = || vec![(0.0, 0.0); sparse.width];
     let run = |part: usize, (): &mut ()| {
-        let mut moments = zeros();
+        let mut columns = begin.to_vec();
         for row in part * n / n_parts..(part + 1) * n / n_parts {
             let w = weights.map_or(1.0, |weights| weights[row]);
-            for i in sparse.offsets[row]..sparse.offsets[row + 1] {
-                let (x, sums) = (sparse.values.get(i), &mut moments[sparse.indices[i] as usize]);
-                *sums = (sums.0 + w * x, sums.1 + w * x * x);
+            if w > 0.0 {
+                for i in sparse.offsets[row]..sparse.offsets[row + 1] {
+                    add(&mut columns[sparse.indices[i] as usize], w, sparse.values.get(i));
+                }
             }
         }
-        moments
+        columns
     };
-    let mut all = zeros();
-    each_part(
-        n_parts,
-        threads,
-        || (),
-        run,
-        |some| {
-            for (sums, some) in all.iter_mut().zip(some) {
-                *sums = (sums.0 + some.0, sums.1 + some.1);
-            }
-        },
-    );
-    all.into_iter().unzip()
+    let mut parts = Vec::new();
+    each_part(n_parts, threads, || (), run, |part| parts.push(part));
+    parts
 }
 
 xent::leveled! {

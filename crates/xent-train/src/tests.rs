@@ -4,8 +4,8 @@ use xent::view::View;
 
 use crate::solve::{Flow, Lbfgs, Limits, Solver};
 use crate::{
-    Block, Category, Codes, Data, Design, Head, Loss, Penalty, Problem, Scaling, Sparse,
-    SparseValues, Target,
+    Block, Category, Codes, Data, Design, Error, Head, Loss, Method, Penalty, Problem, Scaling,
+    Sparse, SparseValues, Target, Trainer,
 };
 
 /// Numbers between -1 and 1, always the same.
@@ -335,4 +335,125 @@ fn every_instruction_level_gives_the_same_bits() {
             assert!((sum - expected).abs() < 1e-12);
         }
     }
+}
+
+/// Numbers from 0 to 1, and classes that go with them.
+fn noise(n: usize) -> (Vec<f64>, Vec<u32>) {
+    let mut state = 7_u64;
+    let mut next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    (0..n).map(|_| (next(), next())).map(|(x, u)| (x, u32::from(u < x))).unzip()
+}
+
+/// Coefficient and intercept of one column, and the objective.
+fn fit_column(block: Block<'_>, classes: &[u32]) -> Result<(f64, f64, f64), Error> {
+    let design = Design::new(vec![block]).unwrap();
+    let data = Data {
+        design: &design,
+        target: Target::Classes(classes),
+        n_classes: 2,
+        weights: None,
+        offsets: None,
+    };
+    let penalty = Penalty { l2: 0.01, standardized: true, ..Penalty::default() };
+    let limits = Limits { tolerance: 1e-20, ..Limits::default() };
+    let trainer = Trainer { penalty, limits, ..Trainer::default() };
+    let fitted = trainer.fit(&data, |_| Flow::Continue)?;
+    let c = &fitted.coefficients;
+    Ok((c.coef[0], c.intercept[0], fitted.objective))
+}
+
+#[test]
+fn a_sparse_column_far_from_0_is_the_dense_one() {
+    let (x, classes) = noise(400);
+    let offsets: Vec<usize> = (0..=x.len()).collect();
+    let indices = vec![0; x.len()];
+    let (coef, _, objective) =
+        fit_column(Block::F64(View::rows_of(&x, 1).unwrap()), &classes).unwrap();
+    for far in [0.0, 10.0, 1e3, 1e5] {
+        let moved: Vec<f64> = x.iter().map(|x| x + far).collect();
+        let sparse = Sparse {
+            offsets: &offsets,
+            indices: &indices,
+            values: SparseValues::F64(&moved),
+            width: 1,
+        };
+        let (its, _, its_objective) = fit_column(Block::Sparse(sparse), &classes).unwrap();
+        assert!((its / coef - 1.0).abs() < 1e-9 * (1.0 + far), "{far}: {its} {coef}");
+        let off = its_objective / objective - 1.0;
+        assert!(off.abs() < 1e-15 * (10.0 + far), "{far}: {off}");
+    }
+    for far in [1e7, 1e9] {
+        let moved: Vec<f64> = x.iter().map(|x| x + far).collect();
+        let sparse = Sparse {
+            offsets: &offsets,
+            indices: &indices,
+            values: SparseValues::F64(&moved),
+            width: 1,
+        };
+        let error = fit_column(Block::Sparse(sparse), &classes).unwrap_err();
+        assert!(matches!(error, Error::Far { feature: 0, .. }), "{error}");
+    }
+}
+
+#[test]
+fn no_unit_is_too_small_for_a_column() {
+    let (x, classes) = noise(400);
+    let (coef, _, objective) =
+        fit_column(Block::F64(View::rows_of(&x, 1).unwrap()), &classes).unwrap();
+    for unit in [1e-100, 1e-165, 1e-200, 1e-290, 1e100] {
+        let small: Vec<f64> = x.iter().map(|x| x * unit).collect();
+        let block = Block::F64(View::rows_of(&small, 1).unwrap());
+        let (its, _, its_objective) = fit_column(block, &classes).unwrap();
+        assert!((its * unit / coef - 1.0).abs() < 1e-9, "{unit:e}: {its} {coef}");
+        assert!((its_objective / objective - 1.0).abs() < 1e-13, "{unit:e}");
+    }
+    for unit in [1e-320, 1e200] {
+        let small: Vec<f64> = x.iter().map(|x| x * unit).collect();
+        let block = Block::F64(View::rows_of(&small, 1).unwrap());
+        let error = fit_column(block, &classes).unwrap_err();
+        assert!(matches!(error, Error::Range { feature: 0, .. }), "{unit:e}: {error}");
+    }
+}
+
+#[test]
+fn a_run_that_diverges_has_no_small_gap() {
+    let (x, classes) = noise(60);
+    let design = Design::new(vec![Block::F64(View::rows_of(&x, 1).unwrap())]).unwrap();
+    let data = Data {
+        design: &design,
+        target: Target::Classes(&classes),
+        n_classes: 2,
+        weights: None,
+        offsets: None,
+    };
+    for rate in [100.0, 1e10, 1e100] {
+        let trainer = Trainer {
+            method: Method::Gd,
+            learning_rate: Some(rate),
+            penalty: Penalty { l2: 0.1, standardized: true, ..Penalty::default() },
+            limits: Limits { max_iterations: 25, ..Limits::default() },
+            ..Trainer::default()
+        };
+        match trainer.fit(&data, |_| Flow::Continue) {
+            Ok(fitted) => {
+                assert!(fitted.objective > 1.0);
+                assert!(fitted.solution.gap > 0.5, "{rate:e}: {}", fitted.solution.gap);
+                assert!(fitted.gap_bound.is_none_or(|gap| gap > 0.5 && gap.is_finite()));
+            }
+            Err(error) => assert!(error.to_string().contains("smaller learning rate"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn gaps_are_relative_to_the_least_that_the_minimum_may_be() {
+    use crate::solve::relative_gap;
+    assert_eq!(relative_gap(0.0, 0.0), 0.0);
+    assert_eq!(relative_gap(1.0, 5.0), 0.25);
+    assert_eq!(relative_gap(5.0, 5.0), f64::INFINITY);
+    assert_eq!(relative_gap(1.0, f64::MIN_POSITIVE), f64::INFINITY);
 }

@@ -1,10 +1,10 @@
 //! A table held for training: features in their narrowest kinds, classes, weights.
 
 use xent::view::View;
-use xent_train::{Design, Target};
+use xent_train::{Codes, Design, Target};
 
 use super::columns::FeatureRoles;
-use super::feature::{Feature, Term};
+use super::feature::{Feature, FeatureKind, Levels, Term};
 use super::lot::Lot;
 use super::values::Values;
 use crate::error::Error;
@@ -93,6 +93,19 @@ impl Dataset {
     /// The columns of coefficients, in order.
     pub fn terms(&self) -> Vec<Term> {
         self.features.iter().flat_map(Feature::terms).collect()
+    }
+
+    /// The categories: column, levels and the code of each row.
+    pub(crate) fn categories(&self) -> impl Iterator<Item = (&str, &Levels, Codes<'_>)> {
+        let features = self.features.iter().filter_map(|f| match &f.kind {
+            FeatureKind::Category(levels) => Some((f.column.as_str(), levels)),
+            _ => None,
+        });
+        let codes = self.values.iter().filter_map(|values| match values {
+            Values::Codes { codes, .. } => Some(codes.codes()),
+            _ => None,
+        });
+        features.zip(codes).map(|((column, levels), codes)| (column, levels, codes))
     }
 
     /// The design matrix over the columns where they lie.

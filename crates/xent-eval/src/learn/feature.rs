@@ -92,6 +92,15 @@ impl Levels {
         self.has_missing.then(|| self.n_codes() as u32 - 1)
     }
 
+    /// What the level of a code is called.
+    pub(crate) fn name(&self, code: usize) -> &str {
+        match self.levels.get(code) {
+            Some(level) => level,
+            None if self.rare_code() == Some(code as u32) => RARE_LEVEL,
+            None => MISSING_LEVEL,
+        }
+    }
+
     /// The code of the reference.
     pub fn reference_code(&self) -> Option<usize> {
         self.levels.iter().position(|level| *level == self.reference)

@@ -52,6 +52,12 @@ impl<'a> Fitter<'a> {
             return Err(error(format!("there is no class {class}"))
                 .with_hint(format!("the classes are {}", short(&data.classes))));
         }
+        if options.raw_coordinates && options.standardize && options.is_penalised() {
+            return Err(Error::new(
+                "--raw-coordinates and a penalty per standard deviation do not go together",
+            )
+            .with_hint("add --no-standardize: coefficients are then penalised as they are"));
+        }
         let mut fitter = Self {
             data,
             options,
@@ -89,6 +95,19 @@ impl<'a> Fitter<'a> {
             columns.extend(data.offsets.iter().find(|(_, c, _)| c == class).map(|(.., x)| x));
         }
         if columns.len() != k || given != k {
+            if let Some((name, class, _)) =
+                data.offsets.iter().find(|(_, class, _)| !data.classes.contains(class))
+                && given > 1
+            {
+                return Err(Error::new(format!(
+                    "{}: the offset column {name} is of class {class}, and there is no such class",
+                    data.source
+                ))
+                .with_hint(format!(
+                    "what * stands for in a pattern such as --offset 'o_*' is the class; the classes are {}",
+                    short(&data.classes)
+                )));
+            }
             let is = if given == 1 { "column is" } else { "columns are" };
             return Err(Error::new(format!("{}: {given} {is} named as offsets, but there are {k} classes", data.source))
                 .with_hint("--offset names a column for each class, as in --offset 'o_*' with o_CLASS; of two classes one column will do"));
@@ -272,9 +291,78 @@ impl<'a> Fitter<'a> {
             None => Ok(()),
             Some(class) => {
                 let name = &self.data.classes[class];
-                Err(Error::new(format!("{}: class {name} has no row in {what}", self.data.source))
-                    .with_hint("divide the rows otherwise, or leave out the rows of this class"))
+                if (0..self.data.rows).all(|row| self.data.wanted(row, class) == 0.0)
+                    || self.weights_of(class) > 0.0
+                {
+                    return Err(Error::new(format!(
+                        "{}: class {name} has no row in {what}",
+                        self.data.source
+                    ))
+                    .with_hint("divide the rows otherwise, or leave out the rows of this class"));
+                }
+                Err(Error::new(format!(
+                    "{}: every row of class {name} has a weight of 0",
+                    self.data.source
+                ))
+                .with_hint("give it a weight above 0, or leave out the rows of this class"))
             }
+        }
+    }
+
+    /// The weight of all rows of a class, held out or not.
+    fn weights_of(&self, class: usize) -> f64 {
+        self.class_totals(self.weights(|_| true).as_deref())[class]
+    }
+
+    /// Says which levels lack a class: without a penalty their coefficients have no optimum.
+    pub(super) fn note_levels(&self, weights: Option<&[f64]>, notes: &mut Vec<String>) {
+        let (data, k) = (self.data, self.data.classes.len());
+        let Targets::Classes(classes) = &data.targets else { return };
+        if self.options.is_penalised() || self.options.is_for_watching() {
+            return;
+        }
+        for (column, levels, codes) in data.categories() {
+            let mut rows = vec![0.0; levels.n_codes() * k];
+            for row in 0..data.rows {
+                rows[codes.get(row) * k + classes[row] as usize] +=
+                    weights.map_or(data.weight(row), |w| w[row]);
+            }
+            let lacks = |rows: &[f64]| rows.contains(&0.0) && rows.iter().any(|w| *w > 0.0);
+            let lacking: Vec<usize> =
+                (0..levels.n_codes()).filter(|&l| lacks(&rows[l * k..(l + 1) * k])).collect();
+            let names: Vec<String> = lacking.iter().map(|&l| levels.name(l).to_owned()).collect();
+            let Some(first) = names.first() else { continue };
+            let mut note = if names.len() == 1 {
+                format!(
+                    "{column}: level {first} has no row of some class: without a penalty its coefficient"
+                )
+            } else {
+                let (n, names) = (names.len(), short(&names));
+                format!(
+                    "{column}: {n} levels have no row of some class ({names}): without a penalty their coefficients"
+                )
+            };
+            note += if levels.reference_code().is_some_and(|code| lacking.contains(&code)) {
+                ", and as the reference is one, the intercept, grow without bound; use --l2 or --C, or another --reference"
+            } else if names.len() == 1 {
+                " grows without bound; use --l2 or --C"
+            } else {
+                " grow without bound; use --l2 or --C"
+            };
+            notes.push(note);
+        }
+    }
+
+    /// Adds the rows of a part that have a level no row has that is trained on, by column.
+    pub(super) fn count_unseen(&self, split: &Assignment, part: u32, unseen: &mut [u64]) {
+        let data = self.data;
+        for ((_, levels, codes), unseen) in data.categories().zip(unseen) {
+            let mut is_seen = vec![false; levels.n_codes()];
+            for row in (0..data.rows).filter(|&row| split.trains(row, part)) {
+                is_seen[codes.get(row)] |= data.weight(row) > 0.0;
+            }
+            let tested = (0..data.rows).filter(|&row| split.part[row] == part);
+            *unseen += tested.filter(|&row| !is_seen[codes.get(row)]).count() as u64;
         }
     }
 
@@ -458,6 +546,17 @@ impl<'a> Fitter<'a> {
                 ),
                 "change its unit, or leave it out with --drop".to_owned(),
             ),
+            TrainError::Far { feature, mean, spread } => (
+                format!(
+                    "column {} is {mean:.6e} on average, with a standard deviation of only {spread:.1e}: digits would be lost",
+                    name(*feature)
+                ),
+                "sparse numbers are not centred: subtract one near the mean from the column"
+                    .to_owned(),
+            ),
+            TrainError::Numerical(_) if self.options.learning_rate.is_some() => {
+                (error.to_string(), "use a smaller --learning-rate".to_owned())
+            }
             TrainError::State(what) => (
                 format!("the checkpoint does not fit: {what}"),
                 "train anew, without --resume".to_owned(),

@@ -106,6 +106,27 @@ pub(crate) fn levels(
     Ok(Levels { is_number, levels: own, reference, rare, has_missing })
 }
 
+/// The first row whose text is no date of ISO 8601 (`2026-11`, `2026-11-22`, `2026-11-22T08:30:00Z`), the only dates that
+/// are in the order of their text; none if all are numbers.
+pub(crate) fn not_a_time(texts: &[String]) -> Option<usize> {
+    let is_date = |text: &String| {
+        let text = text.trim().as_bytes();
+        let fits = |pattern: &[u8]| {
+            text.len() >= pattern.len()
+                && text.iter().zip(pattern).all(|(&c, &p)| match p {
+                    b'0' => c.is_ascii_digit(),
+                    _ => c == p,
+                })
+        };
+        fits(b"0000-00-00") && text.get(10).is_none_or(|c| b"T ".contains(c))
+            || fits(b"0000-00") && text.len() == 7
+    };
+    if texts.iter().all(|text| text.trim().parse::<f64>().is_ok()) {
+        return None;
+    }
+    texts.iter().position(|text| !is_date(text))
+}
+
 /// Places in time: equal times have equal ranks.
 pub(crate) fn ranks(numbers: &[f64], texts: &[String]) -> Vec<u32> {
     if texts.is_empty() {
@@ -113,6 +134,12 @@ pub(crate) fn ranks(numbers: &[f64], texts: &[String]) -> Vec<u32> {
         all.sort_by(f64::total_cmp);
         all.dedup();
         return numbers.iter().map(|x| all.partition_point(|y| y < x) as u32).collect();
+    }
+    // Numbers that the file holds as texts are in the order of numbers.
+    let parsed: Option<Vec<f64>> =
+        texts.iter().map(|text| text.trim().parse().ok().filter(|x: &f64| !x.is_nan())).collect();
+    if let Some(numbers) = parsed {
+        return ranks(&numbers, &[]);
     }
     let mut all: Vec<&String> = texts.iter().collect();
     all.sort();

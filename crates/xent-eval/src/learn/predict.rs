@@ -16,6 +16,9 @@ use crate::error::Error;
 use crate::roles::{canonical, find_column, list_columns, short};
 use crate::score::{Observer, Progress, go_on};
 
+/// What to do about a score that is not finite.
+pub(crate) const TOO_LARGE: &str = "look at this row: its columns need the units that training had";
+
 /// What happens to a level that training did not see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unseen {
@@ -297,6 +300,12 @@ impl<'a> Predictor<'a> {
         let mut next = self.columns.len();
         self.add_offsets(batch, &mut next, &mut scores, &mut absent)?;
         let keep: Vec<usize> = (0..n).filter(|&row| !absent[row]).collect();
+        if let Some(&row) =
+            keep.iter().find(|&&row| (0..m).any(|k| !scores[k * n + row].is_finite()))
+        {
+            let message = "the score overflows: a number is too large for this model".to_owned();
+            return Err(RowError { row, column: None, message, hint: Some(TOO_LARGE.to_owned()) });
+        }
         let texts = |at: usize| -> Vec<Option<String>> {
             let texts = batch.column(at).text();
             keep.iter().map(|&row| texts.and_then(|t| t.get(row)).map(str::to_owned)).collect()

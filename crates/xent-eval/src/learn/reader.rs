@@ -12,7 +12,7 @@ use super::coded::{Texts, in_order};
 use super::columns::{Columns, FeatureColumn, Reading, TargetColumn};
 use super::dataset::{Dataset, MissingValues, ReadOptions, Targets};
 use super::feature::{Feature, FeatureKind, RARE_LEVEL};
-use super::levels::{NAMES, declared, levels, ranks, sorted};
+use super::levels::{NAMES, declared, levels, not_a_time, ranks, sorted};
 use super::lot::{Lot, Pile};
 use super::part::{Kept, Part};
 use super::values::{OwnedCodes, Shape, Values};
@@ -207,6 +207,11 @@ impl<'a> Reader<'a> {
         let error = |message: String| Error::new(format!("{}: {message}", table.spec()));
         self.check_missing(options.missing)
             .map_err(|(message, hint)| error(message).with_hint(hint))?;
+        if let (Some((c, _)), Some(row)) = (self.columns.time, not_a_time(&self.time_text)) {
+            let (name, text) = (&table.columns()[c].name, xent_io::show(&self.time_text[row]));
+            return Err(error(format!("column {name} is {text}, which has no place in time"))
+                .with_hint("--time takes numbers, or dates such as 2026-11-22 and 2026-11-22T08:30:00: texts in the order of time"));
+        }
         if self.rows == 0 {
             return Err(if self.read == 0 {
                 error("there are no rows".to_owned()).with_hint("a header alone is not enough")
@@ -367,8 +372,12 @@ impl<'a> Reader<'a> {
             let each = texts.levels().iter().zip(texts.counts());
             let rows: u64 = each.filter(|(l, _)| levels.rare.contains(l)).map(|(_, n)| n).sum();
             notes.push(format!(
-                "{}: {} levels of fewer than {} rows share one coefficient, {RARE_LEVEL}: {} rows ({})",
-                column.name, levels.rare.len(), options.min_count, rows, short(&levels.rare)
+                "{}: {} of fewer than {} rows share one coefficient, {RARE_LEVEL}: {} ({})",
+                column.name,
+                counted(levels.rare.len() as u64, "level", "levels"),
+                options.min_count,
+                counted(rows, "row", "rows"),
+                short(&levels.rare)
             ));
         }
         let own: HashMap<&str, u32> = levels.levels.iter().map(String::as_str).zip(0..).collect();
@@ -410,7 +419,11 @@ impl<'a> Reader<'a> {
         let each: Vec<String> =
             counts.iter().take(12).map(|(name, n)| format!("{name} {n}")).collect();
         let more = if counts.len() > 12 { ", …" } else { "" };
+        let is_feature = |name: &String| self.scanned.features.iter().any(|f| f.name == *name);
         let hint = match policy {
+            MissingValues::Error if !counts.iter().any(|(name, _)| is_feature(name)) => {
+                "leave such rows out with --missing drop"
+            }
             MissingValues::Error => {
                 "leave such rows out with --missing drop, or keep them with --missing indicator; or --drop the columns"
             }
@@ -425,6 +438,11 @@ impl<'a> Reader<'a> {
             hint,
         ))
     }
+}
+
+/// `1 row`, `2 rows`.
+pub(super) fn counted(n: u64, one: &str, several: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { several })
 }
 
 /// What may be wrong with a category.

@@ -12,7 +12,7 @@ use super::coded::{Coded, Texts};
 use super::dataset::{Dataset, MissingValues, ReadOptions, Targets};
 use super::feature::{Feature, FeatureKind};
 use super::model::Model;
-use super::predict::{PredictOptions, Prediction, Unseen};
+use super::predict::{PredictOptions, Prediction, TOO_LARGE, Unseen};
 use super::reader::class_order;
 use super::values::Values;
 use crate::error::Error;
@@ -233,6 +233,10 @@ impl Model {
                     } else {
                         is_unseen = true;
                     }
+                }
+                if !z.iter().all(|z| z.is_finite()) {
+                    let what = "the score overflows: a number is too large for this model";
+                    return Err(error(format!("row {}: {what}", row + 1)).with_hint(TOO_LARGE));
                 }
                 unseen += u64::from(is_unseen);
                 probabilities(self.head, self.has_reference, m, |output| z[output], &mut p);

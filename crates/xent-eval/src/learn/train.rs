@@ -8,6 +8,7 @@ use super::dataset::{Dataset, Targets};
 use super::fitter::Fitter;
 use super::model::Model;
 use super::options::TrainOptions;
+use super::reader::counted;
 use super::split::Split;
 use crate::error::Error;
 
@@ -87,15 +88,28 @@ pub fn train(
     fitter.check_classes(weights.as_deref(), "the rows trained on")?;
     let rows =
         (0..data.rows).filter(|&row| holdout.is_none_or(|split| split.trains(row, 1))).count();
-    let fitted = fitter
-        .fit(weights.as_deref(), options.resume.as_ref(), &mut |step| steps(Phase::Model, step))?;
+    let mut first = None;
+    let fitted = fitter.fit(weights.as_deref(), options.resume.as_ref(), &mut |step| {
+        first.get_or_insert(step.objective);
+        steps(Phase::Model, step)
+    })?;
+    if options.method.is_for_watching() && first.is_some_and(|first| fitted.objective > first) {
+        notes.push(format!(
+            "{} diverges: the objective is larger than at the start; use a smaller --learning-rate",
+            fitted.method.name()
+        ));
+    }
     fitter.note_constants(&fitted, &mut notes);
     let is_separable = fitter.is_separable(&fitted, weights.as_deref())?;
+    if !is_separable {
+        fitter.note_levels(weights.as_deref(), &mut notes);
+    }
     let totals = fitter.class_totals(weights.as_deref());
     let mut was_interrupted = fitted.solution.stop == Stop::Asked;
     let model = fitter.model(&fitted, rows as u64, &totals)?;
     let mut folds = Vec::new();
     let mut out_of_fold = OutOfFold::default();
+    let mut unseen = vec![0; data.categories().count()];
     if let Some(split) = split.as_ref().filter(|_| !was_interrupted) {
         let mut tests = Vec::new();
         for (i, &part) in split.tested.iter().enumerate() {
@@ -123,10 +137,17 @@ pub fn train(
                 was_interrupted = true;
                 break;
             }
+            fitter.count_unseen(split, part, &mut unseen);
             tests.push(fitter.test(fold, split, part, i as u64 + 1, &mut out_of_fold)?);
         }
         if !was_interrupted {
             folds = tests;
+            for ((column, ..), n) in data.categories().zip(unseen).filter(|(_, n)| *n > 0) {
+                let rows = counted(n, "tested row has", "tested rows have");
+                notes.push(format!(
+                    "{column}: {rows} a level that was not in training: it counts as the reference level"
+                ));
+            }
         }
     }
     let tested =

@@ -222,6 +222,8 @@ pub(crate) fn solve(
         let solution = refreshed(problem, problem, from, limits, &of, &|_| usize::MAX, observer)?;
         return Ok((solution, "squared error is not convex: no Hessian to start from".into()));
     }
+    // Rows that are held out weigh nothing.
+    let trained = problem.data().weights.map_or(n, |w| w.iter().filter(|w| **w > 0.0).count());
     let kind = kind(problem);
     let name = match kind {
         Kind::Whole => "Hessian",
@@ -236,7 +238,7 @@ pub(crate) fn solve(
     // Enough rows that the sample's Hessian is within some percent of that of all.
     let size = (32 * width).max(n / 16).max(4_096);
     if n < 2 * size || kind == Kind::Product {
-        let reason = format!("L-BFGS from the {name}, {p} parameters and {n} rows");
+        let reason = format!("L-BFGS from the {name}, {p} parameters and {trained} rows");
         let next = |begin| next_refresh(problem, problem, begin);
         let solution = refreshed(problem, problem, from, limits, &of, &next, observer)?;
         return Ok((solution, reason));
@@ -262,7 +264,7 @@ pub(crate) fn solve(
             Begin::Start(warm.params)
         }
     };
-    let reason = format!("L-BFGS from the {name} of {size} of {n} rows, {p} parameters");
+    let reason = format!("L-BFGS from the {name} of {size} of {trained} rows, {p} parameters");
     let next = |begin| next_refresh(problem, &part, begin);
     let solution = refreshed(problem, &part, from, limits, &of, &next, observer)?;
     Ok((solution, reason))

@@ -160,8 +160,22 @@ impl<'a> Duality<'a> {
             sum.add(weight * row);
         }
         let dual = sum.value() / problem.total_weight() - penalty;
-        let rounding = ROUNDING * (objective + scores.value() / problem.total_weight());
-        (objective - dual + rounding).clamp(0.0, objective)
+        let size = scores.value() / problem.total_weight() + self.summands(params);
+        let gap = objective - dual + ROUNDING * (objective + size);
+        // Of numbers that overflow there is no difference.
+        if gap.is_nan() { objective } else { gap.clamp(0.0, objective) }
+    }
+
+    /// What the scores may be sums of, although they are small: sparse features are not centred.
+    fn summands(&self, params: &[f64]) -> f64 {
+        let (problem, n_dense) = (self.problem, self.problem.scaling().n_dense);
+        let m = problem.n_outputs();
+        if problem.n_places() == n_dense + 1 {
+            return 0.0;
+        }
+        let x = &self.moments().x;
+        let of = |k: usize| (n_dense + 1..x.len()).map(move |j| (x[j] * params[j * m + k]).abs());
+        (0..m).map(|k| of(k).sum::<f64>()).fold(0.0, f64::max)
     }
 
     /// Classes of a softmax that no row has, and the most frequent one.

@@ -227,6 +227,18 @@ pub(crate) fn refuse_squared_error(
     Ok(())
 }
 
+/// A bound of what the objective is above its minimum, relative to the minimum, which is at least `objective - gap`; infinite
+/// where that leaves nothing.
+pub(crate) fn relative_gap(gap: f64, objective: f64) -> f64 {
+    if gap <= 0.0 {
+        0.0
+    } else if gap < objective {
+        gap / (objective - gap)
+    } else {
+        f64::INFINITY
+    }
+}
+
 pub(crate) fn norm(x: &[f64]) -> f64 {
     dot(x, x).sqrt()
 }

@@ -4,7 +4,10 @@ use std::fmt::Debug;
 
 use crate::error::Error;
 use crate::problem::Problem;
-use crate::solve::{Clock, Flow, Iteration, Limits, Observer, Solution, State, Stop};
+use crate::solve::{Clock, Flow, Iteration, Limits, Observer, Solution, State, Stop, relative_gap};
+
+/// What the objective may rise by, relative, without a word: stochastic steps and rounding do that.
+const RISEN: f64 = 1e-6;
 
 /// Where a solver stands.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ pub(crate) struct Header {
     /// The best bound so far that was above the tolerance, relative, and how long none was better.
     best: f64,
     waited: usize,
+    /// The least objective so far.
+    least: f64,
 }
 
 impl Header {
@@ -66,7 +71,7 @@ impl Header {
 
     /// After so many iterations and passes in the name of the method.
     pub fn after(method: &'static str, iteration: usize, passes: usize) -> Self {
-        Self { method, iteration, passes, best: f64::INFINITY, waited: 0 }
+        Self { method, iteration, passes, best: f64::INFINITY, waited: 0, least: f64::INFINITY }
     }
 
     pub fn of(method: &'static str, state: &State) -> Result<Self, Error> {
@@ -75,6 +80,7 @@ impl Header {
         if let Some(best) = state.number("best_bound") {
             (header.best, header.waited) = (best, state.need("waited")? as usize);
         }
+        header.least = state.number("least").unwrap_or(f64::INFINITY);
         Ok(header)
     }
 
@@ -85,6 +91,9 @@ impl Header {
         if self.best.is_finite() {
             state.put("best_bound", self.best);
             state.put("waited", self.waited as f64);
+        }
+        if self.least.is_finite() {
+            state.put("least", self.least);
         }
         state.put_vector("params", steps.params());
         steps.save(&mut state);
@@ -113,13 +122,17 @@ pub(crate) fn walk(
                 header.iteration
             )));
         }
-        let relative = |gap: f64| gap / objective.abs().max(f64::MIN_POSITIVE);
-        let estimate = estimate.map(relative);
+        let relative = |gap: f64| relative_gap(gap, objective);
+        header.least = header.least.min(objective);
+        // The minimum is not above the least objective seen: one that rises has that gap, whatever the curvature says.
+        let risen =
+            if objective > (1.0 + RISEN) * header.least { objective - header.least } else { 0.0 };
+        let estimate = estimate.map(|gap| relative(gap.max(risen)));
         let is_last = !has_moved || header.iteration >= limits.max_iterations;
         let is_near = estimate.is_none_or(|gap| gap <= limits.tolerance);
         let mut bound = None;
         if is_near || is_last {
-            bound = steps.bound().map(relative);
+            bound = steps.bound().map(relative).filter(|bound| bound.is_finite());
         }
         let gap = bound.or(estimate);
         let flow = {
@@ -148,13 +161,14 @@ pub(crate) fn walk(
             }
         }
         header.passes += usize::from(bound.is_some());
-        let stop = if gap.is_some_and(|gap| gap <= limits.tolerance)
-            || gradient_norm == 0.0 && bound.is_none_or(|bound| bound <= limits.tolerance)
-        {
+        let stop = if gap.is_some_and(|gap| gap <= limits.tolerance) {
             Some(Stop::Tolerance)
         } else if flow == Flow::Stop {
             Some(Stop::Asked)
-        } else if !has_moved || header.waited >= steps.patience() {
+        } else if !has_moved
+            || gradient_norm == 0.0 && bound.is_none()
+            || header.waited >= steps.patience()
+        {
             Some(Stop::Precision)
         } else if header.iteration >= limits.max_iterations {
             Some(Stop::Iterations)
@@ -163,7 +177,7 @@ pub(crate) fn walk(
         };
         if let Some(stop) = stop {
             if bound.is_none() {
-                bound = steps.bound().map(relative);
+                bound = steps.bound().map(relative).filter(|bound| bound.is_finite());
                 header.passes += usize::from(bound.is_some());
             }
             return Ok(Solution {

@@ -1,0 +1,105 @@
+//! What `train` and `predict` say where numbers overflow, a fit diverges or a level is not what it seems.
+
+#![allow(clippy::unwrap_used, clippy::format_collect, reason = "tests")]
+
+mod common;
+
+use common::Dir;
+
+const ROWS: &str = "x,y\n1,a\n2,b\n3,a\n4,b\n5,a\n6,b\n7,b\n8,b\n";
+
+#[test]
+fn scores_that_overflow_are_an_error() {
+    let dir = Dir::new();
+    dir.write("t.csv", ROWS).write("far.csv", "x\n1\n1.7e308\n");
+    dir.write("t.svm", "1 1:1\n0 1:2\n1 1:3\n0 1:4 2:1\n1 2:3\n0 2:1\n");
+    dir.write("far.svm", "1 1:1.7e308 2:-1.7e308\n");
+    for (train, predict) in [
+        ("train t.csv --target y --l2 1e-4 -o m.json", "predict m.json far.csv -o p.csv"),
+        ("train t.svm --l2 1e-4 -o m.json", "predict m.json far.svm -o p.csv"),
+    ] {
+        assert_eq!(dir.xent(train).code, Some(0));
+        // Coefficients are below 1: of a larger one the product overflows.
+        let text = dir.read("m.json");
+        assert!(text.contains("coef"));
+        let ran = dir.xent(predict);
+        if ran.code == Some(0) {
+            assert!(!dir.read("p.csv").contains("NaN") && !dir.read("p.csv").contains(",,"));
+        } else {
+            assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+            assert!(
+                ran.stderr.contains("row") && ran.stderr.contains("overflows"),
+                "{}",
+                ran.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn descent_that_diverges_says_so() {
+    let dir = Dir::new();
+    dir.write("t.csv", ROWS);
+    let args =
+        "train t.csv --target y --solver gd --learning-rate 200 --max-iterations 20 --l2 0.001";
+    let ran = dir.xent(args);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("gd diverges") && ran.stdout.contains("--learning-rate"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!ran.stdout.contains("gap about 0.0"), "{}", ran.stdout);
+}
+
+#[test]
+fn levels_without_a_class_and_unseen_ones_are_named() {
+    let dir = Dir::new();
+    let mut rows: String =
+        (0..40).map(|i| format!("{},{}\n", ["p", "q"][i % 2], ["a", "b"][i / 2 % 2])).collect();
+    rows += "lone,a\n";
+    dir.write("t.csv", format!("job,y\n{rows}"));
+    let ran = dir.xent("train t.csv --target y --folds 2");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let screen = ran.stdout;
+    for text in ["level lone has no row of some class", "job: 1 tested row has a level"] {
+        assert!(screen.replace("\n  ", " ").contains(text), "{screen}");
+    }
+    let held = dir.xent("train t.csv --target y --l2 0.1 --holdout 0.25").stdout;
+    assert!(held.contains("parameters and 31 rows"), "{held}");
+}
+
+#[test]
+fn times_are_numbers_or_dates_in_order() {
+    let dir = Dir::new();
+    let rows = |day: fn(usize) -> String| -> String {
+        let row = |i| format!("{},{},{}\n", i * 7 % 10, day(i), ["a", "b"][i % 2]);
+        format!("x,day,y\n{}", (0..20).map(row).collect::<String>())
+    };
+    dir.write("iso.csv", rows(|i| format!("2026-11-{:02}", i + 1)));
+    dir.write("text.csv", rows(|i| format!("{:02}/11/2026", i + 1)));
+    let args = "--target y --time day --folds 3 --l2 1";
+    assert_eq!(dir.xent(&format!("train iso.csv {args}")).code, Some(0));
+    let ran = dir.xent(&format!("train text.csv {args}"));
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.stderr.contains("01/11/2026") && ran.stderr.contains("2026-11-22"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn sparse_columns_far_from_0_are_refused_with_a_hint() {
+    let dir = Dir::new();
+    let rows: String =
+        (0..40).map(|i| format!("{} 1:{}\n", i / 3 % 2, 1e9 + f64::from(i % 7))).collect();
+    dir.write("t.svm", rows);
+    let ran = dir.xent("train t.svm --l2 0.1");
+    assert_eq!(ran.code, Some(2), "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("column 1 is 1.0") && ran.stderr.contains("subtract"),
+        "{}",
+        ran.stderr
+    );
+}
