@@ -6,7 +6,7 @@ mod common;
 
 use std::fmt::Write;
 
-use common::{Dir, number, root};
+use common::{Dir, number, root, run, words};
 use serde_json::Value;
 
 /// Two numbers that went through a file or another formula.
@@ -251,8 +251,8 @@ fn the_picture_is_written_whole() {
 #[test]
 fn verdicts() {
     let dir = Dir::new();
-    dir.file("perf.csv", "p_b,y\n1,b\n0,a\n1,b\n0,a\n");
-    dir.file("three.csv", "p_b,y\n0.9,a\n0.2,b\n0.7,a\n");
+    dir.write("perf.csv", "p_b,y\n1,b\n0,a\n1,b\n0,a\n");
+    dir.write("three.csv", "p_b,y\n0.9,a\n0.2,b\n0.7,a\n");
     let shown = |args: &str| run(&mut dir.command(words(args))).stdout;
     for method in ["temperature", "platt", "beta", "isotonic"] {
         let text = shown(&format!("calibrate perf.csv --method {method}"));
