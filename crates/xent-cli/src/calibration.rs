@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, ValueEnum};
 use xent::calibration::recalibrate::Method;
 use xent_eval::{
     Applied, Applier, ApplyOptions, CalibrationOptions, Calibrator, Lines, Options, calibrate,
@@ -27,6 +27,7 @@ const BINS: u64 = 100_000;
 const RESAMPLES: u64 = 1_000_000;
 
 #[derive(Args)]
+#[command(mut_args(hide_what_is_refused))]
 #[command(after_help = "\
 Examples:
   xent calibration forest.csv
@@ -74,6 +75,7 @@ pub struct CalibrationArgs {
 }
 
 #[derive(Args)]
+#[command(mut_args(hide_what_is_refused))]
 #[command(after_help = "\
 Examples:
   xent calibrate valid.csv --method temperature --folds 10 -o calibrator.json
@@ -132,6 +134,12 @@ pub enum MethodArg {
     Platt,
     Beta,
     Isotonic,
+}
+
+/// Options of rows that have no meaning here are not in the help.
+fn hide_what_is_refused(arg: Arg) -> Arg {
+    let is_refused = ["by", "top_k", "label_smoothing"].contains(&arg.get_id().as_str());
+    if is_refused { arg.hide(true) } else { arg }
 }
 
 /// The options of rows; those that change what happened, or that only scores have, are refused.
@@ -282,7 +290,8 @@ fn run_apply(args: &CalibrateArgs, options: &mut Options) -> Result<Outcome, Fai
             .with_hint("a header alone is not enough"));
     }
     writer.finish()?;
-    let report = apply_report(&calibrator, &summary, &args.predictions, &out.display().to_string());
+    let written = out.display().to_string();
+    let report = apply_report(&calibrator, &summary, &args.predictions, &written, options.level);
     output::print(&report, args.format.format(), args.color)?;
     Ok(Outcome::Done)
 }

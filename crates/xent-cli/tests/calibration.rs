@@ -6,7 +6,7 @@ mod common;
 
 use std::fmt::Write;
 
-use common::{Dir, number, root};
+use common::{Dir, number, root, run, words};
 use serde_json::Value;
 
 /// Two numbers that went through a file or another formula.
@@ -245,4 +245,29 @@ fn the_picture_is_written_whole() {
     assert!(ran.stdout.is_empty() && !dir.read("report.txt").contains("isotonic fit"));
     let longest = dir.read("report.txt").lines().map(str::len).max();
     assert!(longest <= Some(120), "{longest:?}");
+}
+
+/// What a verdict says: with few resamples nothing, at another level another thing; nothing to win is no temperature.
+#[test]
+fn verdicts() {
+    let dir = Dir::new();
+    dir.write("perf.csv", "p_b,y\n1,b\n0,a\n1,b\n0,a\n");
+    dir.write("three.csv", "p_b,y\n0.9,a\n0.2,b\n0.7,a\n");
+    let shown = |args: &str| run(&mut dir.command(words(args))).stdout;
+    for method in ["temperature", "platt", "beta", "isotonic"] {
+        let text = shown(&format!("calibrate perf.csv --method {method}"));
+        assert!(text.contains("nothing to win") && text.contains("the identity"), "{text}");
+    }
+    let text = shown("calibrate three.csv");
+    assert!(text.contains("temperature 1,048,576: the highest that is tried"), "{text}");
+    let text = shown("calibration three.csv --resamples 5");
+    assert!(text.contains("too few resamples to tell"), "{text}");
+    assert!(text.contains("in-sample") && text.contains("no bin has two rows"), "{text}");
+    let text = shown("calibration three.csv --resamples 5 --level 0.8");
+    assert!(text.contains("b is not calibrated (p = 0.167"), "{text}");
+    let csv = shown("calibration three.csv --format csv");
+    for quantity in [",curve,", ",band,", ",cross_entropy.by_chance,", ",mse.by_chance,"] {
+        assert!(csv.contains(quantity), "{quantity}: {csv}");
+    }
+    assert!(!shown("calibration --help").contains("--top-k"));
 }

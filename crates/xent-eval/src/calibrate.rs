@@ -1,8 +1,9 @@
 //! Calibrators fitted to prediction tables and applied to others.
 //!
 //! A fit holds the predictions in memory, 8 bytes a class and row. What it wins is said of its own rows, where it never
-//! loses, and on request of rows that it has not seen: every row recalibrated by a fit to the other folds. Rows are dealt into folds by
-//! their place in an order of their contents, so that no order of rows changes a bit.
+//! loses, and on request of rows that it has not seen: every row recalibrated by a fit to the other folds. Rows of equal predictions are
+//! in one fold, by their place in an order of the predictions: no copy of a row is in the fit that predicts it, a whole weight is as good as
+//! repeated rows, and no order of rows changes a bit.
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
@@ -184,19 +185,20 @@ pub fn calibrate(
     let fit = map::fit(method, Numbers::Logits(view(&numbers, k).map_err(odd)?), labels, weights);
     let fit = fit.map_err(error)?;
     let before = score.scores.log_loss.value;
-    let is_identity = fit.calibrator == map::Calibrator::Identity;
+    // The fit takes 0 as 2^-53; what wins on that alone, and not on the score, wins nothing.
+    let is_identity = fit.calibrator == map::Calibrator::Identity || fit.after >= before;
     let calibrator = Calibrator {
         method,
         classes: score.classes.clone(),
         input: predictions.input(),
-        map: fit.calibrator,
+        map: if is_identity { map::Calibrator::Identity } else { fit.calibrator },
         fitted: Fitted {
             source: spec.to_owned(),
             rows: score.scores.rows,
             weight: score.scores.weight,
             before,
             // Of probabilities that do not quite sum to 1 the fit sees the quotients.
-            after: if is_identity { before } else { fit.after.min(before) },
+            after: if is_identity { before } else { fit.after },
         },
     };
     let folded = folds.map(|folds| {
@@ -217,7 +219,7 @@ pub fn calibrate(
             CalibrationError::Empty => Error::new(format!(
                 "{spec}: --folds {folds} leaves nothing to fit to: one fold holds all rows of positive weight"
             ))
-            .with_hint("use fewer folds, or more rows"),
+            .with_hint("rows of equal predictions are kept together: --folds needs several different predictions"),
             e => error(e),
         })?;
         let after: Vec<f64> = found

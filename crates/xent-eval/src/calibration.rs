@@ -87,7 +87,7 @@ pub struct BinnedErrors {
     pub ece: f64,
     /// The root of `sum_k n_k/n (ȳ_k - p̄_k)^2`.
     pub rms: f64,
-    /// The same without the bias of the bins' noise.
+    /// The same without the bias of the bins' noise; NaN where no bin has two rows.
     pub rms_debiased: f64,
     /// `max_k |ȳ_k - p̄_k|`.
     pub maximum: f64,
@@ -288,7 +288,7 @@ fn measured(
         }
     }
     let ((rows, errors), top_label) = own.zip(top).ok_or(CalibrationError::Empty)?;
-    let n = rows.len() as f64;
+    let n = if rows.is_fractional() { rows.len() as f64 } else { rows.weight() };
     let resamples =
         measure.resamples.unwrap_or_else(|| (DRAWN / n).clamp(RESAMPLES[1], RESAMPLES[0]) as u32);
     let resampling = Resampling { resamples, seed: measure.seed };
@@ -338,11 +338,12 @@ fn means(rows: &SortedRows) -> Result<(f64, f64), CalibrationError> {
 fn blocks(rows: &SortedRows, steps: &[Step], level: f64) -> Vec<Line> {
     let mut groups = rows.groups();
     let mut line = |(index, step): (usize, &Step)| {
-        let (mut said, mut squares, mut left) = (0.0, 0.0, step.rows.len());
+        let (mut said, mut unsaid, mut squares, mut left) = (0.0, 0.0, 0.0, step.rows.len());
         while left > 0
             && let Some(group) = groups.next()
         {
             said += group.weight() * group.prediction.positive;
+            unsaid += group.weight() * group.prediction.negative;
             squares += group.squares;
             left -= group.rows;
         }
@@ -355,6 +356,7 @@ fn blocks(rows: &SortedRows, steps: &[Step], level: f64) -> Vec<Line> {
             positive: step.positive,
             effective: rows.effective(step.weight(), squares),
             prediction: said / weight,
+            complement: unsaid / weight,
             difference: said / weight - step.frequency(),
         };
         let (low, high) = wilson_interval(bin.frequency() * bin.effective, bin.effective, level);

@@ -29,11 +29,14 @@ pub(crate) fn explain(error: Error, table: &Table, binding: &Binding, rules: &Ru
         let found = find(&sample.values, sample.width, &sample.labels, None).ok()?;
         let wanted = |mistake: &Mistake| match mistake {
             Mistake::LabelsOff { .. } => is_label && sample.counts_classes,
-            Mistake::Percent | Mistake::LogProbabilities { .. } | Mistake::Logits => is_number,
+            Mistake::Percent
+            | Mistake::LogProbabilities { .. }
+            | Mistake::NegativeLogProbabilities { .. }
+            | Mistake::Logits => is_number,
             _ => false,
         };
         let repair = found.into_iter().find(|repair| wanted(&repair.mistake))?;
-        Some(hint(&repair.mistake, repair.after, sample.labels.len()))
+        Some(hint(&repair, sample.labels.len(), sample.width))
     });
     match hint {
         Some(hint) => error.with_hint(hint),
@@ -87,14 +90,16 @@ pub(crate) fn counts(classes: &[String]) -> bool {
 }
 
 /// What to try.
-fn hint(mistake: &Mistake, after: f64, rows: usize) -> String {
+fn hint(repair: &Repair, rows: usize, width: usize) -> String {
     let rows = match rows {
         1 => "the first row".to_owned(),
         n if n < 1000 => format!("the first {n} rows"),
         n => format!("the first {},{:03} rows", n / 1000, n % 1000),
     };
-    let loss = format!("the cross entropy of {rows} is {:.3} bits", after / std::f64::consts::LN_2);
-    match mistake {
+    let bits = repair.after / std::f64::consts::LN_2;
+    let zeros = if repair.has_zeros { ", with 0 taken as 2^-53" } else { "" };
+    let loss = format!("the cross entropy of {rows} is {bits:.3} bits{zeros}");
+    match &repair.mistake {
         Mistake::Percent => {
             format!("these look like percentages: divide them by 100; read so, {loss}")
         }
@@ -107,11 +112,29 @@ fn hint(mistake: &Mistake, after: f64, rows: usize) -> String {
         Mistake::LogProbabilities { .. } => format!(
             "these look like logarithms of probabilities: with --input log-probabilities {loss}"
         ),
+        Mistake::NegativeLogProbabilities { base } => {
+            let factor = match *base {
+                2.0 => "multiply them by -ln 2",
+                10.0 => "multiply them by -ln 10",
+                _ => "change their sign",
+            };
+            let to_base = match *base {
+                2.0 => " to base 2",
+                10.0 => " to base 10",
+                _ => "",
+            };
+            format!(
+                "these look like negative logarithms of probabilities{to_base}: {factor} for --input log-probabilities; read so, {loss}"
+            )
+        }
         Mistake::LabelsOff { by } => format!(
             "the labels look off by one: with {} {loss}",
             if *by < 0 { "1 taken from each," } else { "1 added to each," }
         ),
-        _ => format!("these look like logits, scores before a softmax: with --input logits {loss}"),
+        _ => {
+            let map = if width == 1 { "sigmoid" } else { "softmax" };
+            format!("these look like logits, scores before a {map}: with --input logits {loss}")
+        }
     }
 }
 

@@ -6,14 +6,14 @@ use xent::moments::Difference;
 use xent_eval::{ApplySummary, Calibration, Calibrator, Options, Won, method_name};
 
 use crate::common::{
-    decimals, error_cell, estimate_json, first_line, notes, second_line, value_cell,
+    decimals, error_cell, estimate_json, first_line, is_unlikely, notes, second_line, value_cell,
 };
 use crate::json::number;
-use crate::number::{counted, p_phrase, signed, significant};
+use crate::number::{counted, fixed, p_phrase, signed, significant, total};
 use crate::{Block, Cell, Header, Report, Table};
 
-/// Below this a gain is shown.
-const UNLIKELY: f64 = 0.05;
+/// The highest temperature that a fit tries, and the inverse of the lowest.
+const HIGHEST: f64 = 1_048_576.0;
 
 /// What a person reads about a fit, and the contract `xent.calibrate/1`; `written` is the calibrator's file.
 pub fn calibrate_report(found: &Calibration, options: &Options, written: Option<&str>) -> Report {
@@ -63,21 +63,26 @@ pub fn calibrate_report(found: &Calibration, options: &Options, written: Option<
     }
     report.push(Block::Table(table));
     report.push(Block::Text(parameters(&found.calibrator)));
-    zeros(found.zeros, &mut report);
+    if found.calibrator.map != Map::Identity {
+        zeros(found.zeros, &mut report);
+    }
     for note in notes(scores, options) {
         report.push(note);
     }
     let verdict = match &found.cross_fitted {
+        _ if found.calibrator.map == Map::Identity && fitted.before == 0.0 => {
+            "nothing to win: every row has probability 1 of what happened".to_owned()
+        }
         _ if found.calibrator.map == Map::Identity => {
             "no gain: the predictions are best left as they are".to_owned()
         }
-        Some(cross) => judged(&cross.won.gain, "on rows it has not seen"),
+        Some(cross) => judged(&cross.won.gain, options.level, "on rows it has not seen"),
         None if before.is_infinite() => {
             "infinitely many bits a row are won on the rows of the fit: no probability is 0 any more".to_owned()
         }
         None => format!(
             "{} bits a row are won on the rows of the fit; --folds 10 says how many on others",
-            significant(before - after, 3)
+            size_of(before - after)
         ),
     };
     report.push(Block::Verdict(verdict));
@@ -87,12 +92,13 @@ pub fn calibrate_report(found: &Calibration, options: &Options, written: Option<
     report
 }
 
-/// What a person reads about a calibrator applied to a table, and the contract `xent.apply/1`.
+/// What a person reads about a calibrator applied to a table, and the contract `xent.apply/1`; `level` is what a gain is judged at.
 pub fn apply_report(
     calibrator: &Calibrator,
     summary: &ApplySummary,
     source: &str,
     written: &str,
+    level: f64,
 ) -> Report {
     let mut report = Report::new(json!({
         "schema": "xent.apply/1",
@@ -118,9 +124,11 @@ pub fn apply_report(
         report.push(Block::Note(format!("{rows} with missing values left out")));
     }
     report.push(Block::Verdict(match &summary.won {
-        Some(won) => {
-            judged(&won.gain, &format!("by a calibrator fitted to {}", calibrator.fitted.source))
-        }
+        Some(won) => judged(
+            &won.gain,
+            level,
+            &format!("by a calibrator fitted to {}", calibrator.fitted.source),
+        ),
         None => format!(
             "{} recalibrated; there is no label to say what that wins",
             counted(summary.rows, "row", "rows")
@@ -167,7 +175,7 @@ fn won_json(won: &Won) -> Value {
 }
 
 /// What a paired gain says.
-fn judged(gain: &Difference, whom: &str) -> String {
+fn judged(gain: &Difference, level: f64, whom: &str) -> String {
     let bits = gain.estimate.in_bits().value;
     if bits == f64::INFINITY {
         return format!("infinitely many bits a row are won {whom}: no probability is 0 any more");
@@ -178,15 +186,20 @@ fn judged(gain: &Difference, whom: &str) -> String {
     if bits == f64::NEG_INFINITY {
         return format!("infinitely many bits a row are lost {whom}");
     }
-    let size = significant(bits.abs(), 3);
+    let size = size_of(bits.abs());
     let what = if bits >= 0.0 { "won" } else { "lost" };
-    if gain.p <= UNLIKELY {
+    if is_unlikely(gain.p, level) {
         format!("{size} bits a row are {what} {whom} ({})", p_phrase(gain.p))
     } else if gain.p.is_nan() {
         format!("{size} bits a row are {what} {whom}; one row says nothing about luck")
     } else {
         format!("{size} bits a row are {what} {whom}, which could be luck ({})", p_phrase(gain.p))
     }
+}
+
+/// Four decimals, as in the tables, but for what would look like nothing.
+fn size_of(bits: f64) -> String {
+    if bits != 0.0 && bits < 0.00005 { significant(bits, 2) } else { fixed(bits, 4) }
 }
 
 fn zeros(rows: u64, report: &mut Report) {
@@ -200,16 +213,23 @@ fn zeros(rows: u64, report: &mut Report) {
 
 /// The parameters in a sentence.
 fn parameters(calibrator: &Calibrator) -> String {
-    let n = |x: f64| significant(x, 4);
+    // The same decimals for all, that they can be compared.
+    let n = |x: f64| if x.abs() < 1000.0 { fixed(x, 4) } else { total(x.round(), 0) };
     let classes = &calibrator.classes;
     match &calibrator.map {
         Map::Temperature { temperature } => {
-            let what = if *temperature > 1.0 {
-                "more sure of itself than it is right"
+            let what = if *temperature >= HIGHEST * (1.0 - 1e-6) {
+                "the highest that is tried: on these rows equal probabilities would be best"
+            } else if *temperature <= (1.0 + 1e-6) / HIGHEST {
+                "the lowest that is tried: on these rows the surer the better"
+            } else if *temperature > 1.0 {
+                "the model is more sure of itself than it is right"
             } else {
-                "less sure of itself than it is right"
+                "the model is less sure of itself than it is right"
             };
-            format!("temperature {}: the model is {what}", n(*temperature))
+            let shown =
+                if *temperature < 0.01 { significant(*temperature, 2) } else { n(*temperature) };
+            format!("temperature {shown}: {what}")
         }
         Map::Vector { scale, bias } => {
             let of = |(class, (a, b)): (&String, (&f64, &f64))| {

@@ -8,14 +8,11 @@ use xent_eval::{
     Question,
 };
 
-use crate::common::{SHOWN, exact_cell, first_line, level, notes, second_line, short};
+use crate::common::{SHOWN, exact_cell, first_line, is_unlikely, level, notes, second_line, short};
 use crate::json::number;
 use crate::number::{counted, fixed, interval, p_phrase, p_value, significant, total};
 use crate::plot::{Band, Diagram, Histogram, Joined, Series};
 use crate::{Block, Cell, Header, Report, Table};
-
-/// Below this a p-value counts against calibration.
-const UNLIKELY: f64 = 0.05;
 
 /// What a person reads about the calibration of one or more models, and the contract `xent.calibration/1`.
 ///
@@ -55,10 +52,20 @@ pub fn calibration_report(
                 )));
             }
         }
+        let widths = [&model.errors.width, &model.errors.mass];
+        if widths.iter().any(|errors| errors.rms_debiased.is_nan()) {
+            report.push(Block::Note(
+                "no bin has two rows: there is nothing to estimate the bias from".to_owned(),
+            ));
+        }
+        report.push(Block::Note(
+            "the parts are in-sample, so miscalibration comes out too large; xent score --folds 10 cross-fits them"
+                .to_owned(),
+        ));
         for note in notes(score, options) {
             report.push(note);
         }
-        report.push(Block::Verdict(format!("{name}{}", verdict(model))));
+        report.push(Block::Verdict(format!("{name}{}", verdict(model, options.level))));
     }
     report
 }
@@ -72,13 +79,13 @@ fn asked(model: &ModelCalibration) -> String {
 }
 
 /// What the test found, in a sentence.
-fn verdict(model: &ModelCalibration) -> String {
+fn verdict(model: &ModelCalibration, level: f64) -> String {
     let what = asked(model);
     let bits = model.parts.log.in_bits().miscalibration;
     if bits.is_infinite() {
         return format!("{what} is not calibrated: something of probability 0 happened");
     }
-    let bits = significant(bits, 3);
+    let bits = small(bits);
     let Some(test) = &model.test else {
         return format!("{what} is off by {bits} bits; without resamples there is no test");
     };
@@ -89,8 +96,13 @@ fn verdict(model: &ModelCalibration) -> String {
         counted(u64::from(model.resampling.resamples), "resample", "resamples"),
         model.resampling.seed
     );
-    let chance = significant(test.by_chance[0] / std::f64::consts::LN_2, 3);
-    if p <= UNLIKELY {
+    let chance = small(test.by_chance[0] / std::f64::consts::LN_2);
+    let smallest = 1.0 / (f64::from(model.resampling.resamples) + 1.0);
+    if !is_unlikely(smallest, level) {
+        format!(
+            "too few resamples to tell whether {what} is calibrated ({how}): {bits} bits, and chance gives {chance}"
+        )
+    } else if is_unlikely(p, level) {
         format!("{what} is not calibrated ({how}): {bits} bits are lost, {chance} would be chance")
     } else {
         format!(
@@ -202,7 +214,7 @@ fn small(x: f64) -> String {
 }
 
 fn error_cell(x: f64) -> Cell {
-    Cell::number(small(x), x)
+    if x.is_nan() { Cell::missing() } else { Cell::number(small(x), x) }
 }
 
 fn errors(model: &ModelCalibration, measure: &CalibrationOptions) -> Table {
@@ -300,6 +312,17 @@ fn tidy(models: &[ModelCalibration]) -> Table {
                 [b.index as f64, b.lower, b.upper, b.prediction, rate, low, high, b.weight()],
             );
         }
+        for (i, step) in model.curve.iter().enumerate() {
+            let [low, high] = [step.lowest.positive, step.highest.positive];
+            let (rate, weight) = (step.frequency(), step.weight());
+            let none = f64::NAN;
+            push(&own, "curve", [i as f64, low, high, none, rate, none, none, weight]);
+        }
+        for point in &model.band {
+            let mut numbers = [f64::NAN; 8];
+            (numbers[3], numbers[5], numbers[6]) = (point.prediction, point.band[0], point.band[1]);
+            push(&own, "band", numbers);
+        }
         let mut value = |of: &str, quantity: &str, x: f64| {
             let mut numbers = [f64::NAN; 8];
             numbers[4] = x;
@@ -313,6 +336,9 @@ fn tidy(models: &[ModelCalibration]) -> Table {
             value(&own, &format!("{prefix}.miscalibration"), parts.miscalibration);
         }
         if let Some(test) = &model.test {
+            let [log, squared] = test.by_chance;
+            value(&own, "cross_entropy.by_chance", log / std::f64::consts::LN_2);
+            value(&own, "mse.by_chance", squared);
             value(&own, "cross_entropy.p_value", test.p_value[0]);
             value(&own, "mse.p_value", test.p_value[1]);
         }
@@ -490,7 +516,7 @@ pub fn reliability_diagram(model: &ModelCalibration, options: &Options) -> Diagr
     let band = model.band.iter().map(|p| (p.prediction, p.band[0], p.band[1])).collect();
     Diagram {
         title: format!("reliability of {}: {}", model.score.name, asked(model)),
-        description: verdict(model),
+        description: verdict(model, options.level),
         x_label: said,
         y_label: "how often it happens".to_owned(),
         range: (0.0, model.reach()),

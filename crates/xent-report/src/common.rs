@@ -95,6 +95,11 @@ pub(crate) fn level_name(level: f64) -> String {
     format!("{}%", level.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// Whether a p-value speaks against chance at a confidence level: at most 1 - level, which may be a rounding below it.
+pub(crate) fn is_unlikely(p: f64, level: f64) -> bool {
+    p <= 1.0 - level + 1e-12
+}
+
 /// Decimals that make sense for all the models' estimates of one score.
 pub(crate) fn decimals<'a>(estimates: impl IntoIterator<Item = &'a Estimate>) -> usize {
     let is_real = |e: &&Estimate| e.se.is_finite() && e.se > ROUNDING * e.value.abs();

@@ -62,10 +62,15 @@ fn sentence(model: &ModelScore, repair: &Repair) -> Option<String> {
         }
         _ => String::new(),
     };
+    // What stays infinite is compared as it is judged: both with the same least probability.
+    let (before, zeros) = match repair.before {
+        Some(before) if repair.has_zeros => (bits(before), ", where 0 is taken as 2^-53"),
+        _ => (model.scores.cross_entropy().value, ""),
+    };
     Some(format!(
-        "{what} the cross entropy is {} bits and not {}{rows}",
+        "{what} the cross entropy is {} bits and not {}{rows}{zeros}",
         fixed(bits(repair.after), 3),
-        fixed(model.scores.cross_entropy().value, 3)
+        fixed(before, 3)
     ))
 }
 
@@ -90,6 +95,7 @@ fn repair_json(model: &ModelScore, repair: &Repair) -> Value {
     }
     map.insert("cross_entropy".to_owned(), number(bits(repair.after)));
     map.insert("log_loss".to_owned(), number(repair.after));
+    map.insert("has_zeros".to_owned(), repair.has_zeros.into());
     let parts = model.parts.as_ref();
     map.insert("rows".to_owned(), parts.map(|parts| parts.rows).into());
     map.insert("sample".to_owned(), json!(parts.is_some_and(|parts| parts.is_sample)));

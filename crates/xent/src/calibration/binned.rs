@@ -46,6 +46,9 @@ pub struct Bin {
     pub effective: f64,
     /// Weighted mean of the predictions.
     pub prediction: f64,
+    /// Weighted mean of what the predictions leave to the other outcome: 1 - prediction with its own digits, positive where
+    /// the mean is rounded to 1.
+    pub complement: f64,
     /// Mean prediction minus frequency, from one exact sum.
     pub difference: f64,
 }
@@ -67,6 +70,11 @@ impl Bin {
         Prediction { positive: self.positive / weight, negative: self.negative / weight }
     }
 
+    /// Both means.
+    fn said(&self) -> Prediction {
+        Prediction { positive: self.prediction, negative: self.complement }
+    }
+
     /// The unbiased estimate of its frequency's variance, ȳ (1 - ȳ) / (n - 1), if it has more than one row.
     pub(crate) fn variance(&self) -> Option<f64> {
         let y = self.frequencies();
@@ -84,6 +92,7 @@ struct Filling {
     positive: ExactSum,
     squares: ExactSum,
     prediction: ExactSum,
+    complement: ExactSum,
 }
 
 impl Filling {
@@ -92,6 +101,7 @@ impl Filling {
         self.positive.add(group.positive);
         self.squares.add(group.squares);
         self.prediction.add_product(group.weight(), group.prediction.positive);
+        self.complement.add_product(group.weight(), group.prediction.negative);
     }
 
     fn bin(&self, rows: &SortedRows) -> Bin {
@@ -107,6 +117,7 @@ impl Filling {
             positive,
             effective: rows.effective(weight, self.squares.value()),
             prediction: mean(&self.prediction, weight),
+            complement: mean(&self.complement, weight),
             difference: mean(&difference, weight),
         }
     }
@@ -245,7 +256,7 @@ pub fn decompose(
     let mut bias = ExactSum::new();
     for bin in &bins {
         let (w, y) = (bin.weight(), bin.frequencies());
-        let p = Prediction::from_probability(bin.prediction);
+        let p = bin.said();
         log[0].add(w * divergence(y, all));
         log[1].add(w * divergence(y, p));
         let off = y.rise_from(all);
@@ -347,7 +358,7 @@ impl Influence<'_> {
             while bin + 1 < self.bins.len() && p.positive >= self.bins[bin + 1].lower {
                 bin += 1;
             }
-            let value = self.of_row(&self.bins[bin], p.positive, outcome);
+            let value = self.of_row(&self.bins[bin], p, outcome);
             let origin = *origin.get_or_insert(value);
             let u = if self.rows.is_fractional() { w * w } else { w };
             squares += u;
@@ -370,19 +381,20 @@ impl Influence<'_> {
     }
 
     /// The derivatives for a row, but for constants, times the total weight.
-    fn of_row(&self, bin: &Bin, p: f64, outcome: bool) -> [[f64; 3]; 3] {
+    fn of_row(&self, bin: &Bin, row: Prediction, outcome: bool) -> [[f64; 3]; 3] {
         let all = self.all;
         let y = f64::from(u8::from(outcome));
-        let (rate, own, said) = (bin.frequencies(), bin.frequency(), bin.prediction);
+        let (rate, own, said, p) =
+            (bin.frequencies(), bin.frequency(), bin.prediction, row.positive);
         let pick = |p: Prediction| if outcome { p.positive } else { p.negative };
-        let said_both = Prediction::from_probability(said);
+        let said_both = bin.said();
         let surprise = -ln(pick(all));
         // d/dp̄ of ȳ ln(ȳ/p̄) + (1 - ȳ) ln((1 - ȳ)/(1 - p̄)) enters through the row's share in p̄.
         let slope = rate.negative / said_both.negative - rate.positive / said_both.positive;
         let log = [
             surprise,
             surprise + ln(pick(rate)),
-            ln(pick(rate) / pick(said_both)) + (p - said) * slope,
+            ln(pick(rate) / pick(said_both)) + row.rise_from(said_both) * slope,
         ];
         let off = own - said;
         let reliability = -off * off + 2.0 * off * (y - p);

@@ -126,3 +126,18 @@ fn infinite_scores() {
     assert_eq!(parts.within_bins, 0.0);
     assert!(parts.parts.discrimination.is_finite() && parts.parts.uncertainty.is_finite());
 }
+
+/// Means of 1 - p keep their digits where the mean of p is rounded to 1: a finite score has finite parts.
+#[test]
+fn a_mean_that_rounds_to_one_is_not_certain() {
+    let mut state = BinaryRows::default();
+    state
+        .add_probabilities(&[0.2, 1.0 - f64::EPSILON / 2.0, 1.0], &[false, false, true], None)
+        .unwrap();
+    let parts = decompose(&state.sort().unwrap(), Binning::EqualWidth(10)).unwrap().log;
+    // By hand: bins of 1/3 and 2/3 of the rows; 1 - p is 0.8, and 2^-54 on average of 2^-53 and 0.
+    let ln2 = std::f64::consts::LN_2;
+    let expected = (-(0.8_f64.ln()) + 2.0 * (-ln2 - 0.5 * (-54.0 * ln2))) / 3.0;
+    assert!((parts.parts.miscalibration - expected).abs() < 1e-12, "{parts:?} {expected}");
+    assert!(parts.errors.iter().all(|e| e.is_finite()), "{parts:?}");
+}

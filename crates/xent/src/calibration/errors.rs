@@ -77,7 +77,8 @@ pub fn binned_error(
 /// sum_k n_k/n [(ȳ_k - p̄_k)^2 - ȳ_k (1 - ȳ_k)/(n_k - 1)]
 /// ```
 ///
-/// A bin of one row says nothing about its error and counts 0. With importances, n_k is the number of rows that a bin
+/// A bin of one row says nothing about its error and counts 0; where every bin has one row, so that nothing can be
+/// corrected, the result is NaN. With importances, n_k is the number of rows that a bin
 /// is worth.
 ///
 /// # Errors
@@ -90,11 +91,14 @@ pub fn debiased_square(rows: &SortedRows, binning: Binning) -> Result<f64, Calib
         let variance = bin.variance()?;
         Some(bin.weight() * (bin.difference * bin.difference - variance))
     };
-    let sum: f64 = bins(rows, binning)?.iter().filter_map(term).sum();
-    Ok(sum / rows.weight())
+    let terms: Vec<f64> = bins(rows, binning)?.iter().filter_map(term).collect();
+    if terms.is_empty() {
+        return Ok(f64::NAN);
+    }
+    Ok(terms.iter().sum::<f64>() / rows.weight())
 }
 
-/// The debiased root mean square calibration error: the root of [`debiased_square`], 0 if that is negative.
+/// The debiased root mean square calibration error: the root of [`debiased_square`], 0 if that is negative and NaN if it is.
 ///
 /// # Errors
 ///
@@ -102,7 +106,8 @@ pub fn debiased_square(rows: &SortedRows, binning: Binning) -> Result<f64, Calib
 ///
 /// Source: Kumar, Liang and Ma (2019), arXiv:1909.10155.
 pub fn debiased_error(rows: &SortedRows, binning: Binning) -> Result<f64, CalibrationError> {
-    Ok(debiased_square(rows, binning)?.max(0.0).sqrt())
+    let square = debiased_square(rows, binning)?;
+    Ok(if square.is_nan() { square } else { square.max(0.0).sqrt() })
 }
 
 /// The calibration error in as many bins of equal mass as keep the frequencies rising.

@@ -69,3 +69,12 @@ fn separated_rows_sweep_to_one_bin_each() {
         data.iter().map(|r| (r.0 - f64::from(u8::from(r.1))).abs()).sum::<f64>() / 20_000.0;
     assert!((found.value - expected).abs() < 1e-10);
 }
+
+#[test]
+fn bins_of_one_row_cannot_be_corrected() {
+    let data = sorted(&[(0.3, true, 1.0)]);
+    let ten = Binning::EqualWidth(10);
+    assert!((binned_error(&data, ten, Norm::Absolute).unwrap() - 0.7).abs() < 1e-15);
+    assert!(debiased_square(&data, ten).unwrap().is_nan());
+    assert!(debiased_error(&data, ten).unwrap().is_nan());
+}

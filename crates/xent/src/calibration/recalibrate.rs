@@ -26,6 +26,8 @@ mod vector;
 
 pub use isotonic_map::IsotonicMap;
 
+use std::cmp::Ordering;
+
 use crate::calibration::decomposition::{Decomposition, fold_of, log_losses};
 use crate::calibration::rows::{BinaryRows, Prediction};
 use crate::calibration::{CalibrationError, check_length, check_weights};
@@ -478,7 +480,9 @@ pub fn mean_loss<T: Element>(
 /// Probabilities of every row, each recalibrated by a fit on the rows of the other folds; shaped as [`Calibrator::apply`] gives
 /// them.
 ///
-/// The fold of a row is [`fold_of`] its number. What is averaged over these rows is what the method wins on rows it has not
+/// Rows of equal predictions are in one fold, [`fold_of`] the place of their prediction among those that have weight, in order of
+/// their numbers: no row is predicted by a fit to its own copies, a row of weight 3 is as good as three rows, and folds do not
+/// depend on the order of rows. What is averaged over these rows is what the method wins on rows it has not
 /// seen.
 ///
 /// # Errors
@@ -497,11 +501,12 @@ pub fn cross_fitted<T: Element>(
         return Err(CalibrationError::Option { name: "folds", value: f64::from(folds), range });
     }
     let (n, k) = (predictions.n_samples(), predictions.n_classes());
+    let fold_of_row = dealt(predictions, weights, folds);
     let width = if let Predictions::LogOdds(_) = predictions { 1 } else { k };
     let mut out = vec![f64::NAN; n * width];
     for fold in 0..folds {
         let (held_out, others): (Vec<usize>, Vec<usize>) =
-            (0..n).partition(|&row| fold_of(row as u64, folds) == fold);
+            (0..n).partition(|&row| fold_of_row[row] == fold);
         if held_out.is_empty() {
             continue;
         }
@@ -532,6 +537,32 @@ pub fn cross_fitted<T: Element>(
         }
     }
     Ok(out)
+}
+
+/// The fold of every row.
+fn dealt<T: Element>(
+    predictions: Predictions<'_, T>,
+    weights: Option<&[f64]>,
+    folds: u32,
+) -> Vec<u32> {
+    let compare = |a: usize, b: usize| match predictions {
+        Predictions::LogOdds(x) => x[a].total_cmp(&x[b]),
+        Predictions::Logits(x) => {
+            let pairs = (0..x.n_cols()).map(|c| (x.get(a, c).to_f64(), x.get(b, c).to_f64()));
+            let mut orders = pairs.map(|(a, b)| a.total_cmp(&b));
+            orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        }
+    };
+    let has_weight = |row: usize| weights.is_none_or(|w| w[row] > 0.0);
+    let mut order: Vec<usize> = (0..predictions.n_samples()).collect();
+    order.sort_by(|&a, &b| compare(a, b));
+    let mut folds_of = vec![0; order.len()];
+    let mut place = 0;
+    for same in order.chunk_by(|&a, &b| compare(a, b).is_eq()) {
+        same.iter().for_each(|&row| folds_of[row] = fold_of(place, folds));
+        place += u64::from(same.iter().any(|&row| has_weight(row)));
+    }
+    folds_of
 }
 
 /// Rows taken from predictions, as predictions of the same kind.

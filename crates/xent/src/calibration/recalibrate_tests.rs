@@ -360,3 +360,28 @@ fn losses_at_a_temperature_keep_their_digits() {
         }
     }
 }
+
+/// Copies of a row are in its fold: weights are repeated rows, and the order of rows is nothing.
+#[test]
+fn copies_stay_in_one_fold() {
+    let (x, labels) = table(9, 200, 2, 0.5);
+    let weights: Vec<f64> = (0..200).map(|i| f64::from(i % 4)).collect();
+    let (mut copies, mut classes, mut from) = (Vec::new(), Vec::new(), Vec::new());
+    for i in (0..200).rev() {
+        for _ in 0..weights[i] as usize {
+            copies.extend_from_slice(&x[2 * i..2 * i + 2]);
+            classes.push(labels[i]);
+            from.push(i);
+        }
+    }
+    let weighted = Predictions::Logits(View::rows_of(&x, 2).unwrap());
+    let plain = Predictions::Logits(View::rows_of(&copies, 2).unwrap());
+    for method in [Method::Temperature, Method::Platt, Method::Isotonic] {
+        let p = cross_fitted(method, weighted, &labels, Some(&weights), 5).unwrap();
+        let q = cross_fitted(method, plain, &classes, None, 5).unwrap();
+        for (row, &i) in q.chunks(2).zip(&from) {
+            let of = &p[2 * i..2 * i + 2];
+            assert!((row[0] - of[0]).abs() < 1e-9, "{method:?} {row:?} {of:?}");
+        }
+    }
+}

@@ -5,7 +5,9 @@
 //! probabilities said, and the curve fitted again, many times.
 //!
 //! Random numbers are `SplitMix64`'s (Steele, Lea and Flood, 2014, doi:10.1145/2660193.2660195), resample i with the seed `mix(seed + i)`, one number a row in the order of
-//! [`SortedRows::iter`]: the same seed gives the same bits, whatever the order in which rows came.
+//! [`SortedRows::iter`]: the same seed gives the same bits, whatever the order in which rows came. A row whose weight counts rows is so
+//! many draws, with the same bits as if it were repeated; a row whose weight is an importance is one. More than 4,096 rows of one prediction
+//! take one number, of which the binomial distribution has that quantile.
 //!
 //! Source: Dimitriadis, Gneiting and Jordan (2021), doi:10.1073/pnas.2016191118; Bröcker and Smith (2007), doi:10.1175/WAF993.1.
 
@@ -16,7 +18,7 @@ use crate::calibration::isotonic::Block;
 use crate::calibration::random::{SplitMix64, mix};
 use crate::calibration::rows::{Prediction, SortedRows};
 use crate::exact::ExactSum;
-use crate::special::{normal_cdf, wilson_interval};
+use crate::special::{beta_inc, normal_cdf, wilson_interval};
 
 /// A line of a reliability table.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,11 +89,17 @@ impl Resampling {
     fn draw(self, rows: &SortedRows) -> impl Iterator<Item = SortedRows> + '_ {
         (0..self.resamples).map(move |i| {
             let mut random = SplitMix64::new(mix(self.seed.wrapping_add(u64::from(i))));
-            rows.with_outcomes(rows.iter().map(|(p, _, _)| {
-                let u = random.uniform();
+            rows.resample(|p, n| {
                 // A tail of 1e-20 is not a number below 1 away from it.
-                if p.positive > p.negative { u >= p.negative } else { u < p.positive }
-            }))
+                let is_rare = p.positive <= p.negative;
+                let rare = if is_rare { p.positive } else { p.negative };
+                let drawn = if n > MANY {
+                    binomial_quantile(n, rare, random.uniform())
+                } else {
+                    (0..n).map(|_| u64::from(random.uniform() < rare)).sum()
+                };
+                if is_rare { drawn } else { n - drawn }
+            })
         })
     }
 
@@ -101,6 +109,24 @@ impl Resampling {
         }
         Err(CalibrationError::Option { name: "resamples", value: 0.0, range: "at least 1" })
     }
+}
+
+/// Rows of one prediction beyond which their outcomes are drawn together.
+const MANY: u64 = 4096;
+
+/// The least k with P(X > k) <= u, of n draws of probability p.
+fn binomial_quantile(n: u64, p: f64, u: f64) -> u64 {
+    let above = |k: u64| if k >= n { 0.0 } else { beta_inc((k + 1) as f64, (n - k) as f64, p) };
+    let (mut low, mut high) = (0, n);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if above(middle) <= u {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
 }
 
 /// Where the curve of a calibrated model would lie, at a prediction.
@@ -208,8 +234,8 @@ pub struct MiscalibrationTest {
 /// p = (1 + #{resamples whose miscalibration is at least that of the rows}) / (resamples + 1)
 /// ```
 ///
-/// An infinite miscalibration of the log score has the smallest p-value, since no resample can have one. Weights: rows are resampled, weights
-/// stay; a row of weight 3 is then one draw, not three.
+/// An infinite miscalibration of the log score has the smallest p-value, since no resample can have one. Weights that
+/// count rows are so many draws; of importances each row is one draw, and keeps its weight.
 ///
 /// # Errors
 ///

@@ -1,7 +1,10 @@
-use super::{Resampling, consistency_band, curve_at, miscalibration_test, spiegelhalter, table};
+use super::{
+    Resampling, binomial_quantile, consistency_band, curve_at, miscalibration_test, spiegelhalter,
+    table, test_and_band,
+};
 use crate::calibration::binned::Binning;
 use crate::calibration::rows::Prediction;
-use crate::calibration::testing::{Random, Row, rows, sorted};
+use crate::calibration::testing::{Random, Row, repeated, rows, sorted};
 
 const FEW: Resampling = Resampling { resamples: 99, seed: 7 };
 
@@ -97,4 +100,47 @@ fn spiegelhalter_by_hand() {
     assert!((z - 0.125 / (9.0_f64 / 64.0).sqrt()).abs() < 1e-15);
     // 2 Φ(-1/3) by mpmath.
     assert!((p - 0.738882680363527).abs() < 1e-14, "{p}");
+}
+
+/// Weights that count rows are so many draws: test and band have the bits of repeated rows, also where the rows of a
+/// prediction are drawn together.
+#[test]
+fn whole_weights_are_repeated_rows() {
+    for most in [4.0, 400.0] {
+        let mut random = Random(6);
+        let data: Vec<Row> = rows(5, 150, 2, |u| u)
+            .into_iter()
+            .map(|(p, y, _)| (if most > 4.0 { (p * 3.0).round() / 3.0 } else { p }, y, 1.0))
+            .map(|(p, y, _)| (p, y, (random.next() * most).floor()))
+            .collect();
+        let (weighted, plain) = (sorted(&data), sorted(&repeated(&data)));
+        assert!(most < 5.0 || weighted.groups().any(|group| group.weight() > 4096.0));
+        let found = test_and_band(&weighted, 0.9, FEW).unwrap();
+        let expected = test_and_band(&plain, 0.9, FEW).unwrap();
+        assert_eq!(found.0.by_chance, expected.0.by_chance);
+        assert_eq!(found.0.p_value, expected.0.p_value);
+        assert_eq!(found.1, expected.1);
+    }
+}
+
+/// The quantile of a binomial distribution, by its sum.
+#[test]
+fn outcomes_drawn_together_are_binomial() {
+    let (n, p) = (30_u64, 0.2_f64);
+    let mut random = Random(9);
+    for _ in 0..200 {
+        let u = random.next();
+        let (mut term, mut below) = (0.8_f64.powi(30), 0.0);
+        let mut k = 0;
+        loop {
+            below += term;
+            if 1.0 - below <= u {
+                break;
+            }
+            term *= (n - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+            k += 1;
+        }
+        assert_eq!(binomial_quantile(n, p, u), k, "{u}");
+    }
+    assert_eq!(binomial_quantile(5000, 0.0, 0.3), 0);
 }

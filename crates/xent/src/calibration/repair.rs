@@ -20,7 +20,9 @@
 //! after < 0.9 H and the last line, and so does one column of percents. Several columns that become probabilities summing to 1 in every row (percents, logarithms) are told in any
 //! case.
 //!
-//! Losses are means with probabilities below 2^-53 taken as 2^-53, so that a single exception hides nothing.
+//! Losses are means with probabilities below 2^-53 taken as 2^-53, so that a single exception hides nothing. Many exceptions (hard
+//! predictions of 0 and 1, say) must hide nothing either: the same is asked of the predictions mixed with equal ones,
+//! (1 - a) p + a/k for a of 1/100, 1/10 and 1/2, which say as little about the labels as p does, with ln 4 for the tries.
 
 use crate::calibration::CalibrationError;
 use crate::calibration::check_length;
@@ -47,6 +49,11 @@ pub enum Mistake {
         /// e, 2 or 10.
         base: f64,
     },
+    /// Negative logarithms of probabilities, -log p, to this base.
+    NegativeLogProbabilities {
+        /// e, 2 or 10.
+        base: f64,
+    },
     /// Scores before a softmax, or before a sigmoid where there is one column.
     Logits,
     /// Labels count from another number: the class is the label plus this.
@@ -65,6 +72,9 @@ pub struct Repair {
     pub before: Option<f64>,
     /// Mean loss after the repair, nats.
     pub after: f64,
+    /// Whether something of probability below 2^-53 still happens, so that the true loss is larger than `after` and may be
+    /// infinite.
+    pub has_zeros: bool,
 }
 
 /// More classes than this are not tried in other orders: the assignment takes the cube of their number, and an exact sum for
@@ -76,6 +86,8 @@ const MOST: f64 = 36.7368005696771;
 const FAR: f64 = 0.01;
 /// -ln of how often such mistakes are made.
 const RARE: f64 = 7.0;
+/// Shares of equal predictions that predictions are mixed with.
+const MIXED: [f64; 3] = [0.01, 0.1, 0.5];
 /// Standard errors that are left to luck.
 const LUCK: f64 = 3.0;
 
@@ -124,18 +136,31 @@ pub fn find(
     let strange = given.values.chunks(k).filter(|row| !is_probabilities(row)).count();
     let before = if strange == 0 { given.loss(labels) } else { None };
     let mut found: Vec<Repair> = Vec::new();
+    let given_labels = labels;
     if strange == 0 {
         let offer = |mistake: Mistake, table: &Table, labels: &[i64], ln_tries: f64| {
             let after = table.loss(labels)?;
             let entropy = table.entropy(labels);
-            let is_drastic = match before {
-                Some(before) => before.mean > entropy && before.mean - after.mean > 0.1 * entropy,
-                None => after.mean < 0.9 * entropy,
+            let is_told = |before: Option<Losses>, after: Losses, ln_tries: f64| {
+                let is_drastic = match before {
+                    Some(before) => {
+                        before.mean > entropy && before.mean - after.mean > 0.1 * entropy
+                    }
+                    None => after.mean < 0.9 * entropy,
+                };
+                is_drastic && table.is_no_luck(&after, entropy, ln_tries)
             };
-            (is_drastic && table.is_no_luck(&after, entropy, ln_tries)).then(|| Repair {
+            let ln_all = ln_tries + ln(1.0 + MIXED.len() as f64);
+            let is_told_mixed = |part: f64| {
+                let before = before.and_then(|_| given.mixed_loss(part, given_labels));
+                table.mixed_loss(part, labels).is_some_and(|after| is_told(before, after, ln_all))
+            };
+            let is_told = is_told(before, after, ln_tries) || MIXED.into_iter().any(is_told_mixed);
+            is_told.then(|| Repair {
                 mistake,
                 before: before.map(|before| before.mean),
                 after: after.mean,
+                has_zeros: table.has_zeros(labels),
             })
         };
         for by in [-1, 1] {
@@ -151,9 +176,7 @@ pub fn find(
                 found.extend(offer(mistake, &table, labels, ln_gamma(k as f64 + 1.0)));
             }
         }
-    } else if 2 * strange > labels.len()
-        && values.iter().all(|x| x.is_finite() || *x == f64::NEG_INFINITY)
-    {
+    } else if 2 * strange > labels.len() && values.iter().all(|x| !x.is_nan()) {
         let each = |f: &dyn Fn(f64) -> f64| Table {
             values: widened(&values.iter().map(|&x| f(x)).collect::<Vec<_>>(), width),
             k,
@@ -164,18 +187,31 @@ pub fn find(
             let entropy = table.entropy(labels);
             let is_better = after.mean < 0.9 * entropy
                 && table.is_no_luck(&after, entropy, std::f64::consts::LN_2);
-            let repair = Repair { mistake, before: None, after: after.mean };
+            let has_zeros = table.has_zeros(labels);
+            let repair = Repair { mistake, before: None, after: after.mean, has_zeros };
             (is_plain || is_better).then_some(repair)
         };
         if values.iter().all(|x| (0.0..=100.0).contains(x)) {
             found.extend(offer(Mistake::Percent, &each(&|x| x / 100.0), width > 1));
         }
-        if values.iter().all(|x| *x <= 0.0) {
-            for base in [std::f64::consts::E, 2.0, 10.0] {
-                let power = if base == std::f64::consts::E { 1.0 } else { ln(base) };
+        let (are_logs, are_negative) =
+            (values.iter().all(|x| *x <= 0.0), values.iter().all(|x| *x >= 0.0));
+        for base in [std::f64::consts::E, 2.0, 10.0] {
+            let power = if base == std::f64::consts::E { 1.0 } else { ln(base) };
+            if are_logs {
                 let table = each(&|x| exp(x * power));
                 found.extend(offer(Mistake::LogProbabilities { base }, &table, width > 1));
+            } else if are_negative {
+                let table = each(&|x| exp(-x * power));
+                let mistake = Mistake::NegativeLogProbabilities { base };
+                // One row of counts, or the same one again, may sum to 1 so by chance.
+                let differ = values.chunks(width).any(|row| row != &values[..width]);
+                found.extend(offer(mistake, &table, width > 1 && differ));
             }
+        }
+        if values.contains(&f64::INFINITY) {
+            found.sort_by(|a, b| a.after.total_cmp(&b.after));
+            return Ok(found);
         }
         // Sums of 1 leave no doubt; a softmax makes them of anything.
         if width == 1 {
@@ -224,9 +260,25 @@ impl Table<'_> {
 
     /// The losses, if every label is a class.
     fn loss(&self, labels: &[i64]) -> Option<Losses> {
+        self.mixed_loss(0.0, labels)
+    }
+
+    /// Whether a probability below 2^-53 is that of what happened.
+    fn has_zeros(&self, labels: &[i64]) -> bool {
+        let rows = self.values.chunks(self.k).zip(labels).zip(self.weights);
+        let mut of_label = rows.filter(|(_, w)| **w > 0.0).filter_map(|((row, &label), _)| {
+            usize::try_from(label).ok().and_then(|label| row.get(label))
+        });
+        of_label.any(|p| 0.0 - ln(*p) > MOST)
+    }
+
+    /// The losses of the predictions with a part of them equal for all classes.
+    fn mixed_loss(&self, part: f64, labels: &[i64]) -> Option<Losses> {
+        let equal = part / self.k as f64;
         let (mut sum, mut squares) = (ExactSum::new(), ExactSum::new());
         for ((row, &label), &w) in self.values.chunks(self.k).zip(labels).zip(self.weights) {
-            let loss = cost(*row.get(usize::try_from(label).ok()?)?);
+            let p = *row.get(usize::try_from(label).ok()?)?;
+            let loss = cost(if part > 0.0 { (1.0 - part) * p + equal } else { p });
             sum.add_product(w, loss);
             squares.add_product(w, loss * loss);
         }

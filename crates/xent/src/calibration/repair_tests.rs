@@ -192,3 +192,52 @@ fn bad_arguments() {
     assert_eq!(find(&[f64::NAN, 1.0], 2, &[0], None).unwrap(), []);
     assert_eq!(find(&[0.5, 0.5], 2, &[7], None).unwrap(), []);
 }
+
+/// Many zeros after the repair do not hide it; what is said of the loss says so.
+#[test]
+fn zeros_that_stay_hide_nothing() {
+    let (p, _, labels) = model(3, 400, 3);
+    let mut given: Vec<f64> = p.chunks(3).flat_map(|row| [row[1], row[0], row[2]]).collect();
+    for (i, row) in given.chunks_mut(3).enumerate().filter(|(i, _)| i % 16 == 0) {
+        let column = [1, 0, 2][labels[i] as usize];
+        let (lost, other) = (row[column], (column + 1) % 3);
+        row[column] = 0.0;
+        row[other] += lost;
+    }
+    let found = find(&given, 3, &labels, None).unwrap();
+    assert_eq!(found[0].mistake, Mistake::Permuted { columns: vec![1, 0, 2] });
+    assert!(found[0].has_zeros && found[0].after > 1.0, "{found:?}");
+    // Hard predictions of the other class, wrong in three rows of four.
+    let hard: Vec<f64> = (0..500).map(|i| f64::from(i % 2)).collect();
+    let labels: Vec<i64> = (0..500).map(|i| i64::from((i % 2 == 0) != (i % 8 >= 6))).collect();
+    let found = find(&hard, 1, &labels, None).unwrap();
+    assert_eq!(found[0].mistake, Mistake::OtherClass);
+    assert!(found[0].has_zeros);
+    // Hard guesses are not repaired by chance.
+    let mut labels = labels;
+    for seed in 0..200 {
+        Random(seed).shuffle(&mut labels);
+        assert_eq!(find(&hard, 1, &labels, None).unwrap(), [], "{seed}");
+    }
+}
+
+#[test]
+fn negative_logarithms() {
+    let (p, _, labels) = model(1, 300, 4);
+    for base in [std::f64::consts::E, 2.0, 10.0] {
+        let values: Vec<f64> = p.iter().map(|p| -p.ln() / base.ln()).collect();
+        let found = find(&values, 4, &labels, None).unwrap();
+        assert_eq!(found[0].mistake, Mistake::NegativeLogProbabilities { base });
+        assert!(found[0].after < 1.0 && !found[0].has_zeros);
+    }
+    // Of hard predictions: 0 has an infinite one.
+    let hard: Vec<f64> = labels
+        .iter()
+        .flat_map(|&y| [y % 2, 1 - y % 2])
+        .map(|y| if y == 0 { 0.0 } else { f64::INFINITY })
+        .collect();
+    let labels: Vec<i64> = labels.iter().map(|y| y % 2).collect();
+    let found = find(&hard, 2, &labels, None).unwrap();
+    assert!(matches!(found[0].mistake, Mistake::NegativeLogProbabilities { .. }));
+    assert_eq!(found[0].after, 0.0);
+}

@@ -522,8 +522,39 @@ impl SortedRows {
         prediction(self.keys[row])
     }
 
-    /// The same rows with other outcomes, in the order of [`iter`](Self::iter): a resample.
-    pub(crate) fn with_outcomes(&self, outcomes: impl Iterator<Item = bool>) -> Self {
+    /// The same rows with other outcomes: a resample. `positives` draws how many of some rows of one prediction are positive.
+    ///
+    /// Whole weights are so many rows; a row whose weight is an importance is one, in the order of [`iter`](Self::iter).
+    pub(crate) fn resample(&self, mut positives: impl FnMut(Prediction, u64) -> u64) -> Self {
+        if self.fractional {
+            return self
+                .with_outcomes(self.keys.iter().map(|&key| positives(prediction(key), 1) > 0));
+        }
+        let (mut keys, mut weights) = (Vec::with_capacity(self.keys.len()), Vec::new());
+        let (mut at, mut start) = (0, 0);
+        while let Some((negative, positive)) = self.next_counts(&mut at) {
+            let key = self.keys[start] & !1;
+            let n = (negative + positive) as u64;
+            let ones = positives(prediction(key), n);
+            if self.weights.is_empty() {
+                keys.extend((0..n).map(|i| key | u64::from(i >= n - ones)));
+            } else {
+                for (key, count) in [(key, n - ones), (key | 1, ones)] {
+                    if count > 0 {
+                        keys.push(key);
+                        weights.push(count as f64);
+                    }
+                }
+            }
+            start = at;
+        }
+        let mut rows = Self { keys, weights, ..*self };
+        rows.total();
+        rows
+    }
+
+    /// The same rows with other outcomes, in the order of [`iter`](Self::iter).
+    fn with_outcomes(&self, outcomes: impl Iterator<Item = bool>) -> Self {
         let mut keys: Vec<u64> =
             self.keys.iter().zip(outcomes).map(|(key, y)| (key & !1) | u64::from(y)).collect();
         let mut weights = self.weights.clone();
@@ -533,12 +564,7 @@ impl SortedRows {
             let place = keys[start] >> 1;
             let length = keys[start..].iter().take_while(|key| **key >> 1 == place).count();
             let end = start + length;
-            if length > 1 && weights.is_empty() {
-                let ones = keys[start..end].iter().filter(|key| **key & 1 == 1).count();
-                for (i, key) in keys[start..end].iter_mut().enumerate() {
-                    *key = (place << 1) | u64::from(i >= length - ones);
-                }
-            } else if length > 1 {
+            if length > 1 {
                 let mut pairs: Vec<(u64, u64)> =
                     (start..end).map(|i| (keys[i], weights[i].to_bits())).collect();
                 pairs.sort_unstable();
