@@ -171,3 +171,121 @@ fn other_forms_on_request() {
     assert!(corrected < plain);
     assert_eq!(details["binned"]["democrat"]["se_corrected_mse"].as_array().unwrap().len(), 3);
 }
+
+/// More predictions than are held: a model that is an increasing function of another knows the same, to the last digit.
+#[test]
+fn samples_of_two_models_are_of_the_same_rows() {
+    let n = 300_000_u32;
+    let mut texts = ["p,label\n".to_owned(), "p,label\n".to_owned()];
+    for i in 0..n {
+        let u = (f64::from(i) * 0.618_033_988_749_895).fract();
+        let v = (f64::from(i) * 0.754_877_666_246_693).fract();
+        let x = 6.0 * u - 3.0;
+        let p = |factor: f64| 1.0 / (1.0 + (-factor * x).exp());
+        let y = u8::from(v < p(1.0));
+        for (text, factor) in texts.iter_mut().zip([1.0, 1.02]) {
+            writeln!(text, "{},{y}", p(factor)).unwrap();
+        }
+    }
+    let dir = Dir::new();
+    dir.write("a.csv", &texts[0]);
+    dir.write("b.csv", &texts[1]);
+    let json = run(&mut dir.command(words("compare a.csv b.csv --format json"))).json();
+    for i in [0, 1] {
+        parts(&json, i, "decomposition", "cross_entropy");
+        assert_eq!(json["models"][i]["decomposition"]["sample"], true);
+        let se = part(&json, &format!("/models/{i}/decomposition/sample_se"));
+        assert!(se > 1e-5 && se < 1e-3, "{se}");
+    }
+    let rows = |i: usize| part(&json, &format!("/models/{i}/decomposition/rows"));
+    assert_eq!(rows(0), rows(1));
+    let gap = |name: &str| part(&json, &format!("/gaps/0/{name}"));
+    assert!(gap("information").abs() < 1e-12, "{}", gap("information"));
+    assert!((gap("calibration") - gap("cross_entropy")).abs() < 1e-12);
+    assert!(gap("cross_entropy") > 1e-6);
+    assert!(gap("sample_se") < 1e-12);
+    let screen = run(&mut dir.command(words("compare a.csv b.csv"))).stdout;
+    assert!(!screen.contains("less than"), "{screen}");
+    assert!(screen.contains("xent calibration holds all rows"), "{screen}");
+}
+
+fn three_models(dir: &Dir) {
+    let labels: Vec<u32> = (0..200).map(|i| u32::from(i * 7 % 10 < i / 20)).collect();
+    let of = |p: &dyn Fn(usize) -> f64| {
+        let p: Vec<String> = (0..200).map(|i| p(i).to_string()).collect();
+        binary(&p.iter().map(String::as_str).collect::<Vec<_>>(), &labels)
+    };
+    dir.write("good.csv", of(&|i| 0.05 + 0.0045 * i as f64));
+    dir.write("flat.csv", of(&|_| 0.5));
+    let last = labels.iter().rposition(|y| *y == 1).unwrap();
+    dir.write("zero.csv", of(&|i| if i == last { 0.0 } else { 0.05 + 0.0045 * i as f64 }));
+}
+
+#[test]
+fn three_models_and_infinite_ones_are_explained() {
+    let dir = Dir::new();
+    three_models(&dir);
+    let screen = run(&mut dir.command(words("compare good.csv flat.csv zero.csv"))).stdout;
+    // A terminal's lines are broken, so words are looked for.
+    let text = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("good knows"), "{screen}");
+    assert!(text.contains("zero loses infinitely many bits by miscalibration"), "{screen}");
+    assert_eq!(text.matches("recalibrated (cross-fitted, 10 folds)").count(), 2, "{screen}");
+}
+
+#[test]
+fn all_parts_are_in_the_csv() {
+    let dir = Dir::new();
+    three_models(&dir);
+    let args = "score good.csv --decomposition --folds 5";
+    let json = run(&mut dir.command(words(&format!("{args} --format json")))).json();
+    let csv = run(&mut dir.command(words(&format!("{args} --format csv")))).stdout;
+    let field = |form: &str, class: &str, score: &str, column: usize| -> f64 {
+        let start = format!("good,{form},{class},{score},");
+        let line = csv.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("no {start} in {csv}"));
+        line[start.len()..].split(',').nth(column).unwrap().parse().unwrap()
+    };
+    let details = &json["models"][0]["decomposition_details"];
+    for (form, class, path) in [
+        ("one-vs-rest", "1", "/one_vs_rest/1/"),
+        ("top label", "", "/top_label/"),
+        ("top class bins", "", "/top_class_bins/"),
+        ("binned", "1", "/binned/1/"),
+    ] {
+        for (score, key) in [("cross_entropy", "decomposition"), ("mse", "decomposition_mse")] {
+            let wanted = part(details, &format!("{path}{key}/miscalibration"));
+            assert_eq!(field(form, class, score, 2), wanted, "{form} {score}");
+        }
+    }
+    let wanted = part(details, "/binned/1/se/2");
+    assert_eq!(field("binned", "1", "cross_entropy", 5), wanted);
+    let wanted = part(&json, "/models/0/cross_fitted/decomposition/discrimination");
+    assert_eq!(field("\"cross-fitted, 5 folds\"", "", "cross_entropy", 1), wanted);
+
+    let args = "compare good.csv flat.csv";
+    let json = run(&mut dir.command(words(&format!("{args} --format json")))).json();
+    let csv = run(&mut dir.command(words(&format!("{args} --format csv")))).stdout;
+    let header = "model,baseline,cross_entropy,calibration,information,recalibrated,sample_se\n";
+    let line = csv.split_once(header).unwrap().1.lines().next().unwrap();
+    let fields: Vec<&str> = line.split(',').collect();
+    for (i, name) in
+        ["cross_entropy", "calibration", "information", "recalibrated"].iter().enumerate()
+    {
+        assert_eq!(fields[2 + i].parse::<f64>().unwrap(), part(&json, &format!("/gaps/0/{name}")));
+    }
+}
+
+#[test]
+fn zeros_under_a_scaling_are_said() {
+    let mut text = "a,b,c,label\n".to_owned();
+    for i in 0..400 {
+        let (p, label) =
+            if i == 3 { ("0,0.5,0.5", "a") } else { ("0.5,0.3,0.2", ["a", "b", "a", "c"][i % 4]) };
+        writeln!(text, "{p},{label}").unwrap();
+    }
+    let dir = Dir::new();
+    dir.write("p.csv", &text);
+    let screen = run(&mut dir.command(words("score p.csv"))).stdout;
+    assert!(screen.contains("zeros: discrimination is at least so much"), "{screen}");
+}

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use xent::calibration::held::HeldRows;
+use xent::calibration::held::{HeldRows, HeldTable};
 use xent::compare::{Comparison, ScoreDifference};
 use xent::rows::Rules;
 use xent::score::Keep;
@@ -11,7 +11,7 @@ use xent_io::Table;
 
 use crate::block::{Block, Scorer};
 use crate::error::Error;
-use crate::parts::{self, Wanted};
+use crate::parts::{self, Compared, Wanted};
 use crate::roles::Binding;
 use crate::score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, check_rows,
@@ -64,7 +64,10 @@ pub struct SliceComparison {
 /// The mergeable state of a comparison.
 struct State {
     total: Comparison,
+    /// The rows of each model by the hash of its own predictions; none once one of them is a sample.
     held: Vec<HeldRows>,
+    /// By one hash of all models' predictions: samples of the same rows.
+    joint: Vec<HeldRows>,
     label_smoothing: f64,
     slices: HashMap<Vec<String>, Comparison>,
     infinite: Vec<Vec<u64>>,
@@ -80,7 +83,8 @@ impl State {
         let held = HeldRows::new(n_classes, scored_input(rules));
         Self {
             total: Comparison::new(n_models, n_classes, keep),
-            held: vec![held; n_models],
+            held: vec![held.clone(); n_models],
+            joint: vec![held; n_models],
             label_smoothing: rules.label_smoothing,
             slices: HashMap::new(),
             infinite: vec![Vec::new(); n_models],
@@ -90,6 +94,20 @@ impl State {
             progress: Progress::default(),
             loss: 0.0,
         }
+    }
+
+    /// The rows held of each model: all, or the same sample of all models.
+    fn take_tables(&mut self) -> Vec<Option<HeldTable>> {
+        let finish = |states: Vec<HeldRows>| -> Vec<_> {
+            states.into_iter().map(HeldRows::finish).collect()
+        };
+        let mut joint = std::mem::take(&mut self.joint);
+        let own = finish(std::mem::take(&mut self.held));
+        if !own.is_empty() && own.iter().flatten().all(|table| !table.is_sample()) {
+            return own;
+        }
+        HeldRows::align(&mut joint);
+        finish(joint)
     }
 
     /// Adds rows that are the same under every model: one block with one score a model.
@@ -121,7 +139,17 @@ impl State {
         let scores: Vec<_> = block.scores.iter().collect();
         self.total.update(&scores, target, weights);
         for (held, predictions) in self.held.iter_mut().zip(&predictions) {
-            predictions.hold(held, target, weights, self.label_smoothing);
+            predictions.hold(held, None, target, weights, self.label_smoothing);
+        }
+        if self.held.iter().any(HeldRows::is_sample) {
+            self.held.clear();
+        }
+        let mut keys = vec![0; block.rows];
+        for (held, predictions) in self.joint.iter().zip(&predictions) {
+            predictions.add_to_keys(held, &mut keys);
+        }
+        for (held, predictions) in self.joint.iter_mut().zip(&predictions) {
+            predictions.hold(held, Some(&keys), target, weights, self.label_smoothing);
         }
         if let Some((of, keys)) = &slices {
             for (key, indices) in groups(of, keys.len()).into_iter().enumerate() {
@@ -723,14 +751,18 @@ fn finish(
     let (level, top_k) = (options.level, &options.rules.top_k);
     let mut models = Vec::new();
     let wanted = Wanted { folds: options.folds, details: false, compared: true };
-    let held = std::mem::take(&mut state.held);
-    for (i, (entry, held)) in entries.into_iter().zip(held).enumerate() {
+    let tables = state.take_tables();
+    let log_losses: Vec<f64> =
+        state.total.models().iter().map(|model| model.log_loss(level).value).collect();
+    let compared = Compared::new(&tables, &log_losses);
+    for (i, (entry, table)) in entries.into_iter().zip(&tables).enumerate() {
         let model = &state.total.models()[i];
         check_rows(entry.table, model, state.dropped)?;
         let Some(baseline) = model.baseline(options.rules.label_smoothing, level) else { continue };
         let scores = model.finish(level);
+        let finish = |table| parts::finish(table, &scores, &baseline, wanted, compared.as_ref());
         models.push(ModelScore {
-            parts: parts::finish(held, &scores, &baseline, wanted)?,
+            parts: table.as_ref().map(finish).transpose()?,
             name: entry.name,
             source: entry.table.spec().to_owned(),
             classes: classes.clone(),

@@ -2,7 +2,7 @@
 
 use xent::calibration::binned::{Binning, decompose as in_bins};
 use xent::calibration::decomposition::{Decomposition, Decompositions, corp};
-use xent::calibration::held::{HeldRows, HeldTable};
+use xent::calibration::held::HeldTable;
 use xent::calibration::multiclass::{Grouped, Grouping, decompose as in_groups};
 use xent::calibration::parts::{Parts, Recalibration};
 use xent::calibration::repair::Repair;
@@ -30,6 +30,13 @@ pub struct ModelParts {
     pub rows: u64,
     /// Whether those are a sample: the rows of a part of the predictions, chosen by a hash of their numbers.
     pub is_sample: bool,
+    /// The standard error that sampling gives discrimination and miscalibration of the cross entropy, bits; 0 if these are all rows, NaN if the
+    /// cross entropy is infinite.
+    pub se: f64,
+    /// The same of the difference of discriminations from the first model compared.
+    pub gap_se: f64,
+    /// Whether some row's true class has probability 0 and the recalibration takes that for 2^-53: discrimination is at least as shown.
+    pub has_zeros: bool,
     /// Of the cross entropy, bits; in-sample.
     pub cross_entropy: Decomposition,
     /// How predictions were recalibrated for them.
@@ -82,24 +89,75 @@ pub(crate) struct Wanted {
     pub compared: bool,
 }
 
+/// What samples of the same rows share.
+pub(crate) struct Compared {
+    /// Log loss of all rows less that of the sample, nats, of the first model of finite loss. All models are corrected by it, so that
+    /// recalibrated losses differ as they do in the sample.
+    excess: f64,
+    /// That model's losses in the sample.
+    losses: Option<Vec<f64>>,
+    /// The recalibrated losses of the first model.
+    recalibrated: Option<Vec<f64>>,
+}
+
+impl Compared {
+    /// Of models with the log losses of all their rows, nats; `None` unless they are samples.
+    pub(crate) fn new(tables: &[Option<HeldTable>], log_losses: &[f64]) -> Option<Self> {
+        let first = tables.first()?.as_ref().filter(|table| table.is_sample())?;
+        let excess = |(table, all): (&Option<HeldTable>, &f64)| {
+            let excess = all - table.as_ref()?.log_loss();
+            excess.is_finite().then(|| (excess, table.as_ref().map(HeldTable::log_loss_totals)))
+        };
+        let (excess, losses) =
+            tables.iter().zip(log_losses).find_map(excess).unwrap_or((f64::NAN, None));
+        Some(Self { excess, losses, recalibrated: first.recalibrated_totals() })
+    }
+}
+
+/// The parts of all rows from those of a sample: what the sample says is the loss of the recalibrated predictions.
+fn of_all(
+    sample: Decomposition,
+    score: f64,
+    uncertainty: f64,
+    excess: f64,
+    honest: bool,
+) -> Decomposition {
+    let excess = [excess, score - sample.score, uncertainty - sample.uncertainty];
+    let excess = excess.into_iter().find(|x| x.is_finite()).unwrap_or(0.0);
+    let mut recalibrated = sample.uncertainty - sample.discrimination + excess;
+    if !honest {
+        recalibrated = recalibrated.min(score).min(uncertainty).max(0.0);
+    }
+    let (discrimination, miscalibration) = (uncertainty - recalibrated, score - recalibrated);
+    Decomposition { score, uncertainty, discrimination, miscalibration }.settled(score, uncertainty)
+}
+
 /// The parts of the rows held, settled on the scores of all rows.
 pub(crate) fn finish(
-    held: HeldRows,
+    table: &HeldTable,
     scores: &Scores,
     baseline: &Baseline,
     wanted: Wanted,
-) -> Result<Option<ModelParts>, Error> {
-    let Some(table) = held.finish() else { return Ok(None) };
-    let settle = |parts: &Parts| {
-        let bits = parts.parts.log.in_bits();
+    compared: Option<&Compared>,
+) -> Result<ModelParts, Error> {
+    let excess = compared.map_or(f64::NAN, |c| c.excess / std::f64::consts::LN_2);
+    let settle = |parts: &Parts, honest: bool| {
+        let (bits, squared) = (parts.parts.log.in_bits(), parts.parts.squared);
         let (score, uncertainty) = (scores.cross_entropy().value, baseline.cross_entropy().value);
-        (
-            bits.settled(score, uncertainty),
-            parts.parts.squared.settled(scores.mse.value, baseline.mse.value),
-        )
+        let (mse, base_mse) = (scores.mse.value, baseline.mse.value);
+        if table.is_sample() {
+            (
+                of_all(bits, score, uncertainty, excess, honest),
+                of_all(squared, mse, base_mse, f64::NAN, honest),
+            )
+        } else {
+            (bits.settled(score, uncertainty), squared.settled(mse, base_mse))
+        }
     };
     let parts = table.decompose();
-    let (cross_entropy, mse) = settle(&parts);
+    let (cross_entropy, mse) = settle(&parts, false);
+    let (se, gap_se) = sampling_errors(table, scores.rows, compared);
+    let is_scaling = !matches!(parts.log, Recalibration::Isotonic | Recalibration::OneVsRest);
     let by_default = (wanted.compared && table.units() >= FOLDS_ROWS).then_some(FOLDS);
     let cross_fitted = match wanted.folds {
         Some(folds) => {
@@ -108,7 +166,7 @@ pub(crate) fn finish(
                 Error::new(format!("there are fewer rows ({rows}) than folds ({folds})"))
                     .with_hint("--folds needs at least a row a fold")
             })?;
-            let (cross_entropy, mse) = settle(&parts);
+            let (cross_entropy, mse) = settle(&parts, true);
             Some(CrossFitted { folds, cross_entropy, mse: Some(mse) })
         }
         None => by_default.and_then(|folds| {
@@ -120,21 +178,44 @@ pub(crate) fn finish(
                 ..log
             };
             let honest = Parts { parts: Decompositions { log: honest, ..parts.parts }, ..parts };
-            Some(CrossFitted { folds, cross_entropy: settle(&honest).0, mse: None })
+            Some(CrossFitted { folds, cross_entropy: settle(&honest, true).0, mse: None })
         }),
     };
     let has_errors = !scores.weights_are_importances && table.has_whole_weights();
-    Ok(Some(ModelParts {
+    Ok(ModelParts {
         rows: table.rows(),
         is_sample: table.is_sample(),
+        se,
+        gap_se,
+        has_zeros: is_scaling && scores.infinite_rows > 0,
         cross_entropy,
         recalibration: parts.log,
         mse,
         recalibration_mse: parts.squared,
         cross_fitted,
-        details: wanted.details.then(|| details(&table, has_errors)).flatten(),
-        repairs: crate::detective::repairs(&table, scores, baseline),
-    }))
+        details: wanted.details.then(|| details(table, has_errors)).flatten(),
+        repairs: crate::detective::repairs(table, scores, baseline),
+    })
+}
+
+/// Of the parts, and of the difference from the recalibrated losses of another model; bits.
+fn sampling_errors(table: &HeldTable, rows: u64, compared: Option<&Compared>) -> (f64, f64) {
+    if !table.is_sample() {
+        return (0.0, 0.0);
+    }
+    let Some(recalibrated) = table.recalibrated_totals() else { return (0.0, 0.0) };
+    let share = table.rows() as f64 / rows as f64;
+    let error = |of: &Vec<f64>| {
+        if of.len() != table.len() {
+            return f64::NAN;
+        }
+        let less: Vec<f64> = of.iter().zip(&recalibrated).map(|(a, b)| a - b).collect();
+        table.sampling_error(&less, share) / std::f64::consts::LN_2
+    };
+    let own = compared.is_none().then(|| table.log_loss_totals());
+    let losses = own.as_ref().or_else(|| compared?.losses.as_ref());
+    let reference = compared.and_then(|c| c.recalibrated.as_ref());
+    (losses.map_or(f64::NAN, error), reference.map_or(f64::NAN, error))
 }
 
 fn details(table: &HeldTable, has_errors: bool) -> Option<Details> {

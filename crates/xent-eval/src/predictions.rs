@@ -121,10 +121,28 @@ impl Predictions {
         self
     }
 
-    /// Adds the rows to those held.
+    /// Absorbs the rows into their keys.
+    pub(crate) fn add_to_keys(&self, held: &HeldRows, keys: &mut [u64]) {
+        match &self.numbers {
+            Numbers::Rows(values) => {
+                if let Ok(view) = View::rows_of(&values[..], self.width) {
+                    held.add_to_keys(view, keys);
+                }
+            }
+            Numbers::Stored(tensor) => match tensor.elements() {
+                Elements::F64(x) => add_to_keys(held, tensor, x, keys),
+                Elements::F32(x) => add_to_keys(held, tensor, x, keys),
+                Elements::F16(x) => add_to_keys(held, tensor, x, keys),
+                Elements::Bf16(x) => add_to_keys(held, tensor, x, keys),
+            },
+        }
+    }
+
+    /// Adds the rows to those held, by keys of their own if there are any.
     pub(crate) fn hold(
         &self,
         held: &mut HeldRows,
+        keys: Option<&[u64]>,
         target: Target<'_>,
         weights: Option<&[f64]>,
         label_smoothing: f64,
@@ -132,14 +150,14 @@ impl Predictions {
         match &self.numbers {
             Numbers::Rows(values) => {
                 if let Ok(view) = View::rows_of(&values[..], self.width) {
-                    held.update(view, target, weights, label_smoothing);
+                    held.update_keyed(view, keys, target, weights, label_smoothing);
                 }
             }
             Numbers::Stored(tensor) => match tensor.elements() {
-                Elements::F64(x) => update(held, tensor, x, target, weights),
-                Elements::F32(x) => update(held, tensor, x, target, weights),
-                Elements::F16(x) => update(held, tensor, x, target, weights),
-                Elements::Bf16(x) => update(held, tensor, x, target, weights),
+                Elements::F64(x) => update(held, tensor, x, keys, target, weights),
+                Elements::F32(x) => update(held, tensor, x, keys, target, weights),
+                Elements::F16(x) => update(held, tensor, x, keys, target, weights),
+                Elements::Bf16(x) => update(held, tensor, x, keys, target, weights),
             },
         }
     }
@@ -158,12 +176,20 @@ fn update<T: Element>(
     held: &mut HeldRows,
     tensor: &Tensor,
     elements: &[T],
+    keys: Option<&[u64]>,
     target: Target<'_>,
     weights: Option<&[f64]>,
 ) {
     let strides = (tensor.row_stride(), tensor.column_stride());
     if let Ok(x) = View::strided(elements, tensor.rows(), tensor.width(), strides.0, strides.1) {
-        held.update(x, target, weights, 0.0);
+        held.update_keyed(x, keys, target, weights, 0.0);
+    }
+}
+
+fn add_to_keys<T: Element>(held: &HeldRows, tensor: &Tensor, elements: &[T], keys: &mut [u64]) {
+    let strides = (tensor.row_stride(), tensor.column_stride());
+    if let Ok(x) = View::strided(elements, tensor.rows(), tensor.width(), strides.0, strides.1) {
+        held.add_to_keys(x, keys);
     }
 }
 

@@ -398,7 +398,9 @@ pub(crate) fn finish(
     let (total, level) = (&state.total, options.level);
     let scores = total.finish(level);
     let wanted = Wanted { folds: options.folds, details: options.decomposition, compared: false };
-    let parts = parts::finish(state.held, &scores, &baseline, wanted)?;
+    let table = state.held.finish();
+    let finish = |table| parts::finish(table, &scores, &baseline, wanted, None);
+    let parts = table.as_ref().map(finish).transpose()?;
     let mut slices: Vec<(Vec<String>, Scores)> =
         state.slices.iter().map(|(key, s)| (key.clone(), s.finish(level))).collect();
     slices.retain(|(_, s)| s.rows > 0);
@@ -459,7 +461,7 @@ pub(crate) fn update(
         state.total.update(scores, block.target.target(), weights);
         if let Some(predictions) = block.predictions.get(m) {
             let smoothing = options.rules.label_smoothing;
-            predictions.hold(&mut state.held, block.target.target(), weights, smoothing);
+            predictions.hold(&mut state.held, None, block.target.target(), weights, smoothing);
         }
         let mut infinite = Vec::new();
         let sum: f64 = scores.log_loss.iter().sum();

@@ -11,7 +11,7 @@ use crate::common::{
 };
 use crate::json::number;
 use crate::number::{counted, decimals_for, fixed, interval, p_phrase, p_value, signed};
-use crate::parts::{gaps_json, push_parts, why};
+use crate::parts::{gaps_json, push_parts, tidy_forms, tidy_gaps, why};
 use crate::score::tidy as tidy_models;
 use crate::{Block, Cell, Header, Report, Table, Tone};
 
@@ -48,6 +48,8 @@ pub fn compare_report(comparison: &ModelComparison, options: &Options, all: bool
     if all {
         report.push(Block::Table(tidy_models(models, options)));
         report.push(Block::Table(tidy_differences(comparison)));
+        report.push(Block::Table(tidy_gaps(models)));
+        report.blocks.extend(tidy_forms(models).map(Block::Table));
     } else if models.len() == 2 {
         report.push(Block::Table(pair_table(comparison, options)));
     } else {
@@ -57,7 +59,7 @@ pub fn compare_report(comparison: &ModelComparison, options: &Options, all: bool
     report.push(Block::Verdict(verdict.text));
     if !all {
         push_parts(models, &mut report);
-        report.blocks.extend(why(models).into_iter().flatten().map(Block::Text));
+        report.blocks.extend(why(models).into_iter().map(Block::Text));
     }
     for block in cautions(comparison) {
         report.push(block);

@@ -6,11 +6,15 @@ use xent_eval::{BINS, BinnedDecompositions, Details, ModelParts, ModelScore};
 
 use crate::common::{decimals, value_cell};
 use crate::json::number;
-use crate::number::{counted, fixed};
+use crate::number::{counted, decimals_for, fixed};
 use crate::{Block, Cell, Header, Report, Table};
 
 /// The row of the largest probability, beside the classes.
 const TOP_LABEL: &str = "(top label)";
+/// What the parts are.
+const SUM: &str = "score = uncertainty - discrimination + miscalibration, in-sample";
+/// A number of a sample is told of if it is so many of its standard errors from 0.
+const SHOWN_ERRORS: f64 = 2.0;
 /// The names of the parts, in the order of the sum.
 const PARTS: [&str; 3] = ["uncertainty", "discrimination", "miscalibration"];
 
@@ -24,14 +28,13 @@ pub(crate) fn push_parts(models: &[ModelScore], report: &mut Report) {
         return;
     }
     let folds = models.iter().find_map(|m| shown_folds(m.parts.as_ref()?));
-    let title = "score = uncertainty - discrimination + miscalibration, in-sample";
     let several = models.len() > 1;
     let mut headers = vec![Header::left("")];
     if several {
         headers.push(Header::left(""));
     }
     headers.extend(PARTS.map(Header::right));
-    let mut table = Table::new(headers).with_title(title);
+    let mut table = Table::new(headers).with_title(SUM);
     type Pick = fn(&ModelParts) -> (Decomposition, Option<Decomposition>);
     let scores: [(&str, Pick); 2] = [
         ("cross entropy, bits", |p| (p.cross_entropy, p.cross_fitted.map(|c| c.cross_entropy))),
@@ -42,7 +45,14 @@ pub(crate) fn push_parts(models: &[ModelScore], report: &mut Report) {
             if score.starts_with('c') { m.scores.cross_entropy() } else { m.scores.mse }
         };
         let estimates: Vec<_> = models.iter().map(estimate).collect();
-        let places = decimals(&estimates);
+        let mut places = decimals(&estimates);
+        // No more digits than the sample gives.
+        let errors = models.iter().filter_map(|m| Some(m.parts.as_ref()?.se));
+        let error =
+            errors.filter(|se| score.starts_with('c') && *se > 0.0).fold(f64::NAN, f64::min);
+        if error > 0.0 {
+            places = places.min(decimals_for(error));
+        }
         let mut title = Cell::text(score);
         let mut again = Vec::new();
         for model in models {
@@ -72,13 +82,42 @@ pub(crate) fn push_parts(models: &[ModelScore], report: &mut Report) {
             "cross-fitted: each row is recalibrated by a fit of the rows of other folds, {folds} in all; such parts may be negative"
         )));
     }
+    notes(models, report);
+}
+
+/// What the parts are from, where that is not all rows as they are.
+fn notes(models: &[ModelScore], report: &mut Report) {
+    // Models that are compared have samples of the same rows.
+    let mut told: Vec<u64> = Vec::new();
     for model in models {
-        if let Some(parts) = model.parts.as_ref().filter(|parts| parts.is_sample) {
-            let of = if several { format!("{}: ", model.name) } else { String::new() };
+        let Some(parts) = &model.parts else { continue };
+        let alike = models.iter().filter_map(|m| m.parts.as_ref()).filter(|p| p.rows == parts.rows);
+        let count = alike.clone().count();
+        let of = |count: usize| {
+            if models.len() > count { format!("{}: ", model.name) } else { String::new() }
+        };
+        if parts.is_sample && !(count == models.len() && told.contains(&parts.rows)) {
+            told.push(parts.rows);
+            let count = if count == models.len() { count } else { 1 };
+            let se = if count == 1 { parts.se } else { alike.map(|p| p.se).fold(0.0, f64::max) };
+            let about = if se > 0.0 {
+                format!(", to about ±{} bits", fixed(se, decimals_for(se)))
+            } else {
+                String::new()
+            };
+            let exact =
+                if model.classes.len() == 2 { "; xent calibration holds all rows" } else { "" };
             report.push(Block::Note(format!(
-                "{of}the parts are from a sample of {} of {}; score and uncertainty are of all",
+                "{}the parts are from a sample of {} of {}{about}{exact}",
+                of(count),
                 crate::number::count(parts.rows),
-                counted(model.scores.rows, "row", "rows")
+                counted(model.scores.rows, "row", "rows"),
+            )));
+        }
+        if parts.has_zeros {
+            report.push(Block::Note(format!(
+                "{}zeros: discrimination is at least so much; see xent worst --floors",
+                of(1)
             )));
         }
     }
@@ -106,24 +145,59 @@ pub(crate) fn tidy_cells(model: &ModelScore, score: xent::compare::Score) -> [Ce
 /// Their headers.
 pub(crate) const TIDY: [&str; 3] = PARTS;
 
-/// Why one of two models is ahead, in one or two lines; `None` if a score is infinite or the models lose the same.
-pub(crate) fn why(models: &[ModelScore]) -> Option<Vec<String>> {
-    let [a, b] = models else { return None };
+/// Why models are ahead of the first or behind it, in one or two lines for each; nothing
+/// of models that lose the same.
+pub(crate) fn why(models: &[ModelScore]) -> Vec<String> {
+    let Some((first, others)) = models.split_first() else { return Vec::new() };
+    let lines = others.iter().filter_map(|other| why_of_two(first, other, others.len() > 1));
+    lines.flatten().collect()
+}
+
+fn why_of_two(a: &ModelScore, b: &ModelScore, several: bool) -> Option<Vec<String>> {
     let bits = |m: &ModelScore| m.scores.cross_entropy().value;
     let (ahead, behind) = if bits(a) < bits(b) { (a, b) } else { (b, a) };
     let (x, y) = (ahead.parts.as_ref()?, behind.parts.as_ref()?);
     let gap = bits(behind) - bits(ahead);
     let information = x.cross_entropy.discrimination - y.cross_entropy.discrimination;
     let calibration = y.cross_entropy.miscalibration - x.cross_entropy.miscalibration;
+    // Both have the error of the one that is not the first.
+    let error = [x.gap_se, y.gap_se].into_iter().fold(0.0, f64::max);
     let places = decimals(&[ahead.scores.cross_entropy(), behind.scores.cross_entropy()]);
-    // What is shown as 0 is no part of the story.
-    let least = 0.5 * 10_f64.powi(-(places as i32));
-    if gap.is_nan() || gap < least || !calibration.is_finite() {
-        return None;
-    }
-    let show = |x: f64| fixed(x.abs(), places);
     let (ahead_name, behind_name) = (&ahead.name, &behind.name);
-    let mut text = if calibration <= -least {
+    let places = if error > 0.0 { places.min(decimals_for(error)) } else { places };
+    // What is shown as 0, or may be luck of the sample, is no part of the story.
+    let least = 0.5 * 10_f64.powi(-(places as i32));
+    let is_shown = |x: f64| x.abs() >= least.max(SHOWN_ERRORS * error);
+    let show = |x: f64| fixed(x.abs(), places);
+    let of =
+        if several { format!("{ahead_name} is ahead of {behind_name}: ") } else { String::new() };
+    let text = if gap.is_nan() || gap.is_infinite() || !calibration.is_finite() {
+        let infinite = if bits(ahead).is_infinite() {
+            format!("{ahead_name} and {behind_name} lose")
+        } else {
+            format!("{behind_name} loses")
+        };
+        format!(
+            "{infinite} infinitely many bits by miscalibration: what happened had probability 0"
+        )
+    } else if gap < least {
+        return None;
+    } else if error > 0.0 && !(is_shown(information) && is_shown(calibration)) {
+        let gap = format!("{ahead_name} is ahead of {behind_name} by {} bits: ", show(gap));
+        match (is_shown(information), is_shown(calibration)) {
+            (false, true) => format!(
+                "{gap}calibration {} ± {}; no difference in information is shown by the sample",
+                show(calibration),
+                show(error)
+            ),
+            (true, false) => format!(
+                "{gap}information {} ± {}; no difference in calibration is shown by the sample",
+                show(information),
+                show(error)
+            ),
+            _ => format!("{gap}no difference in calibration or information is shown by the sample"),
+        }
+    } else if calibration <= -least {
         format!(
             "{ahead_name} knows {} bits more than {behind_name} and loses {} of them by worse calibration",
             show(information),
@@ -137,24 +211,29 @@ pub(crate) fn why(models: &[ModelScore]) -> Option<Vec<String>> {
         )
     } else {
         format!(
-            "of the {} bits, {} are calibration and {} information",
+            "{of}of the {} bits, {} are calibration and {} information",
             show(gap),
             show(calibration),
             show(information)
         )
     };
-    if let (Some(x), Some(y)) = (&x.cross_fitted, &y.cross_fitted) {
-        let left = y.cross_entropy.recalibrated() - x.cross_entropy.recalibrated();
-        let after = format!("after recalibrating each model (cross-fitted, {} folds)", x.folds);
-        let then = if left > -least {
-            format!("{after} the gap would be {} bits", show(left.max(0.0)))
-        } else {
-            format!("{after} {behind_name} would be ahead by {} bits", show(left))
-        };
-        return Some(vec![text, then]);
-    }
-    text.push_str(" (in-sample; the rows are too few to check it by folds)");
-    Some(vec![text])
+    let (Some(x), Some(y)) = (&x.cross_fitted, &y.cross_fitted) else {
+        return Some(vec![format!(
+            "{text} (in-sample; the rows are too few to check it by folds)"
+        )]);
+    };
+    let left = y.cross_entropy.recalibrated() - x.cross_entropy.recalibrated();
+    let after = if several { "recalibrated" } else { "after recalibrating each model" };
+    let after = format!("{after} (cross-fitted, {} folds)", x.folds);
+    let then = if error > 0.0 && !is_shown(left) {
+        format!("{after} the sample shows no gap")
+    } else if gap.is_finite() && left > -least {
+        format!("{after} the gap would be {} bits", show(left.max(0.0)))
+    } else {
+        let ahead_then = if left > 0.0 { ahead_name } else { behind_name };
+        format!("{after} {ahead_then} would be ahead by {} bits", show(left))
+    };
+    Some(vec![text, then])
 }
 
 fn parts_json(parts: &Decomposition) -> Map<String, Value> {
@@ -179,6 +258,10 @@ pub(crate) fn insert_json(model: &ModelScore, map: &mut Map<String, Value>) {
         value.insert("fit".to_owned(), "in-sample".into());
         value.insert("rows".to_owned(), parts.rows.into());
         value.insert("sample".to_owned(), parts.is_sample.into());
+        if key == "decomposition" {
+            let se = if parts.is_sample { number(parts.se) } else { Value::Null };
+            value.insert("sample_se".to_owned(), se);
+        }
         map.insert(key.to_owned(), Value::Object(value));
     }
     let cross_fitted = parts.cross_fitted.as_ref().map(|c| {
@@ -194,25 +277,119 @@ pub(crate) fn insert_json(model: &ModelScore, map: &mut Map<String, Value>) {
     }
 }
 
+/// The gap of a model to the first: cross entropy, calibration, information, what is left after recalibration, and the standard
+/// error of the two parts by sampling; bits. NaN for what there is not.
+fn gap(first: &ModelScore, model: &ModelScore) -> Option<[f64; 5]> {
+    let (a, b) = (first.parts.as_ref()?, model.parts.as_ref()?);
+    let (x, y) = (&a.cross_entropy, &b.cross_entropy);
+    let left = a.cross_fitted.as_ref().zip(b.cross_fitted.as_ref());
+    let left = left.map(|(x, y)| y.cross_entropy.recalibrated() - x.cross_entropy.recalibrated());
+    let (calibration, information) =
+        (y.miscalibration - x.miscalibration, x.discrimination - y.discrimination);
+    let se = if b.is_sample { b.gap_se } else { f64::NAN };
+    Some([y.score - x.score, calibration, information, left.unwrap_or(f64::NAN), se])
+}
+
+/// The names of these numbers.
+const GAP: [&str; 5] = ["cross_entropy", "calibration", "information", "recalibrated", "sample_se"];
+
 /// The gap of each model to the first, and its parts, in bits.
 pub(crate) fn gaps_json(models: &[ModelScore]) -> Value {
     let Some((first, others)) = models.split_first() else { return Value::Null };
-    let gap = |model: &ModelScore| -> Option<Value> {
-        let (a, b) = (first.parts.as_ref()?, model.parts.as_ref()?);
-        let (x, y) = (&a.cross_entropy, &b.cross_entropy);
-        let recalibrated = a.cross_fitted.as_ref().zip(b.cross_fitted.as_ref());
-        let left = recalibrated
-            .map(|(x, y)| number(y.cross_entropy.recalibrated() - x.cross_entropy.recalibrated()));
-        Some(json!({
-            "model": model.name,
-            "baseline": first.name,
-            "cross_entropy": number(y.score - x.score),
-            "calibration": number(y.miscalibration - x.miscalibration),
-            "information": number(x.discrimination - y.discrimination),
-            "recalibrated": left,
-        }))
+    let json = |model: &ModelScore| -> Option<Value> {
+        let numbers = gap(first, model)?;
+        let mut map = Map::new();
+        map.insert("model".to_owned(), model.name.clone().into());
+        map.insert("baseline".to_owned(), first.name.clone().into());
+        for (name, x) in GAP.iter().zip(numbers) {
+            // What was not asked for is nothing; a gap of two infinities is not a number.
+            let is_absent = x.is_nan() && matches!(*name, "recalibrated" | "sample_se");
+            map.insert((*name).to_owned(), if is_absent { Value::Null } else { number(x) });
+        }
+        Some(map.into())
     };
-    others.iter().map(|model| gap(model).unwrap_or_default()).collect()
+    others.iter().map(|model| json(model).unwrap_or_default()).collect()
+}
+
+/// For programs: the same, a row for each model.
+pub(crate) fn tidy_gaps(models: &[ModelScore]) -> Table {
+    let headers = ["model", "baseline"].map(Header::left).into_iter();
+    let mut table = Table::new(headers.chain(GAP.map(Header::right)).collect::<Vec<_>>());
+    let Some((first, others)) = models.split_first() else { return table };
+    for model in others {
+        let Some(numbers) = gap(first, model) else { continue };
+        let mut row = vec![Cell::text(&model.name), Cell::text(&first.name)];
+        row.extend(numbers.map(crate::common::exact_cell));
+        table.push(row);
+    }
+    table
+}
+
+/// For programs: the parts that were asked for, beside those of each score: a row for each model, form, class and score. `None` if
+/// nothing was asked for.
+pub(crate) fn tidy_forms(models: &[ModelScore]) -> Option<Table> {
+    let mut headers = ["model", "form", "class", "score"].map(Header::left).to_vec();
+    headers.extend(PARTS.map(Header::right));
+    headers.extend(["uncertainty_se", "discrimination_se", "miscalibration_se"].map(Header::right));
+    headers.push(Header::right("within"));
+    let mut table = Table::new(headers);
+    for model in models {
+        let Some(parts) = &model.parts else { continue };
+        let mut push = |form: &str, class: &str, score: &str, numbers: [f64; 7]| {
+            let texts = [&model.name[..], form, class, score].map(Cell::text).into_iter();
+            table.push(texts.chain(numbers.map(crate::common::exact_cell)).collect::<Vec<_>>());
+        };
+        let numbers = |p: &Decomposition, se: [f64; 3], within: f64| {
+            let [a, b, c] = se;
+            [p.uncertainty, p.discrimination, p.miscalibration, a, b, c, within]
+        };
+        let none = [f64::NAN; 3];
+        let scores = ["cross_entropy", "mse"];
+        if let Some((c, mse)) = parts.cross_fitted.as_ref().and_then(|c| Some((c, c.mse?))) {
+            let form = format!("cross-fitted, {} folds", c.folds);
+            for (score, p) in scores.into_iter().zip([c.cross_entropy, mse]) {
+                push(&form, "", score, numbers(&p, none, f64::NAN));
+            }
+        }
+        let Some(details) = &parts.details else { continue };
+        let mut both = |form: &str, class: &str, p: &Decompositions, within: [f64; 2]| {
+            let parts = [p.log.in_bits(), p.squared];
+            for ((score, p), within) in scores.into_iter().zip(parts).zip(within) {
+                push(form, class, score, numbers(&p, none, within));
+            }
+        };
+        let bits = std::f64::consts::LN_2;
+        for (class, p) in model.classes.iter().zip(&details.one_vs_rest) {
+            both("one-vs-rest", class, p, [f64::NAN; 2]);
+        }
+        both("top label", "", &details.top_label, [f64::NAN; 2]);
+        if let Some(g) = &details.grouped {
+            both("top class bins", "", &g.parts, [g.within_groups[0] / bits, g.within_groups[1]]);
+        }
+        for (class, b) in binned_classes(model, details.binned.len()).iter().zip(&details.binned) {
+            let errors = |e: [f64; 3], scale: f64| {
+                if details.has_errors { e.map(|e| e / scale) } else { none }
+            };
+            let (log, squared, corrected) = (&b.log, &b.squared, &b.squared_corrected);
+            let rows = [
+                ("binned", "cross_entropy", log.parts.in_bits(), log.errors, log.within_bins, bits),
+                ("binned", "mse", squared.parts, squared.errors, squared.within_bins, 1.0),
+                (
+                    "binned, bias-corrected",
+                    "mse",
+                    corrected.parts,
+                    corrected.errors,
+                    corrected.within_bins,
+                    1.0,
+                ),
+            ];
+            let shown = if details.has_errors { 3 } else { 2 };
+            for (form, score, p, se, within, scale) in rows.into_iter().take(shown) {
+                push(form, class, score, numbers(&p, errors(se, scale), within / scale));
+            }
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 fn both_json(parts: &Decompositions) -> Value {

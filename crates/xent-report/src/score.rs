@@ -10,7 +10,7 @@ use crate::common::{
     level, lines, notes, second_line, value_cell,
 };
 use crate::number::{counted, interval, percent, total};
-use crate::parts::{TIDY, push_details, push_parts, tidy_cells};
+use crate::parts::{TIDY, push_details, push_parts, tidy_cells, tidy_forms};
 use crate::{Block, Cell, Header, Report, Table};
 
 /// Classes of a confusion matrix shown as a square; more are listed by their largest cells.
@@ -49,7 +49,9 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
         [one] => single(one, options),
         several => side_by_side(several, options),
     }));
-    if !all {
+    if all {
+        report.blocks.extend(tidy_forms(models).map(Block::Table));
+    } else {
         push_parts(models, &mut report);
     }
     for model in models.iter().filter(|m| m.scores.rows > 1 && m.scores.effective_rows < FEW) {

@@ -150,22 +150,36 @@ impl HeldRows {
         weights: Option<&[f64]>,
         label_smoothing: f64,
     ) {
+        self.update_keyed(predictions, None, target, weights, label_smoothing);
+    }
+
+    /// Adds rows that are kept or not by keys of their own in the place of the hashes of their predictions: states of several models
+    /// that are given the same keys hold the same rows, if they are [`align`](Self::align)ed at the end.
+    ///
+    /// # Panics
+    ///
+    /// If keys, targets or weights are fewer than the predictions.
+    pub fn update_keyed<T: Element>(
+        &mut self,
+        predictions: View<'_, T>,
+        keys: Option<&[u64]>,
+        target: Target<'_>,
+        weights: Option<&[f64]>,
+        label_smoothing: f64,
+    ) {
         let k = self.width;
         self.rows += predictions.n_rows() as u64;
         self.recent.resize(RECENT, 0);
         let mut row = vec![0.0; k];
-        let (first, step) = match self.input {
-            Input::Logits if k > LOGITS_HASHED => (k % LOGITS_HASHED / 2, k / LOGITS_HASHED),
-            _ => (0, 1),
-        };
+        let (first, step) = self.hashed_columns();
         let mut hashes = [0; HASHED];
         for r in 0..predictions.n_rows() {
             // Hashes of many rows first: their chains of operations do not depend on one another.
-            if r % HASHED == 0 {
+            if r % HASHED == 0 && keys.is_none() {
                 let rows = predictions.rows(r..predictions.n_rows().min(r + HASHED));
                 hash_rows::<T>(&mut hashes, rows, first, step);
             }
-            let hash = hashes[r % HASHED];
+            let hash = keys.map_or(hashes[r % HASHED], |keys| keys[r]);
             if !self.is_kept(hash) {
                 continue;
             }
@@ -213,6 +227,46 @@ impl HeldRows {
             if self.is_full() {
                 self.put_in_order();
             }
+        }
+    }
+
+    /// Absorbs a hash of each row's prediction into its key, which starts at 0.
+    ///
+    /// # Panics
+    ///
+    /// If keys are fewer than the predictions.
+    pub fn add_to_keys<T: Element>(&self, predictions: View<'_, T>, keys: &mut [u64]) {
+        let (first, step) = self.hashed_columns();
+        let mut hashes = [0; HASHED];
+        for (chunk, keys) in keys[..predictions.n_rows()].chunks_mut(HASHED).enumerate() {
+            let rows = predictions.rows(chunk * HASHED..chunk * HASHED + keys.len());
+            hash_rows::<T>(&mut hashes, rows, first, step);
+            keys.iter_mut().zip(&hashes).for_each(|(key, hash)| *key = mix(*key ^ hash));
+        }
+    }
+
+    /// Whether there have been more rows than can be held.
+    pub fn is_sample(&self) -> bool {
+        self.level > 0
+    }
+
+    /// Drops what not every state would keep: states of several models over rows of the same keys then hold the same rows.
+    pub fn align(states: &mut [Self]) {
+        states.iter_mut().for_each(Self::put_in_order);
+        let level = states.iter().map(|state| state.level).max().unwrap_or(0);
+        for state in states.iter_mut().filter(|state| state.level < level) {
+            state.level = level;
+            state.put_in_order();
+        }
+    }
+
+    /// The columns that are hashed: the first, and every so manyth after it.
+    fn hashed_columns(&self) -> (usize, usize) {
+        match self.input {
+            Input::Logits if self.width > LOGITS_HASHED => {
+                (self.width % LOGITS_HASHED / 2, self.width / LOGITS_HASHED)
+            }
+            _ => (0, 1),
         }
     }
 
@@ -485,7 +539,7 @@ pub struct HeldTable {
 }
 
 impl HeldTable {
-    /// Number of different predictions.
+    /// Number of different predictions; of different predictions and keys, where rows had [keys](HeldRows::update_keyed).
     pub fn len(&self) -> usize {
         self.starts.len() - 1
     }

@@ -144,3 +144,32 @@ fn logits_are_hashed_as_numbers() {
     assert_eq!(a, b);
     assert_eq!(a, c);
 }
+
+/// Rows by keys of two models: whatever is dropped, both states hold the same rows.
+#[test]
+fn states_of_the_same_keys_hold_the_same_rows() {
+    let n = 400;
+    let odds = |i: usize| (i as f64 * 0.618).fract() * 4.0 - 2.0;
+    // The second model has few predictions.
+    let models = [|x: f64| x, |x: f64| (2.0 * x).round()];
+    let labels: Vec<u32> = (0..n).map(|i| (i * i % 7 < 3).into()).collect();
+    let rows = models.map(|model| (0..n).flat_map(|i| [0.0, model(odds(i))]).collect::<Vec<f64>>());
+    let mut states = vec![held(2, Input::Logits, 100, 50); 2];
+    let mut keys = vec![0; n];
+    for (state, rows) in states.iter().zip(&rows) {
+        state.add_to_keys(View::rows_of(rows, 2).unwrap(), &mut keys);
+    }
+    for (state, rows) in states.iter_mut().zip(&rows) {
+        let view = View::rows_of(rows, 2).unwrap();
+        state.update_keyed(view, Some(&keys), Target::Classes(&labels), None, 0.0);
+    }
+    HeldRows::align(&mut states);
+    let tables: Vec<HeldTable> = states.into_iter().map(|state| state.finish().unwrap()).collect();
+    let [a, b] = &tables[..] else { panic!("two models") };
+    assert!(a.is_sample() && b.is_sample() && a.rows() == b.rows() && a.len() == b.len());
+    assert!((10..=50).contains(&a.rows()), "{}", a.rows());
+    for i in 0..a.len() {
+        assert_eq!(models[1](a.prediction(i)[1]), b.prediction(i)[1]);
+        assert!(a.outcomes(i).eq(b.outcomes(i)));
+    }
+}

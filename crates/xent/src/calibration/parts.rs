@@ -26,6 +26,7 @@
 //! form for many classes, Berta, Holzmüller, Jordan and Bach (2025), arXiv:2501.19195.
 
 mod families;
+mod totals;
 
 use std::f64::consts::LN_2;
 
@@ -356,7 +357,7 @@ impl HeldTable {
     }
 
     /// The mean log loss of the rows held, nats.
-    fn log_loss(&self) -> f64 {
+    pub fn log_loss(&self) -> f64 {
         let (mut losses, mut weights) = (Vec::new(), Vec::new());
         for i in 0..self.len() {
             for (class, w) in self.outcomes(i) {

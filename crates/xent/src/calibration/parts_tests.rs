@@ -217,3 +217,33 @@ proptest! {
         check(held.settled(score, uncertainty));
     }
 }
+
+/// Losses by prediction add up to the parts; the error is that of the mean of distinct rows.
+#[test]
+fn totals_are_the_losses_and_have_the_error_of_a_sample() {
+    // Interleaved labels: isotonic regression pools rows.
+    let n = 2000;
+    for k in [2_usize, 3] {
+        let p: Vec<f64> = (0..n)
+            .flat_map(|i| {
+                let p = 0.05 + 0.8 * (i as f64 * 0.618_034).fract();
+                if k == 2 { vec![1.0 - p, p] } else { vec![0.75 * (1.0 - p), 0.25 * (1.0 - p), p] }
+            })
+            .collect();
+        let labels: Vec<u32> = (0..n).map(|i| ((i * i + i / 3) % k) as u32).collect();
+        let mut held = HeldRows::new(k, Input::Probabilities);
+        held.update(View::rows_of(&p, k).unwrap(), Target::Classes(&labels), None, 0.0);
+        let table = held.finish().unwrap();
+        let parts = table.decompose().parts.log;
+        let recalibrated = table.recalibrated_totals().unwrap();
+        let mean = |totals: &[f64]| totals.iter().sum::<f64>() / n as f64;
+        assert!((mean(&table.log_loss_totals()) - parts.score).abs() < 1e-12);
+        // An isotonic fit drawn towards 1/2 by half a row loses a little more.
+        let near = if k == 2 { 1e-3 } else { 1e-10 };
+        assert!((mean(&recalibrated) - parts.recalibrated()).abs() < near, "{k} classes");
+        let average = mean(&recalibrated);
+        let variance = recalibrated.iter().map(|x| (x - average).powi(2)).sum::<f64>() / n as f64;
+        let error = table.sampling_error(&recalibrated, 0.25);
+        assert!((error / (0.75 * variance / n as f64).sqrt() - 1.0).abs() < 1e-9);
+    }
+}

@@ -12,6 +12,7 @@
 use super::{LEAST, Recalibration};
 use crate::calibration::held::HeldTable;
 use crate::elementary::{exp, ln};
+use crate::information::log_sum_exp;
 use crate::rows::Input;
 use crate::simd::leveled;
 
@@ -115,6 +116,27 @@ impl<'a> Problem<'a> {
         let point = vec![0.0, 1.0];
         let loss = self.pass(family, rows, &point).loss / rows.total;
         Fitted { point, loss }
+    }
+
+    /// The loss of each prediction under a fit to all rows, summed over the weight of its rows.
+    pub fn totals(&self, fitted: &Fitted) -> Vec<f64> {
+        let k = self.k;
+        let all: Vec<f64> = self.table.all_cells().iter().map(|cell| cell.weight).collect();
+        let family = self.family(&self.rows(&all, self.table.len()));
+        let point = &fitted.point;
+        let mut z = vec![0.0; k];
+        let total = |i: usize| {
+            for (c, z) in z.iter_mut().enumerate() {
+                let x = self.x[i / LANES * k + c][i % LANES];
+                *z = match &family {
+                    Family::Vector => point[c] * x + point[k + c],
+                    Family::Prior(logs) => point[0] * x + point[1] * logs[c],
+                };
+            }
+            let all = log_sum_exp(&z);
+            self.table.outcomes(i).map(|(class, w)| w * (all - z[class as usize])).sum()
+        };
+        (0..self.table.len()).map(total).collect()
     }
 
     /// The mean loss of each row under the fit of the other folds.
