@@ -276,8 +276,8 @@ impl HeldRows {
         self.rows += other.rows;
         self.is_large |= other.is_large;
         if self.entries.is_empty() {
-            let (level, rows, is_large) = (self.level, self.rows, self.is_large);
-            *self = Self { level, rows, is_large, ..other };
+            let (rows, is_large, level) = (self.rows, self.is_large, self.level);
+            *self = Self { rows, is_large, level, ..other };
             return;
         }
         let before = self.predictions.len() as u32;
