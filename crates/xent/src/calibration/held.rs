@@ -173,59 +173,71 @@ impl HeldRows {
         let mut row = vec![0.0; k];
         let (first, step) = self.hashed_columns();
         let mut hashes = [0; HASHED];
-        for r in 0..predictions.n_rows() {
-            // Hashes of many rows first: their chains of operations do not depend on one another.
-            if r % HASHED == 0 && keys.is_none() {
-                let rows = predictions.rows(r..predictions.n_rows().min(r + HASHED));
-                hash_rows::<T>(&mut hashes, rows, first, step);
+        for start in (0..predictions.n_rows()).step_by(HASHED) {
+            // Many rows at a time: the chains of operations of their hashes do not depend on one another.
+            let rows = start..predictions.n_rows().min(start + HASHED);
+            let hashes = &mut hashes[..rows.len()];
+            match keys {
+                Some(keys) => hashes.copy_from_slice(&keys[rows.clone()]),
+                None => hash_rows::<T>(hashes, predictions.rows(rows.clone()), first, step),
             }
-            let hash = keys.map_or(hashes[r % HASHED], |keys| keys[r]);
-            if !self.is_kept(hash) {
+            // Of a large table hardly a row is kept.
+            if !hashes.iter().any(|hash| self.is_kept(*hash)) {
                 continue;
             }
-            let w = weights.map_or(1.0, |w| w[r]);
-            if w == 0.0 {
-                continue;
-            }
-            for (c, slot) in row.iter_mut().enumerate() {
-                *slot = number(predictions.get(r, c));
-            }
-            match target {
-                Target::Classes(labels) if label_smoothing == 0.0 => {
-                    let class = labels[r];
-                    let own = hash.wrapping_add(u64::from(class).wrapping_mul(CLASS));
-                    let slot = (own as usize % RECENT) & !1;
-                    let tag = (own << 12) & TAG;
-                    let known = [self.recent[slot], self.recent[slot + 1]].into_iter().find(|x| {
-                        *x != 0 && x & TAG == tag && self.is_entry(*x as u32, hash, &row, class)
-                    });
-                    if let Some(known) = known {
-                        let entry = &mut self.entries[known as u32 as usize - 1];
-                        entry.add(w);
-                        self.predictions[entry.prediction as usize].rows += 1;
-                        continue;
-                    }
-                    let prediction = self.write(hash, &row);
-                    self.entries.push(Entry::new(prediction, class, w));
-                    let free = slot + usize::from(self.recent[slot] != 0);
-                    self.recent[free] = tag | self.entries.len() as u64;
+            for (r, &hash) in rows.zip(&*hashes) {
+                if !self.is_kept(hash) {
+                    continue;
                 }
-                _ => {
-                    let prediction = self.write(hash, &row);
-                    for c in 0..k {
-                        let t = match target {
-                            Target::Classes(labels) => f64::from(u8::from(labels[r] as usize == c)),
-                            Target::Distributions(matrix) => matrix.get(r, c),
-                        };
-                        let t = (1.0 - label_smoothing) * t + label_smoothing / k as f64;
-                        if t > 0.0 {
-                            self.entries.push(Entry::new(prediction, c as u32, w * t));
+                let w = weights.map_or(1.0, |w| w[r]);
+                if w == 0.0 {
+                    continue;
+                }
+                for (c, slot) in row.iter_mut().enumerate() {
+                    *slot = number(predictions.get(r, c));
+                }
+                match target {
+                    Target::Classes(labels) if label_smoothing == 0.0 => {
+                        let class = labels[r];
+                        let own = hash.wrapping_add(u64::from(class).wrapping_mul(CLASS));
+                        let slot = (own as usize % RECENT) & !1;
+                        let tag = (own << 12) & TAG;
+                        let known =
+                            [self.recent[slot], self.recent[slot + 1]].into_iter().find(|x| {
+                                *x != 0
+                                    && x & TAG == tag
+                                    && self.is_entry(*x as u32, hash, &row, class)
+                            });
+                        if let Some(known) = known {
+                            let entry = &mut self.entries[known as u32 as usize - 1];
+                            entry.add(w);
+                            self.predictions[entry.prediction as usize].rows += 1;
+                            continue;
+                        }
+                        let prediction = self.write(hash, &row);
+                        self.entries.push(Entry::new(prediction, class, w));
+                        let free = slot + usize::from(self.recent[slot] != 0);
+                        self.recent[free] = tag | self.entries.len() as u64;
+                    }
+                    _ => {
+                        let prediction = self.write(hash, &row);
+                        for c in 0..k {
+                            let t = match target {
+                                Target::Classes(labels) => {
+                                    f64::from(u8::from(labels[r] as usize == c))
+                                }
+                                Target::Distributions(matrix) => matrix.get(r, c),
+                            };
+                            let t = (1.0 - label_smoothing) * t + label_smoothing / k as f64;
+                            if t > 0.0 {
+                                self.entries.push(Entry::new(prediction, c as u32, w * t));
+                            }
                         }
                     }
                 }
-            }
-            if self.is_full() {
-                self.put_in_order();
+                if self.is_full() {
+                    self.put_in_order();
+                }
             }
         }
     }
@@ -240,7 +252,7 @@ impl HeldRows {
         let mut hashes = [0; HASHED];
         for (chunk, keys) in keys[..predictions.n_rows()].chunks_mut(HASHED).enumerate() {
             let rows = predictions.rows(chunk * HASHED..chunk * HASHED + keys.len());
-            hash_rows::<T>(&mut hashes, rows, first, step);
+            hash_rows::<T>(&mut hashes[..keys.len()], rows, first, step);
             keys.iter_mut().zip(&hashes).for_each(|(key, hash)| *key = mix(*key ^ hash));
         }
     }
@@ -447,19 +459,18 @@ fn number<T: Element>(x: T) -> f64 {
 }
 
 leveled! {
-    /// A hash of each row of at most [`HASHED`]: of column `first` and every `step`th after it.
-    fn hash_rows[T: Element](hashes: &mut [u64; HASHED], rows: View<'_, T>, first: usize, step: usize)
+    /// A hash of each row: of column `first` and every `step`th after it.
+    fn hash_rows[T: Element](hashes: &mut [u64], rows: View<'_, T>, first: usize, step: usize)
         => hash_rows_body::<FMA>
 }
 
 #[inline(always)]
 fn hash_rows_body<const FMA: bool, T: Element>(
-    hashes: &mut [u64; HASHED],
+    hashes: &mut [u64],
     rows: View<'_, T>,
     first: usize,
     step: usize,
 ) {
-    let hashes = &mut hashes[..rows.n_rows()];
     hashes.fill(0);
     for c in (first..rows.n_cols()).step_by(step) {
         if let Some(dense) = rows.as_rows() {
