@@ -1,4 +1,4 @@
-//! Begin data to a fitted model: the parameters, checked, and the result with its certificate.
+//! From data to a fitted model: the parameters, checked, and the result with its certificate.
 
 use crate::design::Design;
 use crate::error::Error;
@@ -294,18 +294,12 @@ impl Trainer {
             (None, None) => Begin::Start(vec![0.0; problem.n_params()]),
         };
         let (limits, observer) = (&self.limits, &mut observer);
-        let mut solution = match (self.solver(method), from) {
-            (None, from) => {
-                let (solution, why) = auto::solve(&problem, from, limits, observer)?;
-                reason = why;
-                solution
-            }
-            (Some(solver), Begin::Start(start)) => {
-                solver.solve(&problem, start, limits, observer)?
-            }
-            (Some(solver), Begin::State(state)) => {
-                solver.resume(&problem, state, limits, observer)?
-            }
+        let mut solution = if let Some(solver) = self.solver(method) {
+            solver.solve_from(&problem, from, limits, observer)?
+        } else {
+            let (solution, why) = auto::solve(&problem, from, limits, observer)?;
+            reason = why;
+            solution
         };
         let mut gap_bound = solution.is_bound.then_some(solution.gap);
         let is_cheap = problem.n_rows() * problem.n_params() <= CHEAP_NUMBERS

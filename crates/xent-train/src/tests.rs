@@ -2,7 +2,7 @@
 
 use xent::view::View;
 
-use crate::solve::{Flow, Lbfgs, Limits, Solver};
+use crate::solve::{Begin, Flow, Lbfgs, Limits, Solver};
 use crate::{
     Block, Category, Codes, Data, Design, Error, Head, Loss, Method, Penalty, Problem, Scaling,
     Sparse, SparseValues, Target, Trainer,
@@ -152,7 +152,7 @@ fn at_the_minimum_the_mean_prediction_is_the_frequency() {
         }
         let start = vec![0.0; problem.n_params()];
         let solution = Lbfgs::default()
-            .solve(problem, start, &Limits::default(), &mut |_| Flow::Continue)
+            .solve_from(problem, Begin::Start(start), &Limits::default(), &mut |_| Flow::Continue)
             .unwrap();
         assert!(solution.gap <= 1e-12, "{solution:?}");
         let data = problem.data();

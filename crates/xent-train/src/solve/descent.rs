@@ -13,9 +13,12 @@ use crate::solve::{Limits, Observer, Solution, State, dot, norm};
 /// `H⁻¹ g` at parameters with this objective and gradient, and the passes it took.
 pub(crate) type Direction<'a> = dyn Fn(&[f64], f64, &[f64]) -> (Vec<f64>, usize) + 'a;
 
-/// Where to begin.
-pub(crate) enum Begin<'a> {
+/// Where a solver begins.
+#[derive(Debug)]
+pub enum Begin<'a> {
+    /// At these parameters.
     Start(Vec<f64>),
+    /// At what [`Iteration::state`](crate::solve::Iteration::state) gave out.
     State(&'a State),
 }
 

@@ -8,7 +8,7 @@ use crate::solve::gap::Duality;
 use crate::solve::prox::{soft, subgradient};
 use crate::solve::rate::{check_rate, smoothness};
 use crate::solve::walk::{Header, Standing, Step, Steps, walk};
-use crate::solve::{Limits, Observer, Solution, Solver, State, norm};
+use crate::solve::{Begin, Limits, Observer, Solution, Solver, State, norm};
 
 /// Gradient descent with a fixed learning rate, nothing added to it.
 ///
@@ -32,33 +32,29 @@ pub struct Gd {
 const NAME: &str = "gd";
 
 impl Solver for Gd {
-    fn solve(
+    fn solve_from(
         &self,
         problem: &Problem<'_>,
-        start: Vec<f64>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        check_rate(self.rate)?;
-        let (rate, passes) = match self.rate {
-            Some(rate) => (rate, 0),
-            None => smoothness(problem).map(|(bound, passes)| (1.0 / bound, passes))?,
+        let (mut steps, header) = match from {
+            Begin::Start(start) => {
+                check_rate(self.rate)?;
+                let (rate, passes) = match self.rate {
+                    Some(rate) => (rate, 0),
+                    None => smoothness(problem).map(|(bound, passes)| (1.0 / bound, passes))?,
+                };
+                (Under::new(problem, start, rate, None), Header::start(NAME, passes + 1))
+            }
+            Begin::State(state) => {
+                let header = Header::of(NAME, state)?;
+                let params = state.need_vector("params", problem.n_params())?;
+                let before = state.number("length_before");
+                (Under::new(problem, params, state.need("rate")?, before), header)
+            }
         };
-        let mut steps = Under::new(problem, start, rate, None);
-        walk(&mut steps, Header::start(NAME, passes + 1), problem, limits, observer)
-    }
-
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        let header = Header::of(NAME, state)?;
-        let params = state.need_vector("params", problem.n_params())?;
-        let before = state.number("length_before");
-        let mut steps = Under::new(problem, params, state.need("rate")?, before);
         walk(&mut steps, header, problem, limits, observer)
     }
 }

@@ -5,7 +5,7 @@ use crate::problem::Problem;
 use crate::solve::descent::{Begin, descend};
 use crate::solve::qr::Triangle;
 use crate::solve::rows::{Reader, is_sigmoid, link};
-use crate::solve::{Limits, Observer, Solution, Solver, State, refuse_lasso, refuse_squared_error};
+use crate::solve::{Limits, Observer, Solution, Solver, refuse_lasso, refuse_squared_error};
 
 /// Iteratively reweighted least squares, by orthogonal factors of the weighted design.
 ///
@@ -25,24 +25,6 @@ use crate::solve::{Limits, Observer, Solution, Solver, State, refuse_lasso, refu
 pub struct Irls;
 
 const NAME: &str = "irls";
-
-impl Irls {
-    fn run(
-        problem: &Problem<'_>,
-        from: Begin<'_>,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        refuse_lasso(NAME, problem)?;
-        refuse_squared_error(NAME, problem)?;
-        let direction = |params: &[f64], _: f64, gradient: &[f64]| {
-            let mut direction = gradient.to_vec();
-            factor(problem, params).solve(&mut direction);
-            (direction, 1)
-        };
-        descend(NAME, problem, from, &direction, limits, observer)
-    }
-}
 
 /// R of the weighted design at `params`.
 fn factor(problem: &Problem<'_>, params: &[f64]) -> Triangle {
@@ -108,23 +90,20 @@ fn factor(problem: &Problem<'_>, params: &[f64]) -> Triangle {
 }
 
 impl Solver for Irls {
-    fn solve(
+    fn solve_from(
         &self,
         problem: &Problem<'_>,
-        start: Vec<f64>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        Self::run(problem, Begin::Start(start), limits, observer)
-    }
-
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        Self::run(problem, Begin::State(state), limits, observer)
+        refuse_lasso(NAME, problem)?;
+        refuse_squared_error(NAME, problem)?;
+        let direction = |params: &[f64], _: f64, gradient: &[f64]| {
+            let mut direction = gradient.to_vec();
+            factor(problem, params).solve(&mut direction);
+            (direction, 1)
+        };
+        descend(NAME, problem, from, &direction, limits, observer)
     }
 }

@@ -9,7 +9,7 @@ use crate::solve::auto::ROUGH;
 use crate::solve::gap::Duality;
 use crate::solve::line_search::search;
 use crate::solve::walk::{Header, Standing, Step, Steps, walk};
-use crate::solve::{Limits, Observer, Solution, Solver, State, dot, norm, refuse_lasso};
+use crate::solve::{Begin, Limits, Observer, Solution, Solver, State, dot, norm, refuse_lasso};
 
 /// L-BFGS (Liu and Nocedal 1989, doi:10.1007/BF01589116).
 #[derive(Clone, Debug)]
@@ -36,40 +36,33 @@ pub(crate) type Preconditioner<'a> = dyn Fn(&mut [f64]) + 'a;
 const NAME: &str = "lbfgs";
 
 impl Solver for Lbfgs {
-    fn solve(
+    fn solve_from(
         &self,
         problem: &Problem<'_>,
-        start: Vec<f64>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        let mut diagonal = vec![0.0; problem.n_params()];
-        problem.hessian_diagonal(&start, &mut diagonal);
-        diagonal.iter_mut().for_each(|d| *d = if *d > 1e-12 { 1.0 / *d } else { 1.0 });
+        let diagonal = match &from {
+            Begin::Start(start) => {
+                let mut diagonal = vec![0.0; problem.n_params()];
+                problem.hessian_diagonal(start, &mut diagonal);
+                diagonal.iter_mut().for_each(|d| *d = if *d > 1e-12 { 1.0 / *d } else { 1.0 });
+                diagonal
+            }
+            Begin::State(state) => state.need_vector("diagonal", problem.n_params())?,
+        };
         let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
         let kept = Kept { vector: ("diagonal", &diagonal), numbers: &[] };
-        self.run_keeping(
-            Header::start(NAME, 0),
-            problem,
-            start,
-            limits,
-            &precondition,
-            kept,
-            observer,
-        )
-    }
-
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        let diagonal = state.need_vector("diagonal", problem.n_params())?;
-        let precondition = |x: &mut [f64]| x.iter_mut().zip(&diagonal).for_each(|(x, d)| *x *= d);
-        let kept = Kept { vector: ("diagonal", &diagonal), numbers: &[] };
-        self.run_on(NAME, problem, state, limits, &precondition, kept, observer)
+        match from {
+            Begin::Start(start) => {
+                let header = Header::start(NAME, 0);
+                self.run_keeping(header, problem, start, limits, &precondition, kept, observer)
+            }
+            Begin::State(state) => {
+                self.run_on(NAME, problem, state, limits, &precondition, kept, observer)
+            }
+        }
     }
 }
 

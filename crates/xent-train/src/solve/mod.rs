@@ -30,10 +30,10 @@ use std::time::Instant;
 
 use crate::error::Error;
 use crate::problem::{Loss, Problem, Target};
-pub(crate) use descent::Begin;
 use walk::{Header, Steps};
 
 pub use cd::Cd;
+pub use descent::Begin;
 pub use gd::Gd;
 pub use irls::Irls;
 pub use lbfgs::Lbfgs;
@@ -122,7 +122,7 @@ impl Iteration<'_> {
         self.problem.predict(self.params, each);
     }
 
-    /// All that is needed to go on from here, for [`Solver::resume`].
+    /// All that is needed to go on from here, for [`Begin::State`].
     pub fn state(&self) -> State {
         self.header.state(self.steps)
     }
@@ -178,29 +178,17 @@ impl Default for Limits {
 
 /// A way to the minimum.
 pub trait Solver {
-    /// Goes from `start` to the minimum, as near as the limits ask.
+    /// Goes to the minimum, as near as the limits ask. From a state, which is shown to the observer first, the result has the same
+    /// bits as if it had never stopped.
     ///
     /// # Errors
     ///
-    /// The objective is not finite, or the solver cannot do the problem (a lasso, a squared error).
-    fn solve(
+    /// The objective is not finite, or the solver cannot do the problem (a lasso, a squared error); [`Error::State`] if the state is of
+    /// another solver or problem.
+    fn solve_from(
         &self,
         problem: &Problem<'_>,
-        start: Vec<f64>,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error>;
-
-    /// Goes on from what [`Iteration::state`] gave out, which is shown to the observer first. The result has the same bits as
-    /// if it had never stopped.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Solver::solve`], and [`Error::State`] if it is the state of another solver or problem.
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error>;

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::problem::Problem;
 use crate::solve::cholesky::Cholesky;
 use crate::solve::descent::{Begin, descend};
-use crate::solve::{Limits, Observer, Solution, Solver, State, refuse_lasso, refuse_squared_error};
+use crate::solve::{Limits, Observer, Solution, Solver, refuse_lasso, refuse_squared_error};
 
 /// Newton's method with the whole Hessian and a line search.
 ///
@@ -23,8 +23,9 @@ pub struct Newton;
 
 const NAME: &str = "newton";
 
-impl Newton {
-    fn run(
+impl Solver for Newton {
+    fn solve_from(
+        &self,
         problem: &Problem<'_>,
         from: Begin<'_>,
         limits: &Limits,
@@ -42,27 +43,5 @@ impl Newton {
             (direction, 1)
         };
         descend(NAME, problem, from, &direction, limits, observer)
-    }
-}
-
-impl Solver for Newton {
-    fn solve(
-        &self,
-        problem: &Problem<'_>,
-        start: Vec<f64>,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        Self::run(problem, Begin::Start(start), limits, observer)
-    }
-
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        Self::run(problem, Begin::State(state), limits, observer)
     }
 }

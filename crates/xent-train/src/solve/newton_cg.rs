@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::problem::Problem;
 use crate::solve::descent::{Begin, descend};
-use crate::solve::{Limits, Observer, Solution, Solver, State, dot, refuse_lasso};
+use crate::solve::{Limits, Observer, Solution, Solver, dot, refuse_lasso};
 
 /// Truncated Newton: directions from conjugate gradients over Hessian-vector products, a line search along them.
 ///
@@ -31,20 +31,6 @@ impl Default for NewtonCg {
 const NAME: &str = "newton-cg";
 
 impl NewtonCg {
-    fn run(
-        &self,
-        problem: &Problem<'_>,
-        from: Begin<'_>,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        refuse_lasso(NAME, problem)?;
-        let direction = |params: &[f64], objective: f64, gradient: &[f64]| {
-            self.direction(problem, params, objective, gradient)
-        };
-        descend(NAME, problem, from, &direction, limits, observer)
-    }
-
     fn direction(
         &self,
         problem: &Problem<'_>,
@@ -91,23 +77,17 @@ impl NewtonCg {
 }
 
 impl Solver for NewtonCg {
-    fn solve(
+    fn solve_from(
         &self,
         problem: &Problem<'_>,
-        start: Vec<f64>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
-        self.run(problem, Begin::Start(start), limits, observer)
-    }
-
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        self.run(problem, Begin::State(state), limits, observer)
+        refuse_lasso(NAME, problem)?;
+        let direction = |params: &[f64], objective: f64, gradient: &[f64]| {
+            self.direction(problem, params, objective, gradient)
+        };
+        descend(NAME, problem, from, &direction, limits, observer)
     }
 }

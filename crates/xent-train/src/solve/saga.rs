@@ -8,7 +8,7 @@ use crate::solve::random::SplitMix64;
 use crate::solve::rate::{check_rate, row_smoothness};
 use crate::solve::rows::{Reader, link};
 use crate::solve::walk::Header;
-use crate::solve::{Limits, Observer, Solution, Solver, State, refuse_squared_error};
+use crate::solve::{Begin, Limits, Observer, Solution, Solver, State, refuse_squared_error};
 
 /// SAGA; an iteration is an epoch of n steps, each of one row drawn at random.
 ///
@@ -35,36 +35,35 @@ pub struct Saga {
 const NAME: &str = "saga";
 
 impl Solver for Saga {
-    fn solve(
+    fn solve_from(
         &self,
         problem: &Problem<'_>,
-        start: Vec<f64>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
         refuse_squared_error(NAME, problem)?;
-        check_rate(self.rate)?;
-        let rate = self.rate.unwrap_or_else(|| 1.0 / (3.0 * row_smoothness(problem)));
-        let (table, average) = residuals(problem, &start);
-        let mut table = Table::new(problem, self.seed, rate, table, average);
-        run(Header::start(NAME, 3), problem, &mut table, start, 0.0, limits, observer)
-    }
-
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        refuse_squared_error(NAME, problem)?;
-        let header = Header::of(NAME, state)?;
-        let n = problem.n_params();
-        let residuals = state.need_vector("residuals", problem.n_rows() * problem.n_outputs())?;
-        let average = state.need_vector("average", n)?;
-        let params = state.need_vector("params", n)?;
-        let mut table = Table::new(problem, self.seed, state.need("rate")?, residuals, average);
-        run(header, problem, &mut table, params, state.need("curvature")?, limits, observer)
+        let (header, mut table, params, curvature) = match from {
+            Begin::Start(start) => {
+                check_rate(self.rate)?;
+                let rate = self.rate.unwrap_or_else(|| 1.0 / (3.0 * row_smoothness(problem)));
+                let (table, average) = residuals(problem, &start);
+                let table = Table::new(problem, self.seed, rate, table, average);
+                (Header::start(NAME, 3), table, start, 0.0)
+            }
+            Begin::State(state) => {
+                let header = Header::of(NAME, state)?;
+                let n = problem.n_params();
+                let rows = problem.n_rows() * problem.n_outputs();
+                let residuals = state.need_vector("residuals", rows)?;
+                let average = state.need_vector("average", n)?;
+                let params = state.need_vector("params", n)?;
+                let rate = state.need("rate")?;
+                let table = Table::new(problem, self.seed, rate, residuals, average);
+                (header, table, params, state.need("curvature")?)
+            }
+        };
+        run(header, problem, &mut table, params, curvature, limits, observer)
     }
 }
 

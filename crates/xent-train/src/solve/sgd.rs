@@ -7,7 +7,7 @@ use crate::solve::prox::soft;
 use crate::solve::random::SplitMix64;
 use crate::solve::rate::{Schedule, check_rate, row_smoothness, smoothness};
 use crate::solve::walk::Header;
-use crate::solve::{Limits, Observer, Solution, Solver, State};
+use crate::solve::{Begin, Limits, Observer, Solution, Solver, State};
 
 /// Stochastic gradient descent over mini-batches; an iteration is an epoch.
 ///
@@ -74,35 +74,30 @@ impl Sgd {
 }
 
 impl Solver for Sgd {
-    fn solve(
+    fn solve_from(
         &self,
         problem: &Problem<'_>,
-        start: Vec<f64>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
         self.check()?;
-        let (rate, passes) = match self.rate {
-            Some(rate) => (rate, 0),
-            None => self.own_rate(problem)?,
+        let (header, params, rate, curvature) = match from {
+            Begin::Start(start) => {
+                let (rate, passes) = match self.rate {
+                    Some(rate) => (rate, 0),
+                    None => self.own_rate(problem)?,
+                };
+                (Header::start(NAME, passes + 1), start, rate, 0.0)
+            }
+            Begin::State(state) => {
+                let header = Header::of(NAME, state)?;
+                let params = state.need_vector("params", problem.n_params())?;
+                (header, params, state.need("rate")?, state.need("curvature")?)
+            }
         };
-        let header = Header::start(NAME, passes + 1);
         let mut batches = Batches { settings: self, rate };
-        run(header, problem, &mut batches, start, 0.0, limits, observer)
-    }
-
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        self.check()?;
-        let header = Header::of(NAME, state)?;
-        let params = state.need_vector("params", problem.n_params())?;
-        let mut batches = Batches { settings: self, rate: state.need("rate")? };
-        run(header, problem, &mut batches, params, state.need("curvature")?, limits, observer)
+        run(header, problem, &mut batches, params, curvature, limits, observer)
     }
 }
 

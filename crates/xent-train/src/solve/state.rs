@@ -4,7 +4,7 @@ use crate::error::Error;
 
 /// A solver's whole state after an iteration: plain numbers, all of them finite, to be written to a file and read back.
 ///
-/// A run that is resumed from it ([`Solver::resume`](super::Solver::resume)) over the same data with the same settings ends with the same bits as
+/// A run that is resumed from it ([`Begin::State`](super::Begin::State)) over the same data with the same settings ends with the same bits as
 /// one that was never interrupted. The names of vectors and numbers are the solver's own; `params` is always there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {

@@ -3,7 +3,7 @@
 use xent::view::View;
 
 use crate::fit::{Method, unobserved};
-use crate::solve::{Flow, Gd, Limits, Schedule, Solver, State, Stop};
+use crate::solve::{Begin, Flow, Gd, Limits, Schedule, Solver, State, Stop};
 use crate::tests::numbers;
 use crate::{
     Block, Category, Codes, Coefficients, Data, Design, Error, Fitted, Head, Loss, Penalty,
@@ -753,7 +753,7 @@ fn states_are_plain_and_named() {
     let mut last = State::default();
     let start = vec![0.0; problem.n_params()];
     let solution = gd
-        .solve(&problem, start, &limits, &mut |i| {
+        .solve_from(&problem, Begin::Start(start), &limits, &mut |i| {
             last = i.state();
             Flow::Continue
         })
@@ -764,7 +764,8 @@ fn states_are_plain_and_named() {
     assert_eq!(last.number("passes"), Some(3.0));
     assert_eq!(last.vector("memory"), None);
     let more = Limits { max_iterations: 3, ..limits };
-    let resumed = gd.resume(&problem, &last, &more, &mut |i| unobserved(i)).unwrap();
+    let resumed =
+        gd.solve_from(&problem, Begin::State(&last), &more, &mut |i| unobserved(i)).unwrap();
     assert_eq!(resumed.iterations, 3);
 }
 

@@ -11,7 +11,9 @@ use crate::solve::gap::Duality;
 use crate::solve::line_search::Found;
 use crate::solve::prox::{soft, subgradient};
 use crate::solve::walk::{Header, Standing, Step, Steps, walk};
-use crate::solve::{Limits, Observer, Solution, Solver, State, dot, norm, refuse_squared_error};
+use crate::solve::{
+    Begin, Limits, Observer, Solution, Solver, State, dot, norm, refuse_squared_error,
+};
 
 /// Proximal Newton: a quadratic model of the loss, its minimum with the lasso by coordinate descent, a line search towards it.
 ///
@@ -55,28 +57,21 @@ const LEAST_ROOM: usize = 64;
 const SHARE: f64 = 1e-6;
 
 impl Solver for Cd {
-    fn solve(
+    fn solve_from(
         &self,
         problem: &Problem<'_>,
-        start: Vec<f64>,
+        from: Begin<'_>,
         limits: &Limits,
         observer: &mut Observer<'_>,
     ) -> Result<Solution, Error> {
         refuse_squared_error(NAME, problem)?;
-        let mut under = Under::new(problem, self.max_sweeps, start);
-        walk(&mut under, Header::start(NAME, 2), problem, limits, observer)
-    }
-
-    fn resume(
-        &self,
-        problem: &Problem<'_>,
-        state: &State,
-        limits: &Limits,
-        observer: &mut Observer<'_>,
-    ) -> Result<Solution, Error> {
-        refuse_squared_error(NAME, problem)?;
-        let header = Header::of(NAME, state)?;
-        let params = state.need_vector("params", problem.n_params())?;
+        let (params, header) = match from {
+            Begin::Start(params) => (params, Header::start(NAME, 2)),
+            Begin::State(state) => {
+                let header = Header::of(NAME, state)?;
+                (state.need_vector("params", problem.n_params())?, header)
+            }
+        };
         let mut under = Under::new(problem, self.max_sweeps, params);
         walk(&mut under, header, problem, limits, observer)
     }
