@@ -37,6 +37,8 @@ const POWERS: usize = 5;
 /// Numbers side by side, and how many of them a lane of f32 adds up before it is emptied.
 const LANES: usize = 16;
 const CHAIN: usize = 4;
+/// Numbers of f64 side by side.
+const LANES_F64: usize = 8;
 /// Numbers ahead that memory is asked for.
 const AHEAD: usize = 512;
 
@@ -119,28 +121,16 @@ impl<T: Element> Rows<'_, T> {
     /// L' and its three derivatives at b, over the rows whose loss is finite.
     fn derivatives(&self, rows: impl Iterator<Item = usize>, b: f64) -> [f64; 4] {
         let Self { x, labels, weights } = *self;
-        let k = x.n_cols();
         let mut sums = [(); 4].map(|()| ExactSum::new());
         let mut batch = [[0.0; BATCH]; 4];
         let mut filled = 0;
-        let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+        let mut room = Room::default();
         for row in rows {
             let own = x.get(row, labels[row] as usize).to_f64();
             let w = weights.map_or(1.0, |w| w[row]);
-            let Moments { max, sums: [s0, powers @ ..] } = if T::WIDE {
-                if let Some(slice) = x.row(row).and_then(T::as_f64) {
-                    moments_f64(slice, b)
-                } else {
-                    wide.clear();
-                    wide.extend((0..k).map(|c| x.get(row, c).to_f64()));
-                    moments_f64(&wide, b)
-                }
-            } else if let Some(slice) = x.row(row).and_then(T::as_f32) {
-                moments_f32(slice, b as f32)
-            } else {
-                narrow.clear();
-                narrow.extend((0..k).map(|c| x.get(row, c).to_f32()));
-                moments_f32(&narrow, b as f32)
+            let Moments { max, sums: [s0, powers @ ..] } = match room.numbers(x, row) {
+                Numbers::F32(x) => moments_f32(x, b as f32),
+                Numbers::F64(x) => moments_f64(x, b),
             };
             // Rows without a finite loss have it at every temperature.
             if w > 0.0 && own > f64::NEG_INFINITY && max < f64::INFINITY {
@@ -181,23 +171,12 @@ pub(super) fn losses<T: Element>(
     let mut sum = ExactSum::new();
     let mut batch = [0.0; BATCH];
     let mut filled = 0;
-    let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+    let mut room = Room::default();
     for (row, &label) in labels.iter().enumerate() {
         let w = weights.map_or(1.0, |w| w[row]);
-        let Beside { max, rest } = if T::WIDE {
-            if let Some(slice) = x.row(row).and_then(T::as_f64) {
-                beside_f64(slice, b)
-            } else {
-                wide.clear();
-                wide.extend((0..x.n_cols()).map(|c| x.get(row, c).to_f64()));
-                beside_f64(&wide, b)
-            }
-        } else if let Some(slice) = x.row(row).and_then(T::as_f32) {
-            beside_f32(slice, b as f32)
-        } else {
-            narrow.clear();
-            narrow.extend((0..x.n_cols()).map(|c| x.get(row, c).to_f32()));
-            beside_f32(&narrow, b as f32)
+        let Beside { max, rest } = match room.numbers(x, row) {
+            Numbers::F32(x) => beside_f32(x, b as f32),
+            Numbers::F64(x) => beside_f64(x, b),
         };
         let own = x.get(row, label as usize).to_f64();
         let loss = (max - own) * b + ln_1p(rest);
@@ -221,6 +200,72 @@ pub(super) fn losses<T: Element>(
     Some(sum)
 }
 
+/// A row's numbers one after another, in the arithmetic of their kind.
+enum Numbers<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+}
+
+/// Room for a row that does not lie so.
+#[derive(Default)]
+struct Room {
+    narrow: Vec<f32>,
+    wide: Vec<f64>,
+}
+
+impl Room {
+    fn numbers<'a, T: Element>(&'a mut self, x: View<'a, T>, row: usize) -> Numbers<'a> {
+        let (slice, columns) = (x.row(row), 0..x.n_cols());
+        if T::WIDE {
+            return Numbers::F64(slice.and_then(T::as_f64).unwrap_or_else(|| {
+                self.wide.clear();
+                self.wide.extend(columns.map(|c| x.get(row, c).to_f64()));
+                &self.wide
+            }));
+        }
+        Numbers::F32(slice.and_then(T::as_f32).unwrap_or_else(|| {
+            self.narrow.clear();
+            self.narrow.extend(columns.map(|c| x.get(row, c).to_f32()));
+            &self.narrow
+        }))
+    }
+}
+
+/// What is added up over a row, by units of numbers side by side.
+trait Lanes<T, const UNIT: usize> {
+    fn add(&mut self, unit: &[T; UNIT], max: T);
+}
+
+/// Adds a row, what is left of its units filled up with `nothing`, minus infinity; returns its largest number. NaN is passed over.
+#[inline(always)]
+fn add_row<T: PartialOrd + Copy, const UNIT: usize>(
+    x: &[T],
+    nothing: T,
+    lanes: &mut impl Lanes<T, UNIT>,
+) -> T {
+    let (units, rest) = x.as_chunks::<UNIT>();
+    let mut maxima = [nothing; UNIT];
+    for unit in units {
+        for (max, &x) in maxima.iter_mut().zip(unit) {
+            *max = if x > *max { x } else { *max };
+        }
+    }
+    let larger = |max: T, &x: &T| if x > max { x } else { max };
+    let max = maxima.iter().chain(rest).fold(nothing, larger);
+    for unit in units {
+        for at in (0..UNIT).step_by(16) {
+            simd::prefetch(unit, AHEAD + at);
+        }
+        lanes.add(unit, max);
+    }
+    if !rest.is_empty() {
+        let mut padded = [nothing; UNIT];
+        padded[..rest.len()].copy_from_slice(rest);
+        lanes.add(&padded, max);
+    }
+    max
+}
+
 /// The largest number of a row, and what the others come to beside it.
 struct Beside {
     max: f64,
@@ -236,70 +281,72 @@ leveled! {
 
 #[inline(always)]
 fn beside_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Beside {
-    const UNIT: usize = LANES * CHAIN;
-    let (units, rest) = x.as_chunks::<UNIT>();
-    let max = largest_f32(units, rest);
-    let mut wide = [0.0_f64; LANES];
-    let mut ties = [0.0_f32; LANES];
-    for unit in units {
-        add_beside::<FMA>(unit, max, b, &mut wide, &mut ties);
-    }
-    if !rest.is_empty() {
-        let mut padded = [f32::NEG_INFINITY; UNIT];
-        padded[..rest.len()].copy_from_slice(rest);
-        add_beside::<FMA>(&padded, max, b, &mut wide, &mut ties);
-    }
-    let ties: f32 = ties.iter().sum();
-    Beside { max: f64::from(max), rest: wide.iter().sum::<f64>() + f64::from(ties - 1.0) }
-}
-
-/// Adds the terms of a unit below the maximum, and counts those that are the maximum.
-#[inline(always)]
-fn add_beside<const FMA: bool>(
-    x: &[f32; LANES * CHAIN],
-    max: f32,
-    b: f32,
-    wide: &mut [f64; LANES],
-    ties: &mut [f32; LANES],
-) {
-    let mut terms = [0.0_f32; LANES * CHAIN];
-    let mut tied = [0.0_f32; LANES * CHAIN];
-    for ((term, tied), &x) in terms.iter_mut().zip(&mut tied).zip(x) {
-        let z = (x - max) * b;
-        // NaN passes.
-        let z = if z < -87.0 { -87.0 } else { z };
-        let (p, power) = exp_parts::<FMA>(z, WHOLE32 + 127.0);
-        *term = if x == max { 0.0 } else { p * f32::from_bits(power << 23) };
-        *tied = if x == max { 1.0 } else { 0.0 };
-    }
-    let mut sums = [0.0_f32; LANES];
-    for block in terms.as_chunks::<LANES>().0 {
-        sums.iter_mut().zip(block).for_each(|(sum, term)| *sum += term);
-    }
-    for block in tied.as_chunks::<LANES>().0 {
-        ties.iter_mut().zip(block).for_each(|(sum, tied)| *sum += tied);
-    }
-    wide.iter_mut().zip(&sums).for_each(|(wide, sum)| *wide += f64::from(*sum));
+    let mut lanes = BesideF32::<FMA> { b, sums: [0.0; LANES], ties: [0.0; LANES] };
+    let max = add_row(x, f32::NEG_INFINITY, &mut lanes);
+    let ties: f32 = lanes.ties.iter().sum();
+    Beside { max: f64::from(max), rest: lanes.sums.iter().sum::<f64>() + f64::from(ties - 1.0) }
 }
 
 #[inline(always)]
 fn beside_f64_body(x: &[f64], b: f64) -> Beside {
-    const LANES: usize = 8;
-    let (blocks, rest) = x.as_chunks::<LANES>();
-    let max = largest_f64(blocks, rest);
-    let mut padded = [f64::NEG_INFINITY; LANES];
-    padded[..rest.len()].copy_from_slice(rest);
-    let tail = [padded];
-    let (mut sums, mut ties) = ([0.0; LANES], [0.0; LANES]);
-    for block in blocks.iter().chain(&tail[..usize::from(!rest.is_empty())]) {
-        for ((sum, ties), &x) in sums.iter_mut().zip(&mut ties).zip(block) {
-            let term = exp((x - max) * b);
+    let mut lanes = BesideF64 { b, sums: [0.0; LANES_F64], ties: [0.0; LANES_F64] };
+    let max = add_row(x, f64::NEG_INFINITY, &mut lanes);
+    let ties: f64 = lanes.ties.iter().sum();
+    Beside { max, rest: lanes.sums.iter().sum::<f64>() + (ties - 1.0) }
+}
+
+/// The terms below the maximum, and how many numbers are the maximum.
+struct BesideF32<const FMA: bool> {
+    b: f32,
+    sums: [f64; LANES],
+    ties: [f32; LANES],
+}
+
+impl<const FMA: bool> Lanes<f32, { LANES * CHAIN }> for BesideF32<FMA> {
+    #[inline(always)]
+    fn add(&mut self, unit: &[f32; LANES * CHAIN], max: f32) {
+        let mut terms = [0.0_f32; LANES * CHAIN];
+        let mut tied = [0.0_f32; LANES * CHAIN];
+        for ((term, tied), &x) in terms.iter_mut().zip(&mut tied).zip(unit) {
+            let z = (x - max) * self.b;
+            // NaN passes.
+            let z = if z < -87.0 { -87.0 } else { z };
+            let (p, power) = exp_parts::<FMA>(z, WHOLE32 + 127.0);
+            *term = if x == max { 0.0 } else { p * f32::from_bits(power << 23) };
+            *tied = if x == max { 1.0 } else { 0.0 };
+        }
+        for block in tied.as_chunks::<LANES>().0 {
+            self.ties.iter_mut().zip(block).for_each(|(sum, tied)| *sum += tied);
+        }
+        empty_into(&terms, &mut self.sums);
+    }
+}
+
+struct BesideF64 {
+    b: f64,
+    sums: [f64; LANES_F64],
+    ties: [f64; LANES_F64],
+}
+
+impl Lanes<f64, LANES_F64> for BesideF64 {
+    #[inline(always)]
+    fn add(&mut self, unit: &[f64; LANES_F64], max: f64) {
+        for ((sum, ties), &x) in self.sums.iter_mut().zip(&mut self.ties).zip(unit) {
+            let term = exp((x - max) * self.b);
             *sum += if x == max { 0.0 } else { term };
             *ties += if x == max { 1.0 } else { 0.0 };
         }
     }
-    let ties: f64 = ties.iter().sum();
-    Beside { max, rest: sums.iter().sum::<f64>() + (ties - 1.0) }
+}
+
+/// Adds the terms of a unit up in f32, and the few sums to those in f64.
+#[inline(always)]
+fn empty_into(terms: &[f32; LANES * CHAIN], wide: &mut [f64; LANES]) {
+    let mut sums = [0.0_f32; LANES];
+    for block in terms.as_chunks::<LANES>().0 {
+        sums.iter_mut().zip(block).for_each(|(sum, term)| *sum += term);
+    }
+    wide.iter_mut().zip(&sums).for_each(|(wide, sum)| *wide += f64::from(*sum));
 }
 
 /// The largest number of a row, and the sums of d^k e^(b d) for k from 0 to 4.
@@ -319,106 +366,70 @@ leveled! {
 /// infinity, and beyond 4e9 the fourth power is infinite in f32.
 const FLOOR: f32 = -1e9;
 
-/// The largest number of a row in units and what is left; NaN is passed over.
-#[inline(always)]
-fn largest_f32<const UNIT: usize>(units: &[[f32; UNIT]], rest: &[f32]) -> f32 {
-    let mut maxima = [f32::NEG_INFINITY; UNIT];
-    for unit in units {
-        for (max, &x) in maxima.iter_mut().zip(unit) {
-            *max = if x > *max { x } else { *max };
-        }
-    }
-    let larger = |max: f32, &x: &f32| if x > max { x } else { max };
-    maxima.iter().chain(rest).fold(f32::NEG_INFINITY, larger)
-}
-
-#[inline(always)]
-fn largest_f64<const UNIT: usize>(units: &[[f64; UNIT]], rest: &[f64]) -> f64 {
-    let mut maxima = [f64::NEG_INFINITY; UNIT];
-    for unit in units {
-        for (max, &x) in maxima.iter_mut().zip(unit) {
-            *max = if x > *max { x } else { *max };
-        }
-    }
-    let larger = |max: f64, &x: &f64| if x > max { x } else { max };
-    maxima.iter().chain(rest).fold(f64::NEG_INFINITY, larger)
-}
-
 #[inline(always)]
 fn moments_f32_body<const FMA: bool>(x: &[f32], b: f32) -> Moments {
-    const UNIT: usize = LANES * CHAIN;
-    let (units, rest) = x.as_chunks::<UNIT>();
-    let max = largest_f32(units, rest);
-    let mut wide = [[0.0_f64; LANES]; POWERS];
-    for unit in units {
-        for at in (0..UNIT).step_by(16) {
-            simd::prefetch(unit, AHEAD + at);
-        }
-        add_unit::<FMA>(unit, max, b, &mut wide);
-    }
-    if !rest.is_empty() {
-        let mut padded = [f32::NEG_INFINITY; UNIT];
-        padded[..rest.len()].copy_from_slice(rest);
-        add_unit::<FMA>(&padded, max, b, &mut wide);
-    }
-    Moments { max: f64::from(max), sums: wide.map(|lanes| lanes.iter().sum()) }
-}
-
-/// Adds the terms of a unit: every loop is over numbers side by side, one step of the formula at a time.
-#[inline(always)]
-fn add_unit<const FMA: bool>(
-    x: &[f32; LANES * CHAIN],
-    max: f32,
-    b: f32,
-    wide: &mut [[f64; LANES]; POWERS],
-) {
-    let mut d = [0.0_f32; LANES * CHAIN];
-    let mut terms = [0.0_f32; LANES * CHAIN];
-    for ((d, term), &x) in d.iter_mut().zip(&mut terms).zip(x) {
-        let below = x - max;
-        let below = if below > FLOOR { below } else { FLOOR };
-        let z = below * b;
-        // Below the least normal number is nothing.
-        let (p, power) = exp_parts::<FMA>(if z < -87.0 { -87.0 } else { z }, WHOLE32 + 127.0);
-        *d = below;
-        let e = p * f32::from_bits(power << 23);
-        *term = if z < -87.0 { 0.0 } else { e };
-    }
-    for (k, wide) in wide.iter_mut().enumerate() {
-        if k > 0 {
-            terms.iter_mut().zip(&d).for_each(|(term, d)| *term *= d);
-        }
-        let mut sums = [0.0_f32; LANES];
-        for block in terms.as_chunks::<LANES>().0 {
-            sums.iter_mut().zip(block).for_each(|(sum, term)| *sum += term);
-        }
-        wide.iter_mut().zip(&sums).for_each(|(wide, sum)| *wide += f64::from(*sum));
-    }
+    let mut lanes = MomentsF32::<FMA> { b, sums: [[0.0; LANES]; POWERS] };
+    let max = add_row(x, f32::NEG_INFINITY, &mut lanes);
+    Moments { max: f64::from(max), sums: lanes.sums.map(|lanes| lanes.iter().sum()) }
 }
 
 #[inline(always)]
 fn moments_f64_body(x: &[f64], b: f64) -> Moments {
-    const LANES: usize = 8;
-    let (blocks, rest) = x.as_chunks::<LANES>();
-    let max = largest_f64(blocks, rest);
-    let mut padded = [f64::NEG_INFINITY; LANES];
-    padded[..rest.len()].copy_from_slice(rest);
-    let tail = [padded];
-    let mut sums = [[0.0; LANES]; POWERS];
-    for block in blocks.iter().chain(&tail[..usize::from(!rest.is_empty())]) {
-        let mut d = [0.0; LANES];
-        let mut terms = [0.0; LANES];
-        for ((d, term), &x) in d.iter_mut().zip(&mut terms).zip(block) {
+    let mut lanes = MomentsF64 { b, sums: [[0.0; LANES_F64]; POWERS] };
+    let max = add_row(x, f64::NEG_INFINITY, &mut lanes);
+    Moments { max, sums: lanes.sums.map(|lanes| lanes.iter().sum()) }
+}
+
+struct MomentsF32<const FMA: bool> {
+    b: f32,
+    sums: [[f64; LANES]; POWERS],
+}
+
+impl<const FMA: bool> Lanes<f32, { LANES * CHAIN }> for MomentsF32<FMA> {
+    /// Every loop is over numbers side by side, one step of the formula at a time.
+    #[inline(always)]
+    fn add(&mut self, unit: &[f32; LANES * CHAIN], max: f32) {
+        let mut d = [0.0_f32; LANES * CHAIN];
+        let mut terms = [0.0_f32; LANES * CHAIN];
+        for ((d, term), &x) in d.iter_mut().zip(&mut terms).zip(unit) {
+            let below = x - max;
+            let below = if below > FLOOR { below } else { FLOOR };
+            let z = below * self.b;
+            // Below the least normal number is nothing.
+            let (p, power) = exp_parts::<FMA>(if z < -87.0 { -87.0 } else { z }, WHOLE32 + 127.0);
+            *d = below;
+            let e = p * f32::from_bits(power << 23);
+            *term = if z < -87.0 { 0.0 } else { e };
+        }
+        for (k, sums) in self.sums.iter_mut().enumerate() {
+            if k > 0 {
+                terms.iter_mut().zip(&d).for_each(|(term, d)| *term *= d);
+            }
+            empty_into(&terms, sums);
+        }
+    }
+}
+
+struct MomentsF64 {
+    b: f64,
+    sums: [[f64; LANES_F64]; POWERS],
+}
+
+impl Lanes<f64, LANES_F64> for MomentsF64 {
+    #[inline(always)]
+    fn add(&mut self, unit: &[f64; LANES_F64], max: f64) {
+        let mut d = [0.0; LANES_F64];
+        let mut terms = [0.0; LANES_F64];
+        for ((d, term), &x) in d.iter_mut().zip(&mut terms).zip(unit) {
             let below = x - max;
             *d = if below > f64::from(FLOOR) { below } else { f64::from(FLOOR) };
-            *term = exp(*d * b);
+            *term = exp(*d * self.b);
         }
-        for (k, sums) in sums.iter_mut().enumerate() {
+        for (k, sums) in self.sums.iter_mut().enumerate() {
             if k > 0 {
                 terms.iter_mut().zip(&d).for_each(|(term, d)| *term *= d);
             }
             sums.iter_mut().zip(&terms).for_each(|(sum, term)| *sum += term);
         }
     }
-    Moments { max, sums: sums.map(|lanes| lanes.iter().sum()) }
 }
