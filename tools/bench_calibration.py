@@ -19,26 +19,17 @@ Method
     is flat, and NumPy's f32 sums are noisy beside it.
 """
 
-import argparse
-import contextlib
 import datetime
-import fcntl
-import json
-import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
-from bench_kernels_document import digits, machine_words  # noqa: E402
+from benchmark import Document, Refused, Run, Server, digits, machine, parser, pinned, serve, turns
 
 GOAL = 10
 ROWS, SHAPE = 10_000_000, (100_000, 1_000)
+QUICK, PART = 100, "a hundredth"  # of the rows
 BLOCK = 256  # rows: a megabyte of f32
 
 
@@ -62,19 +53,21 @@ def arrays(folder, rows, shape):
     return {"corp": (p, y), "temperature": (x, labels)}
 
 
-# Peers: `--peer CASE X Y` answers a line for each line, as xent-bench does.
+# Peers: `--peer CASE X Y` answers requests, as xent-bench does.
 
 
-def serve(case, x, y):
+def serve_peer(case, x, y):
     import numpy as np
 
     x, y = np.load(x), np.load(y)
     work = corp_peer(np, x, y) if case == "corp" else temperature_peer(np, x, y)
-    for line in sys.stdin:
-        way = json.loads(line)["call"]
+
+    def answer(request):
         wall, cpu = time.perf_counter(), time.process_time()
-        found = work(way)
-        print(json.dumps({"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall, "found": found}), flush=True)
+        found = work(request["call"])
+        return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall, "found": found}
+
+    serve({"version": np.__version__}, answer)
 
 
 def corp_peer(np, p, y):
@@ -170,51 +163,22 @@ WAYS = {"corp": ["fit"], "temperature": ["bounded", "Brent", "BFGS", "trust-exac
 NAMES = {"corp": "CORP", "temperature": "temperature scaling"}
 
 
-class Server:
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, request):
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        reply = json.loads(self.process.stdout.readline())
-        if "error" in reply:
-            sys.exit(f"xent-bench: {reply['error']}")
-        return reply
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def measure(arguments, case, files):
+def measure(run, case, files):
     """Seconds and findings of each side."""
-    xent = Server([str(arguments.bench), "calibration"])
-    xent.ask({"load": case, "x": str(files[0]), "y": str(files[1])})
-    peer = Server([sys.executable, __file__, "--peer", case, *map(str, files)])
+    xent = Server([run.arguments.bench, "calibration"], 1)
+    xent.ask(load=case, x=str(files[0]), y=str(files[1]))
+    peer = Server([sys.executable, __file__, "--peer", case, *files], 1, **pinned(1))
+    run.hello["xent"] = xent.hello
     sides = {"xent": []} | {way: [] for way in WAYS[case]}
-
-    @contextlib.contextmanager
-    def alone():
-        if not arguments.lock:
-            yield
-            return
-        with open(arguments.lock, "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    # A round of temperature scaling takes as long as all rounds of CORP.
-    rounds = arguments.repeat if case == "corp" else 1
-    for _ in range(0, arguments.repeat, rounds):
-        with alone():
-            for side, found in list(sides.items()) * rounds:
-                if side == "xent":
-                    xent.ask({"call": 1})
-                    found.append(xent.ask({"call": 1}))
-                else:
-                    found.append(peer.ask({"call": side}))
+    for side in turns(sides, run.arguments.repeat):
+        with run.lock:
+            if side == "xent":
+                xent.ask(call=1)
+                sides[side].append(xent.ask(call=1))
+            else:
+                sides[side].append(peer.ask(call=side))
     if case == "corp":
-        sides["fit"][-1]["found"] = peer.ask({"call": "check"})["found"]
+        sides["fit"][-1]["found"] = peer.ask(call="check")["found"]
     xent.stop()
     peer.stop()
     return sides
@@ -231,69 +195,61 @@ def check(case, sides):
                 sys.exit(f"{case}, {way}: {key} is {found[key]}, xent says {own[key]}")
 
 
-def document(arguments, results):
-    out = ["# Calibration, measured", "", "Written by `cargo xtask bench calibration`.", ""]
-    simd = next(iter(results.values()))["xent"][0]["simd"]
-    out += [f"{datetime.date.today().isoformat()}, {machine_words()}, one thread, instruction level {simd}, Python {platform.python_version()}.", ""]
-    out += ["| task | goal | xent, CPU s | best peer | CPU s | times | reached | memory of xent beside the arrays |", "|---|---|---|---|---|---|---|---|"]
-    failed = False
-    for case, sides in results.items():
-        of = lambda side, what: statistics.median(run[what] for run in sides[side])
-        best = min(WAYS[case], key=lambda way: of(way, "cpu"))
-        ratio = of(best, "cpu") / of("xent", "cpu")
-        failed |= ratio < GOAL
-        name = "scikit-learn" if case == "corp" else f"SciPy, {best}"
-        size = f"{ROWS:,} rows" if case == "corp" else "{:,} x {:,} logits".format(*SHAPE)
-        memory = max(run["memory_kb"] or 0 for run in sides["xent"]) / 1024
-        out.append(
-            f"| {NAMES[case]}, {size} | {GOAL} x | {digits(of('xent', 'cpu'))} | {name} | {digits(of(best, 'cpu'))} "
-            f"| {ratio:.1f} | {'yes' if ratio >= GOAL else '**no**'} | {memory:,.0f} MiB |"
-        )
-    out.append("")
-    for case, sides in results.items():
-        out += [f"## {NAMES[case].capitalize() if case != 'corp' else 'CORP'}", ""]
-        if case == "temperature":
-            out += ["| way | CPU s, each run | passes | T | mean log loss |", "|---|---|---|---|---|"]
+def write(doc, run, sizes):
+    doc.say("# Calibration, measured")
+    doc.say("Written by `cargo xtask bench calibration`.")
+    doc.say(
+        f"{datetime.date.today().isoformat()}, {machine()}, one thread, instruction level {run.hello['xent']['simd']}, "
+        f"Python {platform.python_version()}."
+    )
+    doc.quick(run.arguments, PART)
+    table = []
+    for case, sides in run.results.items():
+        times = {side: statistics.median(found["cpu"] for found in runs) for side, runs in sides.items()}
+        best = min(WAYS[case], key=times.get)
+        ratio = times[best] / times["xent"]
+        doc.failed |= ratio < GOAL and not run.arguments.quick
+        memory = max(found["memory_kb"] or 0 for found in sides["xent"]) / 1024
+        table.append([
+            f"{NAMES[case]}, {sizes[case]}", f"{GOAL} x", digits(times["xent"]), "scikit-learn" if case == "corp" else f"SciPy, {best}",
+            digits(times[best]), f"{ratio:.1f}", "yes" if ratio >= GOAL else "**no**", f"{memory:,.0f} MiB",
+        ])  # fmt: skip
+    doc.table(["task", "goal", "xent, CPU s", "best peer", "CPU s", "times", "reached", "memory of xent beside the arrays"], table, "---")
+    for case, sides in run.results.items():
+        seconds = {side: ", ".join(digits(found["cpu"]) for found in runs) for side, runs in sides.items()}
+        found = {side: runs[-1]["found"] for side, runs in sides.items()}
+        if case == "corp":
+            doc.say("## CORP")
+            rows = [[{"fit": "scikit-learn"}.get(s, s), seconds[s], f"{found[s]['recalibrated']:.12f}"] for s in sides]
+            doc.table(["side", "CPU s, each run", "squared error after the fit"], rows, "---")
         else:
-            out += ["| side | CPU s, each run | squared error after the fit |", "|---|---|---|"]
-        for side, runs in sides.items():
-            seconds = ", ".join(digits(run["cpu"]) for run in runs)
-            found = runs[-1]["found"]
-            name = side if case == "temperature" and side != "xent" else {"xent": "xent", "fit": "scikit-learn"}[side]
-            if case == "temperature":
-                out.append(f"| {name} | {seconds} | {found.get('evaluations', '')} | {found['temperature']:.7f} | {found['after']:.7f} |")
-            else:
-                out.append(f"| {name} | {seconds} | {found['recalibrated']:.12f} |")
-        out.append("")
-    for section in __doc__.split("\n\n")[2:]:
-        title, *lines = section.strip().splitlines()
-        out += [f"**{title}.** " + " ".join(line.strip() for line in lines), ""]
-    return "\n".join(out).rstrip() + "\n", failed
+            doc.say("## Temperature scaling")
+            rows = [[s, seconds[s], str(f.get("evaluations", "")), f"{f['temperature']:.7f}", f"{f['after']:.7f}"] for s, f in found.items()]
+            doc.table(["way", "CPU s, each run", "passes", "T", "mean log loss"], rows, "---")
+    for section in __doc__.rstrip().split("\n\n")[2:]:
+        title, _, words = section.partition("\n")
+        doc.say(f"**{title}.** {' '.join(words.split())}")
 
 
 def main():
     if len(sys.argv) > 1 and sys.argv[1] == "--peer":
-        serve(*sys.argv[2:])
+        serve_peer(*sys.argv[2:])
         return 0
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bench", type=Path, required=True, help="the binary xent-bench")
-    parser.add_argument("--repeat", type=int, default=3, help="timed calls of each side (default 3)")
-    parser.add_argument("--data", type=Path, default=Path("target/bench"), help="where the arrays are kept")
-    parser.add_argument("--out", type=Path, help="write the document here too")
-    parser.add_argument("--lock", type=Path, help="a lock file, held for each round of calls, on a shared machine")
-    parser.add_argument("--quick", action="store_true", help="a hundredth of the rows: whether it runs, not how fast")
-    arguments = parser.parse_args()
+    arguments = parser(__doc__, 3, PART).parse_args()
+    doc, run = Document(arguments.out), Run(arguments)
     arguments.data.mkdir(parents=True, exist_ok=True)
-    less = 100 if arguments.quick else 1
-    files = arrays(arguments.data, ROWS // less, (SHAPE[0] // less, SHAPE[1]))
-    results = {case: measure(arguments, case, files[case]) for case in WAYS}
-    for case, sides in results.items():
-        check(case, sides)
-    text, failed = document(arguments, results)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
-    return 1 if failed and not arguments.quick else 0
+    less = QUICK if arguments.quick else 1
+    rows, shape = ROWS // less, (SHAPE[0] // less, SHAPE[1])
+    with run.lock:
+        files = arrays(arguments.data, rows, shape)
+    for case in WAYS:
+        try:
+            run.results[case] = measure(run, case, files[case])
+        except Refused as why:
+            sys.exit(f"{case}: {why}")
+        check(case, run.results[case])
+    write(doc, run, {"corp": f"{rows:,} rows", "temperature": "{:,} x {:,} logits".format(*shape)})
+    return doc.finish()
 
 
 if __name__ == "__main__":

@@ -30,21 +30,14 @@ Memory
     buffer of the caller's, used again by each call.
 """
 
-import argparse
-import contextlib
-import datetime
-import fcntl
 import json
-import math
-import os
-import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from bench_kernels_document import write
-from bench_scoring import Document
+from benchmark import Document, Refused, Run, Server, counts, on_huge_pages, parser, say, turns
 
 PEERS = Path(__file__).with_name("bench_kernels_peers.py")
 SHAPES = ((1_000_000, 3), (1_000_000, 10), (100_000, 1_000), (4_096, 32_000), (1_024, 128_000))
@@ -54,8 +47,6 @@ LINEAR = (1_024, 768, 32_000)  # n, d, v
 LINEAR_QUICK = (100, 64, 300)
 QUICK = 100  # a hundredth of the rows
 SHORT = 100e-6  # seconds: calls below are repeated inside one measurement
-HUGE_TRIES = 30
-HUGE = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "THP_MEM_ALLOC_ENABLE": "1"}
 
 # Bounds of the relative difference from the oracle. Peers work and add up in f32.
 REL_PEER = 3e-5
@@ -73,86 +64,28 @@ LOGIT_SIDES = {
 }  # fmt: skip
 
 
-class Refused(Exception):
-    """A side that has no such case, or gave up; the table says so."""
-
-
-class Server:
-    """A process that answers requests, for one number of threads."""
-
-    def __init__(self, line, threads, **env):
-        self.threads = threads
-        self.process = subprocess.Popen(
-            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | env, text=True
-        )
-        self.hello = self.reply()
-
-    def reply(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise Refused(f"exit code {self.process.wait()}")
-        reply = json.loads(line)
-        if "error" in reply:
-            raise Refused(reply["error"])
-        return reply
-
-    def ask(self, **request):
-        try:
-            print(json.dumps(request | {"threads": self.threads}), file=self.process.stdin, flush=True)
-        except OSError:
-            raise Refused(f"exit code {self.process.wait()}") from None
-        return self.reply()
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def on_huge_pages(line, threads, env, kind=Server):
-    """Starts a server until its allocator does ask for huge pages.
-
-    glibc 2.36 compares the kernel's mode with a string that it forgot to end, and finds "madvise" in about every other process.
-    """
-    for _ in range(HUGE_TRIES):
-        server = kind(line, threads, **env)
-        try:
-            with open(f"/proc/{server.process.pid}/smaps", encoding="utf-8") as lines:
-                heap = lines.read().partition("[heap]")[2]
-        except OSError:
-            return server
-        if " hg" in heap.partition("VmFlags:")[2].partition("\n")[0]:
-            return server
-        server.stop()
-    raise Refused(f"no huge pages in {HUGE_TRIES} tries")
-
-
-class Run:
+class Kernels(Run):
     """All measurements: results[part, shape, case, threads][side] = {"wall": [...], "cpu": [...], "off": ..., ...}."""
 
     def __init__(self, arguments):
-        self.arguments = arguments
-        self.results, self.hello, self.huge, self.wrong = {}, {}, {}, []
-        self.measured = self.taken = 0.0  # seconds of measuring; CPU seconds that others took meanwhile
+        super().__init__(arguments)
+        self.huge = {}  # the share of each server's own memory on huge pages
 
     def servers(self, names, threads):
         """Starts servers; one that does not start is missing from the tables, and says why."""
-        bench = str(self.arguments.bench)
-        lines = {
-            "xent": ([bench, "kernels"], HUGE),
-            "xent avx2": ([bench, "kernels"], HUGE | {"XENT_SIMD": "avx2"}),
-        }
         cache = {"TORCHINDUCTOR_CACHE_DIR": str(self.arguments.data.resolve() / "inductor"), "JAX_PLATFORMS": "cpu"}
-        for peer in ("torch", "jax", "sklearn"):
-            line = [sys.executable, str(PEERS), peer, str(threads)]
-            lines |= {peer: (line, cache), f"{peer} huge": (line, cache | HUGE)}
         started = {}
         for name in names:
             # The question of huge pages needs one answer, not one for each number of threads.
             if name.endswith("huge") and (self.arguments.quick or threads > self.arguments.threads[0]):
                 continue
-            line, env = lines[name]
+            kind, _, how = name.partition(" ")
+            if kind == "xent":
+                line, env = [self.arguments.bench, "kernels"], {"XENT_SIMD": how} if how else {}
+            else:
+                line, env = [sys.executable, PEERS, kind, threads], cache
             try:
-                started[name] = on_huge_pages(line, threads, env) if "GLIBC_TUNABLES" in env else Server(line, threads, **env)
+                started[name] = (on_huge_pages if kind == "xent" or how == "huge" else Server)(line, threads, **env)
                 self.hello.setdefault(name, started[name].hello)
             except (Refused, OSError) as why:
                 self.wrong.append(f"{name} does not start: {why}")
@@ -162,7 +95,8 @@ class Run:
 
     def arrays(self, kind, rows, width, depth=0):
         request = {"kind": kind, "folder": str(self.arguments.data), "rows": rows, "width": width, "depth": depth}
-        made = subprocess.run([sys.executable, str(PEERS), "arrays", json.dumps(request)], stdout=subprocess.PIPE, check=True)
+        with self.lock:
+            made = subprocess.run([sys.executable, str(PEERS), "arrays", json.dumps(request)], stdout=subprocess.PIPE, check=True)
         return json.loads(made.stdout)
 
     def load(self, servers, paths):
@@ -173,13 +107,9 @@ class Run:
 
     def measure(self, key, sides, check, warm=1):
         """Checks each side once, then lets them take turns. `sides`: name -> (server, case)."""
-        with turn(self.arguments.lock):
-            print(*key, file=sys.stderr, flush=True)
-            servers = {server for server, _ in sides.values()}
-            start, before = time.perf_counter(), others(servers)
+        say(*key)
+        with self.lock, self.watched({server for server, _ in sides.values()}):
             self.take_turns(self.results.setdefault(key, {}), sides, check, warm)
-            self.measured += time.perf_counter() - start
-            self.taken += others(servers) - before
 
     def take_turns(self, found, sides, check, warm):
         calls = {}
@@ -191,14 +121,12 @@ class Run:
                 found[name] = {"wall": [], "cpu": [], "off": off}
             except Refused as why:
                 found[name] = {"refused": str(why)}
-        names = list(calls)
-        for round_ in range(self.arguments.repeat):
-            for name in names if round_ % 2 == 0 else reversed(names):
-                server, case = sides[name]
-                time.sleep(0.003)  # threads of the one before that still wait actively
-                reply = server.ask(case=case, warm=warm, calls=calls[name])
-                found[name]["wall"].append(reply["wall"])
-                found[name]["cpu"].append(reply["cpu"])
+        for name in turns(calls, self.arguments.repeat):
+            server, case = sides[name]
+            time.sleep(0.003)  # threads of the one before that still wait actively
+            reply = server.ask(case=case, warm=warm, calls=calls[name])
+            found[name]["wall"].append(reply["wall"])
+            found[name]["cpu"].append(reply["cpu"])
 
     def judge(self, key, name, off, bound):
         if not off <= bound:
@@ -302,55 +230,16 @@ def linear(run, servers, threads, shape):
         run.measure(key, sides, checked, warm=0)
 
 
-@contextlib.contextmanager
-def turn(lock):
-    """Holds a lock file, if there is one, as flock(1) does."""
-    if lock is None:
-        yield
-        return
-    with open(lock, "a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def others(servers):
-    """CPU seconds that everything but these servers and this process has taken so far, as far as the system tells."""
-    tick = os.sysconf("SC_CLK_TCK")
-    try:
-        with open("/proc/stat", encoding="utf-8") as lines:
-            user, nice, system, _idle, _wait, irq, soft, steal = map(int, lines.readline().split()[1:9])
-        own = time.process_time() * tick
-        for server in servers:
-            with open(f"/proc/{server.process.pid}/stat", encoding="utf-8") as text:
-                own += sum(map(int, text.read().rpartition(")")[2].split()[11:13]))
-    except OSError:
-        return math.nan
-    return (user + nice + system + irq + soft + steal - own) / tick
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bench", type=Path, required=True, help="the binary xent-bench")
-    parser.add_argument("--repeat", type=int, help="timed calls of each side (default 5; quick 3)")
-    parser.add_argument("--threads", default="1,2", help="numbers of threads (default 1,2)")
-    parser.add_argument("--data", type=Path, default=Path("target/bench"), help="where the arrays are kept")
-    parser.add_argument("--out", type=Path, help="write the document here too")
-    parser.add_argument("--only", default="logits,probabilities,numbers,linear", help="the parts to run")
-    parser.add_argument("--lock", type=Path, help="a lock file, as of flock(1), held for each case and given up between, on a shared machine")
-    parser.add_argument("--quick", action="store_true", help="a hundredth of the rows: whether it runs, not how fast")
-    arguments = parser.parse_args()
-    arguments.repeat = arguments.repeat or (3 if arguments.quick else 5)
-    arguments.threads = [int(t) for t in arguments.threads.split(",")]
+    options = parser(__doc__, 5, "a hundredth")
+    options.add_argument("--threads", type=counts, default="1,2", help="numbers of threads (default 1,2)")
+    options.add_argument("--only", default="logits,probabilities,numbers,linear", help="the parts to run")
+    arguments = options.parse_args()
+    doc = Document(arguments.out)
     arguments.data.mkdir(parents=True, exist_ok=True)
-    if not arguments.bench.is_file():
-        parser.error(f"no such file: {arguments.bench}")
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.touch()
     parts = arguments.only.split(",")
     less = QUICK if arguments.quick else 1
-    start = time.perf_counter()
-    run = Run(arguments)
+    run = Kernels(arguments)
     plan = {
         "logits": (logits, ["xent", "xent avx2", "torch", "jax", "torch huge", "jax huge"], [(n // less, v) for n, v in SHAPES]),
         "probabilities": (probabilities, ["xent", "sklearn"], [(n // less, v) for n, v in PROBABILITIES]),
@@ -364,15 +253,8 @@ def main():
                 function(run, servers, threads, what)
                 for server in servers.values():
                     server.stop()
-    doc = Document()
-    sections = __doc__.split("\n\n", 2)[2].rstrip().split("\n\n")
-    write(doc, run, sections, {
-        "date": datetime.date.today().isoformat(), "python": platform.python_version(), "quick": arguments.quick,
-        "minutes": (time.perf_counter() - start) / 60, "others": run.taken / max(run.measured, 1e-9) / os.cpu_count(),
-    })  # fmt: skip
-    if arguments.out:
-        arguments.out.write_text("\n".join(doc.lines).rstrip() + "\n", encoding="utf-8")
-    return 1 if doc.failed else 0
+    write(doc, run, __doc__)
+    return doc.finish()
 
 
 if __name__ == "__main__":

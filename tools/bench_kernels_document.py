@@ -2,7 +2,7 @@
 
 import statistics
 
-from bench_scoring import machine
+from benchmark import both, digits, thread_words, verdict
 
 PER_ROW = 100  # below so many classes, times are per row
 GOALS = [
@@ -63,16 +63,10 @@ def ratio(run, key, side, what="cpu", of=statistics.median):
     return other / own if own and other else None
 
 
-def digits(x):
-    return "" if x is None else f"{x:.3f}" if x < 1 else f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 1000 else f"{x:,.0f}"
-
-
 def part_goals(doc, run):
     threads = min(key[3] for key in run.results)
     doc.say("## Goals")
-    doc.say()
-    doc.say(f"CPU time, {threads} thread{'s' * (threads > 1)}. `xent` checks every label on the way.")
-    doc.say()
+    doc.say(f"CPU time, {thread_words(threads)}. `xent` checks every label on the way.")
     table = []
     for part, case, (least, most), side, goal, words in GOALS:
         for key in run.results:
@@ -92,9 +86,7 @@ def part_goals(doc, run):
             if None in found:
                 table.append([label, wanted, "", "", "", "not measured"])
                 continue
-            by = [reached(x) for x in found]
-            verdict = "yes" if all(by) else "by medians only" if by[0] else "by minima only" if by[1] else "**no**"
-            table.append([label, wanted, *map(shown, found), shown(huge) if huge else "", verdict])
+            table.append([label, wanted, *map(shown, found), shown(huge) if huge else "", verdict(*map(reached, found))])
     doc.table(["", "goal", "by medians", "by minima", "by medians, peer on huge pages", "reached"], table)
 
 
@@ -102,11 +94,9 @@ def part_case(doc, run, part, shape, case, counts):
     name, items = unit(part, shape)
     scale = 1e3 if part == "linear" else 1e9 / items
     doc.say(f"### {shape_words(part, shape)}")
-    doc.say()
     header = [name]
     for threads in counts:
-        s = f"{threads} thread{'s' * (threads > 1)}"
-        header += [f"{s}: CPU", "wall", "CPU / xent", "wall / xent"]
+        header += [f"{thread_words(threads)}: CPU", "wall", "CPU / xent", "wall / xent"]
     header += ["off: loss", "off: gradient"] if "gradient" in case else ["off"]
     table, sides = [], {}
     for threads in counts:
@@ -116,71 +106,29 @@ def part_case(doc, run, part, shape, case, counts):
         row, off = [side], []
         for threads in counts:
             key = (part, shape, case, threads)
-            cpu, wall = middle(run, key, side, "cpu"), middle(run, key, side, "wall")
-            if cpu is None or wall is None:
-                row += [f"not run: {by_threads[threads]['refused']}" if threads in by_threads else "", "", "", ""]
+            found = by_threads.get(threads, {})
+            if "cpu" not in found:
+                row += [f"not run: {found['refused']}" if found else "", "", "", ""]
                 continue
-            row.append(f"{digits(cpu * scale)} ({digits(min(by_threads[threads]['cpu']) * scale)})")
-            row += [f"{digits(wall * scale)} ({digits(min(by_threads[threads]['wall']) * scale)})", digits(ratio(run, key, side)), digits(ratio(run, key, side, "wall"))]
-            off.append(by_threads[threads]["off"])
+            row += [both(found["cpu"], scale), both(found["wall"], scale), digits(ratio(run, key, side)), digits(ratio(run, key, side, "wall"))]
+            off.append(found["off"])
         worst = [f"{max(found):.1g}" for found in zip(*(o for o in off if o), strict=True)]
         table.append(row + worst + [""] * (len(header) - len(row) - len(worst)))
     doc.table(header, table)
 
 
-def write(doc, run, sections, facts):
-    doc.say("# Kernels: xent and its peers")
-    doc.say()
-    doc.say(f"Written by `tools/bench_kernels.py` on {facts['date']}, in {facts['minutes']:.0f} minutes. Machine: {machine_words()}.")
-    versions = {"xent": "xent", "torch": "PyTorch", "jax": "JAX", "sklearn": "scikit-learn"}
-    known = [f"{name} {run.hello[key]['version']}" for key, name in versions.items() if key in run.hello]
-    level = run.hello.get("xent", {}).get("simd", "")
-    doc.say(f"{', '.join(known)}, Python {facts['python']}; pinned in `tools/requirements-kernels.txt`. xent's instruction level: {level}.")
-    if facts["others"] == facts["others"]:
-        doc.say(f"Other processes took {max(facts['others'], 0):.0%} of the machine's CPU time while it measured.")
-    doc.say()
-    if facts["quick"]:
-        doc.say("**Quick run: a hundredth of the rows. It shows that the benchmark runs; its times mean nothing.**")
-        doc.say()
+def write(doc, run, about):
+    names = {"xent": "xent", "torch": "PyTorch", "jax": "JAX", "sklearn": "scikit-learn"}
+    doc.opening("Kernels", run, names, "`tools/requirements-kernels.txt`", "a hundredth")
     part_goals(doc, run)
-    for section in sections:
-        title, _, text = section.partition("\n")
-        doc.say(f"## {title.strip()}")
-        doc.say()
-        doc.say(" ".join(text.split()))
-        doc.say()
+    doc.sections(about)
     shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(run.huge.items()))
     doc.say(f"Share of each process's own memory on huge pages after loading, at most: {shares}.")
-    doc.say()
     counts = sorted({key[3] for key in run.results})
-    seen = []
-    for part, _, case, _ in run.results:
-        if (part, case) not in seen:
-            seen.append((part, case))
+    seen = dict.fromkeys((part, case) for part, _, case, _ in run.results)
     for part, case in seen:
         doc.say(f"## {NAMES[case]}")
-        doc.say()
         shapes = dict.fromkeys(key[1] for key in run.results if key[0] == part and key[2] == case)
         for shape in shapes:
             part_case(doc, run, part, shape, case, counts)
-    doc.failed = bool(run.wrong)
-    if run.wrong:
-        doc.say("## Failures")
-        doc.say()
-        for line in run.wrong:
-            doc.say(f"- **{line}**")
-        doc.say()
-
-
-def machine_words():
-    """The machine, with the processor's family, which its name may not tell."""
-    facts = {}
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            for line in lines:
-                name, _, value = line.partition(":")
-                facts.setdefault(name.strip(), value.strip())
-    except OSError:
-        pass
-    family = f" (processor family {facts['cpu family']}, model {facts['model']})" if "cpu family" in facts else ""
-    return machine() + family
+    doc.failures(run.wrong)

@@ -19,6 +19,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmark import serve
+
 HUGE_KEYS = {"Anonymous:": "anonymous_kb", "AnonHugePages:": "huge_kb"}
 CHUNK = 1 << 22  # numbers that the oracle widens to f64 at once
 PICKED_ROWS = 8
@@ -164,23 +166,16 @@ def huge_pages():
         return {}
 
 
-def serve(peer):
-    import numpy as np
-
-    print(json.dumps({"version": peer.version}), flush=True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "load" in request:
-            peer.load({name: np.load(path) for name, path in request["load"].items()})
-            gc.collect()
-            reply = huge_pages()
-        elif "gradient" in request:
-            reply = picked(np, peer.gradient(), request["gradient"])
-        elif request["case"] not in peer.cases:
-            reply = {"error": f"no case {request['case']!r}"}
-        else:
-            reply = timed(peer.cases[request["case"]], request.get("warm", 0), request.get("calls", 1))
-        print(json.dumps(reply), flush=True)
+def answer(np, peer, request):
+    if "load" in request:
+        peer.load({name: np.load(path) for name, path in request["load"].items()})
+        gc.collect()
+        return huge_pages()
+    if "gradient" in request:
+        return picked(np, peer.gradient(), request["gradient"])
+    if request["case"] not in peer.cases:
+        return {"error": f"no case {request['case']!r}"}
+    return timed(peer.cases[request["case"]], request.get("warm", 0), request.get("calls", 1))
 
 
 def timed(call, warm, calls):
@@ -311,4 +306,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "arrays":
         print(json.dumps(arrays(**json.loads(sys.argv[2]))))
     else:
-        serve(PEERS[sys.argv[1]](int(sys.argv[2])))
+        started = PEERS[sys.argv[1]](int(sys.argv[2]))
+        import numpy
+
+        serve({"version": started.version}, lambda request: answer(numpy, started, request))

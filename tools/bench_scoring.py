@@ -1,7 +1,8 @@
 """Measures xent's scoring against its peers, as ratios in one run on one machine.
 
     python -m pip install -r tools/requirements-bench.txt
-    python tools/bench_scoring.py --xent target/release/xent --bench target/release/BIN --out docs/bench-scoring.md
+    python tools/bench_scoring.py --xent target/release/xent --bench target/release/xent-bench --out docs/bench-scoring.md
+    python tools/bench_scoring.py --xent target/release/xent --bench target/release/xent-bench --quick       (few rows: does it run?)
 
 Method
     Every measurement is a process of its own; xent and its peers take turns, so that a change of the machine's mood
@@ -12,27 +13,27 @@ Method
     of xent reads each before it is measured. This process imports nothing large, because a child's peak memory starts at that
     of its parent.
 
-    --bench BIN is called as `BIN in-memory data.npy labels.npy` and prints one line {"case": ..., "seconds": [...]} per case.
+    `xent-bench in-memory data.npy labels.npy` prints one line {"case": ..., "seconds": [...]} per case.
     data.npy is f64 of shape (n_samples, n_classes), C order; labels.npy is int64 of shape (n_samples,). The binary task is
     two columns.
 """
 
-import argparse
 import datetime
 import json
 import math
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from benchmark import HUGE, Document, Refused, Run, binary, counts, machine, measure, parser, say, turns
+
 CLASSES = ["a", "b", "c"]
 BATCH = 1_000_000
-IN_MEMORY_ROWS = 1_000_000
+ROWS = {"memory": 1_000_000, "parquet": 20_000_000, "csv": 5_000_000}
+QUICK = 100  # a hundredth of the rows
 IN_MEMORY_CLASSES = (3, 10, 2)
 INNER = 5  # timed calls in one process of the in-memory peers
 LATENCY_RUNS = 30
@@ -57,7 +58,7 @@ def worker_arrays(folder, rows):
 
     for k in IN_MEMORY_CLASSES:
         rng = np.random.default_rng(k)
-        p, y = drawn(np, rng, rows, k)
+        p, y = drawn(np, rng, int(rows), k)
         np.save(Path(folder) / f"data-{k}-{rows}.npy", p)
         np.save(Path(folder) / f"labels-{k}-{rows}.npy", y)
     return {}
@@ -157,35 +158,14 @@ WORKERS = {
 # Measuring
 
 
-class NotRun(Exception):
-    """A peer that is not installed or gave up; the table says so."""
-
-
-def measure(line):
-    """Runs a process and returns its output, wall and CPU seconds and peak memory in MB."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(line, stdout=out, stderr=errors, stdin=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        errors.seek(0)
-        text, said = out.read().decode(), errors.read().decode(errors="replace")
-    if process.returncode != 0:
-        raise NotRun(f"exit code {process.returncode}: {(said.strip().splitlines() or ['nothing said'])[-1]}")
-    scale = 1024 if platform.system() == "Darwin" else 1
-    return {"text": text, "wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / scale * 1024 / 1e6}
-
-
 def worker(name, *arguments):
-    result = measure([sys.executable, __file__, "--worker", name, *map(str, arguments)])
+    result = measure([sys.executable, __file__, "--worker", name, *arguments])
     result |= json.loads(result["text"].splitlines()[-1])
     return result
 
 
-def xent(binary, path, threads):
-    result = measure([str(binary), "score", str(path), "--format", "json", "--threads", str(threads)])
+def xent(command, path, threads):
+    result = measure([command, "score", path, "--format", "json", "--threads", threads])
     result["value"] = json.loads(result["text"])["models"][0]["scores"]["log_loss"]["value"]
     return result
 
@@ -194,39 +174,19 @@ def median(results, key):
     return statistics.median(r[key] for r in results)
 
 
-def alternate(runners, repeat):
-    """Runs each of `runners` (name -> function) in turn, `repeat` times; returns name -> results or a reason."""
+def alternate(run, runners, rounds):
+    """Runs each of `runners` (name -> function) in turn; returns name -> results, and name -> reason."""
     results = {name: [] for name in runners}
     reasons = {}
-    for round_ in range(repeat):
-        names = list(runners) if round_ % 2 == 0 else list(runners)[::-1]
-        for name in names:
-            if name in reasons:
-                continue
-            try:
+    for name in turns(runners, rounds):
+        if name in reasons:
+            continue
+        try:
+            with run.lock:
                 results[name].append(runners[name]())
-            except NotRun as reason:
-                reasons[name] = str(reason)
+        except Refused as reason:
+            reasons[name] = str(reason)
     return results, reasons
-
-
-class Document:
-    """Lines of Markdown, printed as they come and kept."""
-
-    def __init__(self):
-        self.lines = []
-        self.failed = False
-
-    def say(self, line=""):
-        print(line, flush=True)
-        self.lines.append(line)
-
-    def table(self, header, rows):
-        self.say("| " + " | ".join(header) + " |")
-        self.say("|" + "|".join("---" if i == 0 else "---:" for i in range(len(header))) + "|")
-        for row in rows:
-            self.say("| " + " | ".join(row) + " |")
-        self.say()
 
 
 def seconds(x):
@@ -236,30 +196,26 @@ def seconds(x):
 # The four parts
 
 
-def part_in_memory(doc, arguments):
+def part_in_memory(doc, run):
+    """Returns the nanoseconds that xent takes to score a row of three classes."""
     doc.say("## In memory")
-    doc.say()
-    if arguments.bench is None:
-        doc.say("Not run: no --bench binary given.")
-        doc.say()
-        return
-    rows = arguments.rows_memory
+    arguments = run.arguments
+    rows = arguments.rows["memory"]
     doc.say(
         f"{rows:,} rows of f64 probabilities. scikit-learn computes `log_loss` alone; xent what its line says; "
         "NumPy's `x.sum()` reads the same memory once, on one thread. Both sides hold the arrays on huge pages. Medians of all "
         "timed calls; data loading is not timed."
     )
-    doc.say()
     if not all((arguments.data / f"labels-{k}-{rows}.npy").exists() for k in IN_MEMORY_CLASSES):
-        worker("arrays", arguments.data, rows)
-    table = []
+        with run.lock:
+            worker("arrays", arguments.data, rows)
+    table, scoring_ns = [], None
     for k in IN_MEMORY_CLASSES:
         data, labels = (arguments.data / f"{what}-{k}-{rows}.npy" for what in ("data", "labels"))
 
         def own(data=data, labels=labels):
             # NumPy asks for huge pages for large arrays; glibc's allocator does when told so.
-            huge = ["env", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"]
-            result = measure([*huge, str(arguments.bench), "in-memory", str(data), str(labels)])
+            result = measure([arguments.bench, "in-memory", data, labels], **HUGE)
             result["cases"] = [json.loads(line) for line in result["text"].splitlines() if line.strip()]
             return result
 
@@ -268,7 +224,7 @@ def part_in_memory(doc, arguments):
             "scikit-learn": lambda data=data, labels=labels: worker("sklearn", data, labels),
             "read": lambda data=data, labels=labels: worker("read", data, labels),
         }
-        results, reasons = alternate(runners, arguments.repeat)
+        results, reasons = alternate(run, runners, arguments.repeat)
         for name, reason in reasons.items():
             doc.say(f"{name}, {k} classes: not run: {reason}")
         peers = {}
@@ -284,40 +240,42 @@ def part_in_memory(doc, arguments):
             t = statistics.median(times)
             row = [f"{k} classes: xent, {case}", f"{t / rows * 1e9:.2f}"]
             if k == len(CLASSES) and case == "with standard errors, 1 thread":
-                doc.scoring_ns = t / rows * 1e9
+                scoring_ns = t / rows * 1e9
             row.append(f"{peers['scikit-learn'] / t:.1f}" if "scikit-learn" in peers else "")
             row.append(f"{t / peers['read']:.2f}" if "read" in peers else "")
             table.append(row)
     doc.table(["", "ns per row", "scikit-learn / xent", "xent / x.sum()"], table)
+    return scoring_ns
 
 
-def part_file(doc, arguments, path, rows, peers):
+def part_file(doc, run, kind, peers, scoring_ns):
     """One file by xent and its peers, for each number of threads."""
-    make(path, rows)
+    arguments = run.arguments
+    rows = arguments.rows[kind]
+    path = arguments.data / f"rows-{rows}.{kind}"
+    make(run, path, rows)
     size = path.stat().st_size / 1e6
     doc.say(
         f"{rows:,} rows x 3 classes, {size:,.0f} MB, a text label and three f64 columns. xent computes all its scores with "
         "standard errors and checks every row; the peers compute the log loss only and check nothing. Medians of "
         f"{arguments.repeat} runs, taking turns. Ratios are peer / xent (above 1: xent is faster)."
     )
-    doc.say()
     table, values = [], {}
     cpu_ns = None
     for threads in arguments.threads:
         try:
             xent(arguments.xent, path, threads)
-        except NotRun as reason:
+        except Refused as reason:
             doc.say(f"xent: not run: {reason}")
-            doc.say()
             doc.failed = True
             return
         runners = {"xent": lambda threads=threads: xent(arguments.xent, path, threads)}
         for peer in peers:
             if peer != "pandas":
                 runners[peer] = lambda peer=peer, threads=threads: worker(peer, path.resolve(), threads)
-        results, reasons = alternate(runners, arguments.repeat)
+        results, reasons = alternate(run, runners, arguments.repeat)
         if "pandas" in peers and threads == arguments.threads[0]:
-            once, why = alternate({"pandas": lambda: worker("pandas", path.resolve(), threads)}, 1)
+            once, why = alternate(run, {"pandas": lambda: worker("pandas", path.resolve(), threads)}, 1)
             results |= once
             reasons |= why
         own = median(results["xent"], "wall") if results["xent"] else math.nan
@@ -347,29 +305,28 @@ def part_file(doc, arguments, path, rows, peers):
             doc.failed = True
     same = all(abs(v - reference) <= REL_SAME * abs(reference) for v in values.values())
     doc.say(f"All find the log loss {reference!r} (relative {REL_SAME:g})." if same else "The log losses differ.")
-    scoring = getattr(doc, "scoring_ns", None)
-    if cpu_ns and scoring:
-        doc.say()
+    if cpu_ns and scoring_ns:
         doc.say(
             f"Where xent's time goes: {cpu_ns:.0f} ns of CPU a row on one thread, of which scoring from memory takes "
-            f"{scoring:.0f} ns ({scoring / cpu_ns:.0%}); the rest is reading, decoding, labels and the distribution of losses."
+            f"{scoring_ns:.0f} ns ({scoring_ns / cpu_ns:.0%}); the rest is reading, decoding, labels and the distribution of losses."
         )
-    doc.say()
 
 
-def part_linear(doc, arguments):
+def part_linear(doc, run):
     doc.say("## Memory and time against rows")
-    doc.say()
+    arguments = run.arguments
     threads = arguments.threads[0]
     table = []
-    for kind, largest in (("parquet", arguments.rows_parquet), ("csv", arguments.rows_csv)):
-        for rows in sorted({max(1, largest // 20), max(1, largest // 4), largest}):
+    for kind in ("parquet", "csv"):
+        largest = arguments.rows[kind]
+        for rows in (largest // 20, largest // 4, largest):
             path = arguments.data / f"rows-{rows}.{kind}"
-            make(path, rows)
+            make(run, path, rows)
             try:
-                xent(arguments.xent, path, threads)
-                found = [xent(arguments.xent, path, threads) for _ in range(arguments.repeat)]
-            except NotRun as reason:
+                with run.lock:
+                    xent(arguments.xent, path, threads)
+                    found = [xent(arguments.xent, path, threads) for _ in range(arguments.repeat)]
+            except Refused as reason:
                 table.append([kind, f"{rows:,}", f"not run: {reason}", "", ""])
                 doc.failed = True
                 continue
@@ -378,15 +335,16 @@ def part_linear(doc, arguments):
     doc.table(["file", "rows", f"whole, {threads} threads", "ns per row", "peak MB"], table)
 
 
-def part_latency(doc, arguments):
+def part_latency(doc, run):
     doc.say("## Three rows")
-    doc.say()
-    path = arguments.data / "three.csv"
+    path = run.arguments.data / "three.csv"
     path.write_text("other,republican,democrat,party\n0.3,0.3,0.4,democrat\n0.3,0.4,0.3,republican\n0.1,0.2,0.7,other\n")
+    line = [run.arguments.xent, "score", path]
     try:
-        measure([str(arguments.xent), "score", str(path)])
-        times = sorted(measure([str(arguments.xent), "score", str(path)])["wall"] for _ in range(LATENCY_RUNS))
-    except NotRun as reason:
+        with run.lock:
+            measure(line)
+            times = sorted(measure(line)["wall"] for _ in range(LATENCY_RUNS))
+    except Refused as reason:
         doc.say(f"Not run: {reason}")
         doc.failed = True
         return
@@ -394,79 +352,49 @@ def part_latency(doc, arguments):
         f"`xent score` of three rows, from start to exit, {LATENCY_RUNS} runs: median {times[len(times) // 2] * 1e3:.1f} ms, "
         f"slowest {times[-1] * 1e3:.1f} ms."
     )
-    doc.say()
 
 
-def make(path, rows):
+def make(run, path, rows):
     if not path.exists():
-        print(f"writing {path.name} ...", file=sys.stderr, flush=True)
-        worker("table", path, rows)
-
-
-def machine():
-    model = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
-        memory = f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
-    except OSError:
-        memory = ""
-    return f"{model}, {os.cpu_count()} cores{memory}, {platform.system()}"
+        say(f"writing {path.name} ...")
+        with run.lock:
+            worker("table", path, rows)
 
 
 def main():
     if len(sys.argv) > 2 and sys.argv[1] == "--worker":
-        print(json.dumps(WORKERS[sys.argv[2]](*(int(a) if a.isdigit() and sys.argv[2] == "arrays" else a for a in sys.argv[3:]))))
+        print(json.dumps(WORKERS[sys.argv[2]](*sys.argv[3:])))
         return 0
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--xent", type=Path, required=True, help="the xent binary")
-    parser.add_argument("--bench", type=Path, help="the binary that times xent in memory")
-    parser.add_argument("--rows-parquet", type=int, default=20_000_000)
-    parser.add_argument("--rows-csv", type=int, default=5_000_000)
-    parser.add_argument("--rows-memory", type=int, default=IN_MEMORY_ROWS)
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--threads", default="2,1", help="numbers of threads to measure files with (default 2,1)")
-    parser.add_argument("--data", type=Path, default=Path("target/bench"), help="where generated files are kept")
-    parser.add_argument("--out", type=Path, help="write the report here too")
-    parser.add_argument("--only", default="memory,parquet,csv,linear,latency", help="the parts to run")
-    arguments = parser.parse_args()
-    arguments.threads = [int(t) for t in arguments.threads.split(",")]
+    options = parser(__doc__, 5, "a hundredth")
+    options.add_argument("--xent", type=binary, required=True, help="the command xent")
+    options.add_argument("--threads", type=counts, default="2,1", help="numbers of threads to measure files with (default 2,1)")
+    options.add_argument("--only", default="memory,parquet,csv,linear,latency", help="the parts to run")
+    arguments = options.parse_args()
+    doc, run = Document(arguments.out), Run(arguments)
     arguments.data.mkdir(parents=True, exist_ok=True)
-    for binary in (arguments.xent, arguments.bench):
-        if binary is not None and not binary.is_file():
-            parser.error(f"no such file: {binary}")
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.touch()
+    arguments.rows = {kind: rows // (QUICK if arguments.quick else 1) for kind, rows in ROWS.items()}
     parts = arguments.only.split(",")
-    doc = Document()
     doc.say("# Scoring: xent and its peers")
-    doc.say()
-    doc.say(f"Written by `tools/bench_scoring.py` on {datetime.date.today().isoformat()}. Machine: {machine()}.")
-    version = measure([str(arguments.xent), "--version"])["text"].strip()
-    doc.say(f"{version}, Python {platform.python_version()}; the peers' versions are pinned in `tools/requirements-bench.txt`.")
-    doc.say()
+    version = measure([arguments.xent, "--version"])["text"].strip()
+    doc.say(
+        f"Written by `tools/bench_scoring.py` on {datetime.date.today().isoformat()}. Machine: {machine()}.",
+        f"{version}, Python {platform.python_version()}; the peers' versions are pinned in `tools/requirements-bench.txt`.",
+    )
+    doc.quick(arguments, "a hundredth")
     method = __doc__.split("Method\n", 1)[1].split("\n\n", 1)[0]
     doc.say(" ".join(method.split()))
-    doc.say()
-    if "memory" in parts:
-        part_in_memory(doc, arguments)
+    scoring_ns = part_in_memory(doc, run) if "memory" in parts else None
     if "parquet" in parts:
         doc.say("## Parquet")
-        doc.say()
-        path = arguments.data / f"rows-{arguments.rows_parquet}.parquet"
-        part_file(doc, arguments, path, arguments.rows_parquet, ["duckdb", "polars", "pandas"])
+        part_file(doc, run, "parquet", ["duckdb", "polars", "pandas"], scoring_ns)
     if "csv" in parts:
         doc.say("## CSV")
-        doc.say()
-        part_file(doc, arguments, arguments.data / f"rows-{arguments.rows_csv}.csv", arguments.rows_csv, ["duckdb", "polars"])
+        part_file(doc, run, "csv", ["duckdb", "polars"], scoring_ns)
     if "linear" in parts:
-        part_linear(doc, arguments)
+        part_linear(doc, run)
     if "latency" in parts:
-        part_latency(doc, arguments)
-    if arguments.out:
-        arguments.out.write_text("\n".join(doc.lines).rstrip() + "\n", encoding="utf-8")
-    return 1 if doc.failed else 0
+        part_latency(doc, run)
+    return doc.finish()
 
 
 if __name__ == "__main__":

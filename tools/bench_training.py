@@ -33,23 +33,19 @@ Memory
     GLIBC_TUNABLES=glibc.malloc.hugetlb=1.
 """
 
-import argparse
-import contextlib
 import datetime
-import fcntl
 import json
 import math
 import os
-import platform
-import select
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from bench_kernels import HUGE, Refused, Server, on_huge_pages, others
-from bench_scoring import Document
+from bench_training_csv import measure_csv
+from bench_training_document import write
+from benchmark import Document, Refused, Run, Server, binary, counts, on_huge_pages, parser, pinned, say, turns
 
 HERE = Path(__file__).parent
 GAP = 1e-6
@@ -59,7 +55,6 @@ TIMES_BEST = 12  # and at most so many times the best peer
 UNKNOWN = {"d": 10}  # seconds of the best peer while none is known, if not 2
 SHORT = 0.3  # seconds: a side's turn lasts about that long
 CALLS = 3  # calls of a turn at most
-SLICE = 20  # seconds that a lock is held before others may have it
 
 TOLERANCES = [m * 10.0**-k for k in range(1, 13) for m in (1, 0.3)]
 ITERATIONS = sorted({round(5 * 1.2**k) for k in range(48)})
@@ -88,24 +83,10 @@ CASES = "abcde"
 CSV_ROWS = 500_000
 
 
-class Side(Server):
-    """A process that answers requests, and is ended when it takes too long."""
-
-    patience = None
-
-    def reply(self):
-        if self.patience is not None and not select.select([self.process.stdout], [], [], self.patience)[0]:
-            self.process.kill()
-            self.process.wait()
-            raise Refused(f"not within {self.patience:.0f} s")
-        return super().reply()
-
-    def ask(self, patience=None, **request):
-        self.patience = patience
-        return super().ask(**request)
-
-    def is_alive(self):
-        return self.process.poll() is None
+def server_of(side):
+    """The server of a side, what the side is called there, and whether it penalises the intercept."""
+    kind, own, *_, penalised = SIDES.get(side, ("xent", "", False))
+    return kind, own, penalised
 
 
 class Case:
@@ -118,13 +99,12 @@ class Case:
     def server(self, kind, threads=1):
         found = self.servers.get((kind, threads))
         if found is None or not found.is_alive():
-            env = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
             if kind == "xent":
-                found = on_huge_pages([str(self.run.arguments.bench), "training"], threads, HUGE, Side)
+                found = on_huge_pages([self.run.arguments.bench, "training"], threads)
             elif kind == "rust":
-                found = Side([str(self.run.arguments.peers)], threads, **env)
+                found = Server([self.run.arguments.peers], threads, **pinned(threads))
             else:
-                found = Side([sys.executable, str(HERE / "bench_training_peers.py"), kind], threads, **env)
+                found = Server([sys.executable, HERE / "bench_training_peers.py", kind], threads, **pinned(threads))
             self.run.hello.setdefault(kind, found.hello)
             found.ask(load=str(self.folder))
             self.servers[kind, threads] = found
@@ -134,48 +114,37 @@ class Case:
         """Ends servers, so that their tables do not lie around."""
         for key in list(self.servers):
             if not kinds or key[0] in kinds:
-                server = self.servers.pop(key)
-                if server.is_alive():
-                    server.stop()
+                self.servers.pop(key).stop()
+
+    def time(self, side, setting, threads, patience=None):
+        """One fit."""
+        kind, own, _ = server_of(side)
+        return self.server(kind, threads).ask(fit=setting, side=own, out=str(self.run.coef), patience=patience)
 
     def fit(self, side, setting, threads=1, patience=None):
         """One fit, with its gap."""
-        kind, own, *_, penalised = SIDES[side] if side != "xent" else ("xent", "", False)
-        out = str(self.run.data / f"coef-{os.getpid()}.npy")
-        server, judge = self.server(kind, threads), self.server("judge")
-        with self.run.lock():
-            reply = server.ask(fit=setting, side=own, out=out, patience=patience)
-        judged = judge.ask(judge=out, penalised=penalised)
+        with self.run.lock:
+            reply = self.time(side, setting, threads, patience)
+        judged = self.server("judge").ask(judge=str(self.run.coef), penalised=server_of(side)[2])
         if not math.isfinite(judged["gap"]):
             raise Refused("coefficients are not finite")
         return reply | judged | {"setting": setting}
 
 
-class Run:
+class Training(Run):
+    """results[case][threads][side] = {"wall": [...], "cpu": [...], "first": the first fit with its gap}."""
+
     def __init__(self, arguments):
-        self.arguments = arguments
+        super().__init__(arguments)
         self.data = arguments.data / ("training-quick" if arguments.quick else "training")
+        self.coef = self.data / f"coef-{os.getpid()}.npy"
         self.path = self.data / "ladders.json" if arguments.quick else HERE / "bench_training_ladders.json"
         self.ladders = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.results, self.hello, self.wrong, self.facts = {}, {}, [], {}
-        self.csv = self.locked = None
-        self.measured = self.taken = 0.0
+        self.facts, self.csv = {}, None
 
-    @contextlib.contextmanager
-    def lock(self):
-        """Holds the lock file, if there is one, and gives it up only after a while."""
-        if self.arguments.lock is not None and self.locked is None:
-            self.locked = open(self.arguments.lock, "a", encoding="utf-8"), time.perf_counter()
-            fcntl.flock(self.locked[0], fcntl.LOCK_EX)
-            self.locked = self.locked[0], time.perf_counter()
-        yield
-        if self.locked is not None and time.perf_counter() - self.locked[1] > SLICE:
-            self.unlock()
-
-    def unlock(self):
-        if self.locked is not None:
-            self.locked[0].close()
-            self.locked = None
+    def unknown(self, name):
+        """The peers that have a case, and no setting is known."""
+        return [side for side, (*_, cases, _) in SIDES.items() if name[0] in cases and side not in self.ladders.get(name, {})]
 
     def keep(self):
         cases = (f' {json.dumps(case)}: {{\n' + ",\n".join(f"  {json.dumps(side)}: {json.dumps(found)}" for side, found in sides.items()) + "\n }" for case, sides in self.ladders.items())
@@ -184,13 +153,9 @@ class Run:
     def table(self, name):
         """Makes the table of a case, by a process of its own."""
         line = [sys.executable, str(HERE / "bench_training_data.py"), str(self.data), name]
-        with self.lock():
+        with self.lock:
             subprocess.run(line + ["--quick"] * self.arguments.quick, check=True, stdout=subprocess.DEVNULL)
         self.facts[name] = json.loads((self.data / name / "fstar.json").read_text())
-
-
-def say(*words):
-    print(*words, file=sys.stderr, flush=True)
 
 
 # The ladders.
@@ -241,10 +206,9 @@ def climb(case, side, patience):
 def find_ladders(run, case):
     """Fills in what is missing of a case."""
     known = run.ladders.setdefault(case.name, {})
-    for side, (kind, _, _, _, cases, _) in SIDES.items():
-        if case.name[0] not in cases or side in known or run.arguments.sides and side not in run.arguments.sides:
-            continue
-        if kind == "rust" and run.arguments.peers is None:
+    for side in run.unknown(case.name):
+        kind, _, _ = server_of(side)
+        if run.arguments.sides and side not in run.arguments.sides or kind == "rust" and run.arguments.peers is None:
             continue
         best = min((found["cpu"] for found in known.values() if "failed" not in found), default=UNKNOWN.get(case.name[0], 2))
         patience = min(max(TIMES_BEST * best, PATIENCE[0]), PATIENCE[1])
@@ -255,8 +219,7 @@ def find_ladders(run, case):
             known[side] = {"failed": str(why)}
         known[side]["date"] = datetime.date.today().isoformat()
         run.keep()
-        following = [k for s, (k, _, _, _, c, _) in SIDES.items() if case.name[0] in c and s not in known]
-        if kind not in following:
+        if kind not in [server_of(s)[0] for s in run.unknown(case.name)]:
             case.drop(kind)
 
 
@@ -282,7 +245,7 @@ def xent_setting(case, threads=1):
 def measure(run, case):
     """Turns of xent and the peers near the best; results[case][threads][side]."""
     known = run.ladders.get(case.name, {})
-    able = {s: f for s, f in known.items() if "failed" not in f and (run.arguments.peers or SIDES[s][0] != "rust")}
+    able = {s: f for s, f in known.items() if "failed" not in f and (run.arguments.peers or server_of(s)[0] != "rust")}
     best = min((f["cpu"] for f in able.values()), default=math.inf)
     near = sorted((s for s, f in able.items() if f["cpu"] <= NEAR * best), key=lambda s: able[s]["cpu"])
     for threads in run.arguments.threads:
@@ -299,64 +262,41 @@ def measure(run, case):
             if found["gap"] > GAP:
                 run.wrong.append(f"{case.name}: {side} is {found['gap']:.2g} above the optimum at its setting {setting:g}")
             results[side] = {"cpu": [], "wall": [], "first": found}
-        servers = {case.server(SIDES[s][0] if s != "xent" else "xent", threads) for s in settings}
-        start, before = time.perf_counter(), others(servers)
-        for round_ in range(run.arguments.repeat):
-            for side in list(settings) if round_ % 2 == 0 else reversed(list(settings)):
-                kind, own = SIDES[side][:2] if side != "xent" else ("xent", "")
-                out = str(run.data / f"coef-{os.getpid()}.npy")
-                begun, calls = time.perf_counter(), 0
-                with run.lock():
+        with run.watched({case.server(server_of(side)[0], threads) for side in settings}):
+            for side in turns(settings, run.arguments.repeat):
+                with run.lock:
+                    begun, calls = time.perf_counter(), 0
                     while calls == 0 or calls < CALLS and time.perf_counter() - begun < SHORT:
-                        reply = case.server(kind, threads).ask(fit=settings[side], side=own, out=out)
+                        reply = case.time(side, settings[side], threads)
                         results[side]["cpu"].append(reply["cpu"])
                         results[side]["wall"].append(reply["wall"])
                         calls += 1
-        run.measured += time.perf_counter() - start
-        run.taken += others(servers) - before
         xent = results.get("xent", {}).get("cpu")
         say(f"  {case.name}, {threads} thread(s): " + ", ".join(f"{s} {statistics.median(r['cpu']):.3g} s" for s, r in results.items()) if xent else "  nothing")
         case.drop("xent" if threads != run.arguments.threads[-1] else "", *(k[0] for k in case.servers if k[0] != "judge"))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bench", type=Path, required=True, help="the binary xent-bench")
-    parser.add_argument("--peers", type=Path, help="the binary of bench/peers; without it, no linfa and smartcore")
-    parser.add_argument("--xent", type=Path, help="the command xent, for the table from CSV")
-    parser.add_argument("--repeat", type=int, help="rounds of turns (default 3; quick 2)")
-    parser.add_argument("--threads", default="1,2", help="numbers of threads (default 1,2)")
-    parser.add_argument("--data", type=Path, default=Path("target/bench"), help="where the tables are kept")
-    parser.add_argument("--out", type=Path, help="write the document here too")
-    parser.add_argument("--only", help="cases to run: a,araw,b,... and csv (default all)")
-    parser.add_argument("--sides", type=lambda text: text.split(","), help="peers whose ladders to find (default all that are missing)")
-    parser.add_argument("--ladders", action="store_true", help="only find the peers' missing ladder steps")
-    parser.add_argument("--lock", type=Path, help="a lock file, as of flock(1), held for each fit and given up between, on a shared machine")
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the rows: whether it runs, not how fast")
-    arguments = parser.parse_args()
-    arguments.repeat = arguments.repeat or (2 if arguments.quick else 3)
-    arguments.threads = [int(t) for t in arguments.threads.split(",")]
-    for binary in (arguments.bench, arguments.peers, arguments.xent):
-        if binary is not None and not binary.is_file():
-            parser.error(f"no such file: {binary}")
+    options = parser(__doc__, 3, "a twentieth")
+    options.add_argument("--peers", type=binary, help="the binary of bench/peers; without it, no linfa and smartcore")
+    options.add_argument("--xent", type=binary, help="the command xent, for the table from CSV")
+    options.add_argument("--threads", type=counts, default="1,2", help="numbers of threads (default 1,2)")
+    options.add_argument("--only", help="cases to run: a,araw,b,... and csv (default all)")
+    options.add_argument("--sides", type=lambda text: text.split(","), help="peers whose ladders to find (default all that are missing)")
+    options.add_argument("--ladders", action="store_true", help="only find the peers' missing ladder steps")
+    arguments = options.parse_args()
     cases = arguments.only.split(",") if arguments.only else [c + kind for c in CASES for kind in ("", "raw")] + ["csv"]
     for name in cases:
         if name != "csv" and name.removesuffix("raw") not in list(CASES):
-            parser.error(f"no case {name}")
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.touch()
-    start = time.perf_counter()
-    run = Run(arguments)
+            options.error(f"no case {name}")
+    doc, run = Document(arguments.out), Training(arguments)
     run.data.mkdir(parents=True, exist_ok=True)
     for name in cases:
         if name == "csv":
             if not arguments.ladders:
-                from bench_training_csv import measure_csv
-
-                run.csv = measure_csv(run, CSV_ROWS // 20 if arguments.quick else CSV_ROWS)
+                run.csv = measure_csv(run, CSV_ROWS // 20 if arguments.quick else CSV_ROWS, GAP)
             continue
-        say(f"{name}, after {time.perf_counter() - start:.0f} s")
+        say(f"{name}, after {time.perf_counter() - run.start:.0f} s")
         run.table(name)
         case = Case(run, name)
         try:
@@ -366,21 +306,12 @@ def main():
                 measure(run, case)
         finally:
             case.drop()
-            run.unlock()
-    (run.data / f"coef-{os.getpid()}.npy").unlink(missing_ok=True)
+            run.lock.give_up()
+    run.coef.unlink(missing_ok=True)
     if arguments.ladders:
         return 0
-    from bench_training_document import write
-
-    doc = Document()
-    sections = __doc__.split("\n\n", 2)[2].rstrip().split("\n\n")
-    write(doc, run, sections, {
-        "date": datetime.date.today().isoformat(), "python": platform.python_version(), "quick": arguments.quick,
-        "minutes": (time.perf_counter() - start) / 60, "others": run.taken / max(run.measured, 1e-9) / os.cpu_count(),
-    })  # fmt: skip
-    if arguments.out:
-        arguments.out.write_text("\n".join(doc.lines).rstrip() + "\n", encoding="utf-8")
-    return 1 if doc.failed else 0
+    write(doc, run, __doc__)
+    return doc.finish()
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_scoring import NotRun, measure
+from benchmark import Refused, measure, pinned, turns
 
 COLUMNS = 30
-GAP = 1e-6
 # Of pandas' readers and scikit-learn's solvers each, with iterations enough for the gap.
 PEERS = [(engine, solver, n) for engine in ("c", "pyarrow") for solver, n in (("newton-cholesky", 4), ("lbfgs", 20))]
 
@@ -74,49 +73,45 @@ def of_xent(text):
     return {"coef": [found[f"x{j}"] for j in range(COLUMNS)], "intercept": found["(intercept)"]}
 
 
-def measure_csv(run, rows):
-    """results[threads][side] = {"wall": [...], "cpu": [...], "mb": ..., "gap": ...}, or None without the command."""
+def measure_csv(run, rows, gap):
+    """results[threads][side] = {"wall": [...], "cpu": [...], "mb": ..., "gap": ...}, the gap at most `gap`; or None without the command."""
     xent = run.arguments.xent
     if xent is None or subprocess.run([xent, "train", "--help"], capture_output=True, check=False).returncode != 0:
         return None
     folder, python = run.data / "csv", sys.executable
     script = str(Path(__file__))
     if not (folder / "fstar.json").exists():
-        with run.lock():
+        with run.lock:
             subprocess.run([python, script, "make", str(folder), str(rows)], check=True)
     results = {}
     for threads in run.arguments.threads:
-        count = str(threads)
-        pinned = ["env", *(f"{name}={count}" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))]
-        lines = {
-            f"pandas ({engine}), scikit-learn {solver}": [*pinned, python, script, "sklearn", str(folder), engine, solver, str(n)]
+        own = [xent, "train", folder / "table.csv", "--target", "vote", "--C", "1", "--no-standardize"]
+        own += ["--tolerance", "1e-7", "--threads", threads, "-o", folder / "model.json", "--format", "json", "--quiet"]
+        lines = {"xent train": own} | {
+            f"pandas ({engine}), scikit-learn {solver}": [python, script, "sklearn", folder, engine, solver, n]
             for engine, solver, n in PEERS
         }
-        own = [str(xent), "train", str(folder / "table.csv"), "--target", "vote", "--C", "1", "--no-standardize"]
-        own += ["--tolerance", "1e-7", "--threads", count, "-o", str(folder / "model.json"), "--format", "json", "--quiet"]
-        lines = {"xent train": own} | lines
         found = results.setdefault(threads, {})
-        for round_ in range(run.arguments.repeat):
-            for side, line in list(lines.items()) if round_ % 2 == 0 else list(lines.items())[::-1]:
-                if "failed" in found.get(side, {}):
-                    continue
-                try:
-                    with run.lock():
-                        took = measure(line)
-                except NotRun as why:
-                    found[side] = {"failed": str(why)}
-                    run.wrong.append(f"CSV: {side}: {why}")
-                    continue
-                kept = found.setdefault(side, {"wall": [], "cpu": [], "mb": took["mb"]})
-                kept["wall"].append(took["wall"])
-                kept["cpu"].append(took["cpu"])
-                if "gap" not in kept:
-                    path = folder / "coef.json"
-                    path.write_text(json.dumps(of_xent(took["text"])) if side == "xent train" else took["text"])
-                    kept["gap"] = json.loads(measure([python, script, "judge", str(folder), str(path)])["text"])["gap"]
-                    if not kept["gap"] <= GAP:
-                        run.wrong.append(f"CSV: {side} is {kept['gap']:.2g} above the optimum")
-        run.unlock()
+        for side in turns(lines, run.arguments.repeat):
+            if "failed" in found.get(side, {}):
+                continue
+            try:
+                with run.lock:
+                    took = measure(lines[side], **pinned(threads))
+            except Refused as why:
+                found[side] = {"failed": str(why)}
+                run.wrong.append(f"CSV: {side}: {why}")
+                continue
+            kept = found.setdefault(side, {"wall": [], "cpu": [], "mb": took["mb"]})
+            kept["wall"].append(took["wall"])
+            kept["cpu"].append(took["cpu"])
+            if "gap" not in kept:
+                path = folder / "coef.json"
+                path.write_text(json.dumps(of_xent(took["text"])) if side == "xent train" else took["text"])
+                kept["gap"] = json.loads(measure([python, script, "judge", folder, path])["text"])["gap"]
+                if not kept["gap"] <= gap:
+                    run.wrong.append(f"CSV: {side} is {kept['gap']:.2g} above the optimum")
+        run.lock.give_up()
     return {"rows": rows, "mb": (folder / "table.csv").stat().st_size / 1e6, "results": results}
 
 

@@ -2,7 +2,7 @@
 
 import statistics
 
-from bench_kernels_document import digits, machine_words
+from benchmark import both, digits, thread_words, verdict
 
 GOALS = {"a": 15, "b": 7, "c": 10, "d": 15, "e": 5}  # times the best peer, one thread, badly scaled too
 THREADS_GOAL = 1.7  # wall of one thread / wall of two
@@ -30,9 +30,9 @@ def best(found, what, of):
     return min(((of(r[what]), side) for side, r in found.items() if side != "xent"), default=(None, None))
 
 
-def verdict(values, goal):
-    by = [x >= goal for x in values]
-    return "yes" if all(by) else "by medians only" if by[0] else "by minima only" if by[1] else "**no**"
+def reached(values, goal):
+    """Whether the goal is reached, by medians and by minima."""
+    return verdict(*(x >= goal for x in values))
 
 
 def arrays_bytes(run, name):
@@ -41,9 +41,7 @@ def arrays_bytes(run, name):
 
 def part_goals(doc, run):
     doc.say("## Goals")
-    doc.say()
     doc.say("CPU time of one thread, best peer / xent.")
-    doc.say()
     table = []
     for name in run.results:
         found = measured(run, name)
@@ -59,7 +57,7 @@ def part_goals(doc, run):
         ratios = [middle / statistics.median(own), least / min(own)]
         table.append([
             title(run, name), f"{GOALS[name[0]]} x", digits(statistics.median(own)), side, digits(middle),
-            *(f"{x:.1f}" for x in ratios), verdict(ratios, GOALS[name[0]]),
+            *(f"{x:.1f}" for x in ratios), reached(ratios, GOALS[name[0]]),
         ])  # fmt: skip
     doc.table(["case", "goal", "xent, s", "best peer", "s", "by medians", "by minima", "reached"], table)
     part_threads(doc, run)
@@ -81,7 +79,6 @@ def part_threads(doc, run):
     if not {1, 2} <= set(run.arguments.threads):
         return
     doc.say("Two threads: wall time of one thread / wall time of two, and the best peer's wall time with two / xent's.")
-    doc.say()
     table = []
     for name in run.results:
         one, two = measured(run, name), measured(run, name, 2)
@@ -93,13 +90,12 @@ def part_threads(doc, run):
         gain = ""
         if side in one:
             gain = f"{statistics.median(one[side]['wall']) / middle:.2f}"
-        table.append([title(run, name), f"{THREADS_GOAL:g}", *(f"{x:.2f}" for x in gains), verdict(gains, THREADS_GOAL), gain, peer])
+        table.append([title(run, name), f"{THREADS_GOAL:g}", *(f"{x:.2f}" for x in gains), reached(gains, THREADS_GOAL), gain, peer])
     doc.table(["case", "goal", "by medians", "by minima", "reached", "the best peer gains", "best peer / xent"], table)
 
 
 def part_memory(doc, run):
     doc.say("Memory, MiB: xent's peak beside the arrays, and what the call itself added; the same of the best peer.")
-    doc.say()
     table = []
     for name in run.results:
         found = measured(run, name)
@@ -130,21 +126,16 @@ def memory_words(found):
 
 
 def part_case(doc, run, name):
-    from bench_training import SIDES
-
     facts = run.facts[name]
     doc.say(f"### {title(run, name)}")
-    doc.say()
     doc.say(
         f"F* = {facts['F']:.12g} nats a row, {facts['null']:.4g} without any column. Certificate: within {facts['bound']:.0e} of the optimum, relative; "
         f"intercepts' gradient {facts['intercepts']:.0e}, Newton decrement {facts['decrement']:.0e}."
     )
-    doc.say()
     counts = run.arguments.threads
     header = ["side", "setting", "gap"]
     for threads in counts:
-        s = f"{threads} thread{'s' * (threads > 1)}"
-        header += [f"{s}: CPU, s", "wall, s"]
+        header += [f"{thread_words(threads)}: CPU, s", "wall, s"]
     header += ["CPU / xent", "memory, MiB"]
     first = measured(run, name, counts[0])
     own = statistics.median(first["xent"]["cpu"]) if "xent" in first else None
@@ -154,7 +145,7 @@ def part_case(doc, run, name):
         row = [side, setting_words(found["setting"]), f"{max(found['gap'], 0):.1e}"]
         for threads in counts:
             there = measured(run, name, threads).get(side)
-            row += [f"{digits(statistics.median(there[w]))} ({digits(min(there[w]))})" if there else "" for w in ("cpu", "wall")]
+            row += [both(there[what]) if there else "" for what in ("cpu", "wall")]
         table.append([*row, f"{statistics.median(result['cpu']) / own:.1f}" if own else "", memory_words(found)])
     blank = [""] * (2 * len(counts) - 2)
     rest = [(side, found) for side, found in run.ladders.get(name, {}).items() if side not in first]
@@ -168,33 +159,27 @@ def part_case(doc, run, name):
             row = [side, setting_words(found["setting"]), f"{max(found['gap'], 0):.1e}", f"{digits(found['cpu'])} *", f"{digits(found['wall'])} *", *blank, ratio, memory_words(found)]
         table.append(row)
     doc.table(header, table)
-    missing = [side for side, (*_, cases, _) in SIDES.items() if name[0] in cases and side not in run.ladders.get(name, {})]
+    missing = run.unknown(name)
     if missing:
         doc.say(f"Not measured, as no setting is known yet (`--ladders` finds it): {', '.join(missing)}.")
-        doc.say()
     if "xent" in first:
         found = first["xent"]["first"]
         reason = f" ({found['reason']})" if found.get("reason") else ""
         doc.say(f"xent: {found['method']}{reason}; {found['iterations']} iterations, {found['passes']} passes over all rows; claimed gap {found['claimed_gap']:.1e}.")
-        doc.say()
     if any("failed" not in found for _, found in rest):
         dates = sorted({found["date"] for _, found in rest})
         doc.say(f"\\* Measured once, when the step was found ({', '.join(dates)}), on a machine that had other work to do.")
-        doc.say()
 
 
 def part_csv(doc, run):
     doc.say("## From a CSV to a model file")
-    doc.say()
     if run.csv is None:
         doc.say("Not measured: the command has no `train`, or the part was not asked for.")
-        doc.say()
         return
     doc.say(
         f"{run.csv['rows']:,} rows of 30 numbers of six digits and a vote, {run.csv['mb']:.0f} MB; whole processes, start, imports and writing the model included; "
         f"medians, in brackets minima. Goal: {CSV_GOAL} times faster than the best of pandas with scikit-learn."
     )
-    doc.say()
     table = []
     for threads, found in run.csv["results"].items():
         own = found.get("xent train", {})
@@ -202,10 +187,11 @@ def part_csv(doc, run):
             if "failed" in result:
                 table.append([str(threads), side, f"failed: {result['failed']}", "", "", "", "", ""])
                 continue
-            times = [f"{digits(statistics.median(result[w]))} ({digits(min(result[w]))})" for w in ("wall", "cpu")]
+            times = [both(result[what]) for what in ("wall", "cpu")]
             ratios = [f"{statistics.median(result[w]) / statistics.median(own[w]):.1f}" if own.get(w) else "" for w in ("wall", "cpu")]
             table.append([str(threads), side, *times, *ratios, f"{max(result['gap'], 0):.1e}", f"{result['mb']:.0f}"])
     doc.table(["threads", "side", "wall, s", "CPU, s", "wall / xent", "CPU / xent", "gap", "peak MB"], table)
+    lines = []
     for threads, found in run.csv["results"].items():
         if "wall" not in found.get("xent train", {}) or not any("wall" in r for s, r in found.items() if s != "xent train"):
             continue
@@ -213,40 +199,17 @@ def part_csv(doc, run):
         for of in (statistics.median, min):
             peers = min(of(r["wall"]) for s, r in found.items() if s != "xent train" and "wall" in r)
             ratios.append(peers / of(found["xent train"]["wall"]))
-        doc.say(f"- {threads} thread{'s' * (threads > 1)}, wall: {ratios[0]:.1f} times by medians, {ratios[1]:.1f} by minima; reached: {verdict(ratios, CSV_GOAL)}")
-    doc.say()
+        lines.append(f"- {thread_words(threads)}, wall: {ratios[0]:.1f} times by medians, {ratios[1]:.1f} by minima; reached: {reached(ratios, CSV_GOAL)}")
+    doc.say(*lines)
 
 
-def write(doc, run, sections, facts):
-    doc.say("# Training: xent and its peers")
-    doc.say()
-    doc.say(f"Written by `tools/bench_training.py` on {facts['date']}, in {facts['minutes']:.0f} minutes. Machine: {machine_words()}.")
-    known = [f"{name} {run.hello[key]['version']}".strip() for key, name in NAMES.items() if key in run.hello]
-    level = run.hello.get("xent", {}).get("simd", "")
-    doc.say(f"{', '.join(known)}, Python {facts['python']}; pinned in `tools/requirements-training-bench.txt` and `bench/peers/Cargo.toml`. xent's instruction level: {level}.")
-    if facts["others"] == facts["others"]:
-        doc.say(f"Other processes took {max(facts['others'], 0):.0%} of the machine's CPU time while it measured.")
-    doc.say()
-    if facts["quick"]:
-        doc.say("**Quick run: a twentieth of the rows. It shows that the benchmark runs; its times mean nothing.**")
-        doc.say()
+def write(doc, run, about):
+    doc.opening("Training", run, NAMES, "`tools/requirements-training-bench.txt` and `bench/peers/Cargo.toml`", "a twentieth")
     if run.results:
         part_goals(doc, run)
-    for section in sections:
-        heading, _, text = section.partition("\n")
-        doc.say(f"## {heading.strip()}")
-        doc.say()
-        doc.say(" ".join(text.split()))
-        doc.say()
+    doc.sections(about)
     doc.say("## Cases")
-    doc.say()
     for name in run.results:
         part_case(doc, run, name)
     part_csv(doc, run)
-    doc.failed = bool(run.wrong)
-    if run.wrong:
-        doc.say("## Failures")
-        doc.say()
-        for line in run.wrong:
-            doc.say(f"- **{line}**")
-        doc.say()
+    doc.failures(run.wrong)

@@ -15,8 +15,6 @@ bench/peers speak the same. Threads are set by the environment, before NumPy is 
 import ctypes
 import gc
 import importlib.metadata
-import json
-import os
 import sys
 import time
 import warnings
@@ -26,6 +24,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import bench_training_data as data
+from benchmark import serve
 
 MANY = 1_000_000  # iterations: the tolerance decides
 TIGHT = 1e-14  # tolerance: the iterations decide
@@ -233,27 +232,16 @@ def timed(peer, request):
     return {"wall": wall, "cpu": cpu, "loaded_kb": loaded, "peak_kb": peak, "warned": warned}
 
 
-def serve(peer):
-    # What libraries print goes to standard error.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    print(json.dumps({"version": importlib.metadata.version(peer.package)}), file=out, flush=True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            if "load" in request:
-                x, y = data.load(request["load"])
-                peer.load(x, y, int(y.max()) + 1, request["load"])
-                del x, y
-                reply = {}
-            elif "judge" in request:
-                reply = peer.judge(request["judge"], request.get("penalised", False))
-            else:
-                reply = timed(peer, request)
-        except Exception as error:  # noqa: BLE001  (whatever a peer raises is its result)
-            reply = {"error": f"{type(error).__name__}: {error}"[:300]}
-        print(json.dumps(reply), file=out, flush=True)
+def answer(peer, request):
+    if "load" in request:
+        x, y = data.load(request["load"])
+        peer.load(x, y, int(y.max()) + 1, request["load"])
+        return {}
+    if "judge" in request:
+        return peer.judge(request["judge"], request.get("penalised", False))
+    return timed(peer, request)
 
 
 if __name__ == "__main__":
-    serve(PEERS[sys.argv[1]]())
+    started = PEERS[sys.argv[1]]()
+    serve({"version": importlib.metadata.version(started.package)}, lambda request: answer(started, request))

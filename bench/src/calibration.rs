@@ -4,7 +4,6 @@
 //! logits and their labels. `{"call": 1}` does the work once, on one thread, and answers with CPU and wall seconds, the memory that it
 //! took beside the arrays, and what it found.
 
-use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use xent::calibration::rows::BinaryRows;
 use xent::view::View;
 
 use crate::npy;
-use crate::process::{cpu_time, forget_peak, peak_kb, resident_kb};
+use crate::process::{self, cpu_time, forget_peak, peak_kb, resident_kb};
 
 /// The arrays in memory.
 enum Arrays {
@@ -25,16 +24,10 @@ enum Arrays {
 /// Answers requests until standard input ends.
 pub fn serve() {
     let mut arrays = None;
-    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let reply = answer(&line, &mut arrays).unwrap_or_else(|said| json!({ "error": said }));
-        println!("{reply}");
-        // A reader that has gone needs no answer.
-        let _ = std::io::stdout().flush();
-    }
+    process::serve(|request| answer(request, &mut arrays));
 }
 
-fn answer(line: &str, arrays: &mut Option<Arrays>) -> Result<Value, String> {
-    let request: Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
+fn answer(request: &Value, arrays: &mut Option<Arrays>) -> Result<Value, String> {
     let text = |key: &str| request[key].as_str().ok_or_else(|| format!("no {key}"));
     match request["load"].as_str() {
         Some("corp") => {
@@ -60,7 +53,6 @@ fn answer(line: &str, arrays: &mut Option<Arrays>) -> Result<Value, String> {
     let memory = peak_kb().zip(before).map(|(peak, before)| peak.saturating_sub(before));
     Ok(json!({
         "cpu": cpu.as_secs_f64(), "wall": wall.as_secs_f64(), "memory_kb": memory, "found": found,
-        "simd": format!("{:?}", xent::simd::level()),
     }))
 }
 

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
-use std::io::{BufRead, Write};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use xent::rows::Matrix;
 use xent::view::{View, ViewMut};
 
 use crate::npy;
-use crate::process::{cpu_time, huge_pages};
+use crate::process::{self, cpu_time, huge_pages};
 
 /// What a request found wrong, in words.
 type Said<T> = Result<T, String>;
@@ -59,25 +58,8 @@ pub fn serve() {
     // This thread is one of the pool's.
     let pool = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
     pool.expect("the only pool of this process");
-    let stdout = std::io::stdout();
-    let say = |reply: &Value| {
-        let mut out = stdout.lock();
-        writeln!(out, "{reply}").and_then(|()| out.flush()).is_ok()
-    };
-    let simd = format!("{:?}", xent::simd::level()).to_lowercase();
-    if !say(&json!({ "version": env!("CARGO_PKG_VERSION"), "simd": simd })) {
-        return;
-    }
     let mut arrays = Arrays::default();
-    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let reply = serde_json::from_str(&line)
-            .map_err(|e| e.to_string())
-            .and_then(|request: Value| answer(&mut arrays, &request))
-            .unwrap_or_else(|said| json!({ "error": said }));
-        if !say(&reply) {
-            return;
-        }
-    }
+    process::serve(|request| answer(&mut arrays, request));
 }
 
 fn answer(arrays: &mut Arrays, request: &Value) -> Said<Value> {

@@ -1,8 +1,31 @@
-//! What the system says about this process.
+//! A process that answers requests, and what the system says about it.
 
+use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+/// Says which version and instruction level this is, then answers requests, a line of JSON each, until standard input ends.
+pub fn serve(mut answer: impl FnMut(&Value) -> Result<Value, String>) {
+    let stdout = std::io::stdout();
+    let say = |reply: &Value| {
+        let mut out = stdout.lock();
+        writeln!(out, "{reply}").and_then(|()| out.flush()).is_ok()
+    };
+    let simd = format!("{:?}", xent::simd::level()).to_lowercase();
+    if !say(&json!({ "version": env!("CARGO_PKG_VERSION"), "simd": simd })) {
+        return;
+    }
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let reply = serde_json::from_str(&line)
+            .map_err(|e| e.to_string())
+            .and_then(|request| answer(&request))
+            .unwrap_or_else(|said| json!({ "error": said }));
+        if !say(&reply) {
+            return;
+        }
+    }
+}
 
 /// CPU time of all threads of the process so far, user and system.
 #[cfg(unix)]

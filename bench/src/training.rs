@@ -4,7 +4,6 @@
 //! the exact relative gap against `fstar.json` in the folder. `xent-bench training` alone answers requests as
 //! `tools/bench_training_peers.py` describes them.
 
-use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,7 +16,7 @@ use xent_train::{
 };
 
 use crate::npy;
-use crate::process::{cpu_time, forget_peak, peak_kb, resident_kb};
+use crate::process::{self, cpu_time, forget_peak, peak_kb, resident_kb};
 
 /// What went wrong, in words.
 type Said<T> = Result<T, String>;
@@ -152,26 +151,8 @@ pub fn run(folder: &str, options: &[&str], mut line: impl FnMut(&Value)) -> Said
 
 /// Answers requests until standard input ends.
 pub fn serve() {
-    let stdout = std::io::stdout();
-    let say = |reply: &Value| {
-        let mut out = stdout.lock();
-        writeln!(out, "{reply}").and_then(|()| out.flush()).is_ok()
-    };
-    let simd = format!("{:?}", xent::simd::level()).to_lowercase();
-    let hello = json!({ "version": env!("CARGO_PKG_VERSION"), "simd": simd });
-    if !say(&hello) {
-        return;
-    }
     let mut case = None;
-    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let reply = serde_json::from_str(&line)
-            .map_err(said)
-            .and_then(|request| answer(&mut case, &request))
-            .unwrap_or_else(|said| json!({ "error": said }));
-        if !say(&reply) {
-            return;
-        }
-    }
+    process::serve(|request| answer(&mut case, request));
 }
 
 fn answer(case: &mut Option<Case>, request: &Value) -> Said<Value> {

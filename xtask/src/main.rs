@@ -19,14 +19,14 @@ usage: cargo xtask <chore>
 
   test              everything that must pass: format, lints, tests, docs, README, fingerprints, oracles
   fingerprint       whether the library gives the same bits on x86-64, aarch64 and WebAssembly
-  bench scoring     the scoring benchmark against its peers, written to docs/bench-scoring.md
-  bench kernels     the kernels against PyTorch, JAX and scikit-learn, written to docs/bench-kernels.md;
-                    with --quick on small arrays, only printed
+  bench scoring     scoring against scikit-learn, DuckDB, Polars and pandas, written to docs/bench-scoring.md
+  bench kernels     the kernels against PyTorch, JAX and scikit-learn, written to docs/bench-kernels.md
   bench training    fits against scikit-learn, glum, LIBLINEAR, Vowpal Wabbit, linfa and smartcore, written to
-                    docs/bench-training.md; --quick on small tables and --only CASE,... are only printed; --ladders
-                    finds the peers' settings that are missing in tools/bench_training_ladders.json, for an hour
+                    docs/bench-training.md; --ladders finds the peers' settings that are missing in
+                    tools/bench_training_ladders.json, for an hour
   bench calibration CORP against scikit-learn and temperature scaling against SciPy, written to
-                    docs/bench-calibration.md; with --quick on few rows, only printed
+                    docs/bench-calibration.md
+                    any of these with --quick (few rows), and all but the last with --only PART,..., is only printed
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
 /// The libraries' examples, each run by the tests.
@@ -47,10 +47,9 @@ fn main() -> ExitCode {
     let result = match args[..] {
         ["test"] => test(),
         ["fingerprint"] => fingerprint::fingerprint(),
-        ["bench", "scoring", ref rest @ ..] => bench_scoring(rest),
-        ["bench", "kernels", ref rest @ ..] => bench_kernels(rest),
-        ["bench", "training", ref rest @ ..] => bench_training(rest),
-        ["bench", "calibration", ref rest @ ..] => bench_calibration(rest),
+        ["bench", name @ ("scoring" | "kernels" | "training" | "calibration"), ref rest @ ..] => {
+            bench(name, rest)
+        }
         ["golden"] => golden(),
         _ => {
             eprintln!("{USAGE}");
@@ -179,83 +178,49 @@ fn test() -> Result<()> {
     Ok(())
 }
 
-fn bench_scoring(rest: &[&str]) -> Result<()> {
-    run(
-        "release build",
-        cargo().args(["build", "--release", "-p", "xent-cli", "-p", "xent-bench"]),
-    )?;
-    let python = venv("bench")?;
-    let release = target().join("release");
-    run(
-        "scoring benchmark",
-        Command::new(&python)
-            .current_dir(root())
-            .arg("tools/bench_scoring.py")
-            .args(["--xent".as_ref(), release.join("xent").as_os_str()])
-            .args(["--bench".as_ref(), release.join("xent-bench").as_os_str()])
-            .args(["--data".as_ref(), target().join("bench").as_os_str()])
-            .args(["--out", "docs/bench-scoring.md"])
-            .args(rest),
-    )
-}
-
-fn bench_kernels(rest: &[&str]) -> Result<()> {
-    run("release build", cargo().args(["build", "--release", "-p", "xent-bench"]))?;
-    let python = venv("kernels")?;
-    let mut command = Command::new(&python);
-    command
-        .current_dir(root())
-        .arg("tools/bench_kernels.py")
-        .args(["--bench".as_ref(), target().join("release").join("xent-bench").as_os_str()])
-        .args(["--data".as_ref(), target().join("bench").as_os_str()]);
-    if !rest.contains(&"--quick") {
-        command.args(["--out", "docs/bench-kernels.md"]);
+/// Builds what a benchmark measures and starts it; a run in part or on few rows is only printed.
+fn bench(name: &str, rest: &[&str]) -> Result<()> {
+    let (environment, needs_command) = match name {
+        "scoring" => ("bench", true),
+        "kernels" => ("kernels", false),
+        "training" => ("training-bench", true),
+        _ => ("test", false),
+    };
+    let mut build = cargo();
+    build.args(["build", "--release", "-p", "xent-bench"]);
+    if needs_command {
+        build.args(["-p", "xent-cli"]);
     }
-    run("kernels benchmark", command.args(rest))
-}
-
-fn bench_training(rest: &[&str]) -> Result<()> {
-    run(
-        "release build",
-        cargo().args(["build", "--release", "-p", "xent-cli", "-p", "xent-bench"]),
-    )?;
-    let peers = target().join("peers");
-    run(
-        "release build of the Rust peers",
-        cargo()
-            .args(["build", "--release", "--locked", "--manifest-path", "bench/peers/Cargo.toml"])
-            .arg("--target-dir")
-            .arg(&peers),
-    )?;
-    let python = venv("training-bench")?;
+    run("release build", &mut build)?;
     let release = target().join("release");
-    let mut command = Command::new(&python);
-    command
-        .current_dir(root())
-        .arg("tools/bench_training.py")
-        .args(["--xent".as_ref(), release.join("xent").as_os_str()])
-        .args(["--bench".as_ref(), release.join("xent-bench").as_os_str()])
-        .args(["--peers".as_ref(), peers.join("release").join("xent-bench-peers").as_os_str()])
-        .args(["--data".as_ref(), target().join("bench").as_os_str()]);
+    let mut command = Command::new(venv(environment)?);
+    command.current_dir(root()).arg(format!("tools/bench_{name}.py"));
+    command.arg("--bench").arg(release.join("xent-bench"));
+    command.arg("--data").arg(target().join("bench"));
+    if needs_command {
+        command.arg("--xent").arg(release.join("xent"));
+    }
+    if name == "training" {
+        let peers = target().join("peers");
+        run(
+            "release build of the Rust peers",
+            cargo()
+                .args([
+                    "build",
+                    "--release",
+                    "--locked",
+                    "--manifest-path",
+                    "bench/peers/Cargo.toml",
+                ])
+                .arg("--target-dir")
+                .arg(&peers),
+        )?;
+        command.arg("--peers").arg(peers.join("release").join("xent-bench-peers"));
+    }
     if !["--quick", "--only", "--ladders"].iter().any(|part| rest.contains(part)) {
-        command.args(["--out", "docs/bench-training.md"]);
+        command.arg("--out").arg(format!("docs/bench-{name}.md"));
     }
-    run("training benchmark", command.args(rest))
-}
-
-fn bench_calibration(rest: &[&str]) -> Result<()> {
-    run("release build", cargo().args(["build", "--release", "-p", "xent-bench"]))?;
-    let python = venv("test")?;
-    let mut command = Command::new(&python);
-    command
-        .current_dir(root())
-        .arg("tools/bench_calibration.py")
-        .args(["--bench".as_ref(), target().join("release").join("xent-bench").as_os_str()])
-        .args(["--data".as_ref(), target().join("bench").as_os_str()]);
-    if !rest.contains(&"--quick") {
-        command.args(["--out", "docs/bench-calibration.md"]);
-    }
-    run("calibration benchmark", command.args(rest))
+    run(&format!("{name} benchmark"), command.args(rest))
 }
 
 fn golden() -> Result<()> {
