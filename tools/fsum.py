@@ -21,17 +21,16 @@ and, where the case has weights `w` (same length, not negative, not all zero):
     weighted_se         sqrt(sum w_i^2 (x_i - weighted mean)^2) / sum w_i * sqrt(n / (n - 1)); null when n = 1
 """
 
-import argparse
 import json
 import math
 import random
 import sys
 from fractions import Fraction
-from pathlib import Path
+
+from golden_file import write_or_check
 
 SEED = 20
 LARGEST = 300_000  # bytes
-PATH = Path(__file__).resolve().parent.parent / "tests" / "golden" / "sums.json"
 
 TINY = 5e-324  # the least subnormal
 SMALL = sys.float_info.min  # the least normal number
@@ -206,25 +205,10 @@ def build():
         "Where `repeat` stands, x is its one value that many times.",
     }
     lines = ",\n".join("  " + json.dumps(case, separators=(",", ":")) for case in out)
-    return "{\n" + json.dumps(head)[1:-1] + ',\n"cases": [\n' + lines + "\n]}\n", len(out)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the file that is there; write nothing")
-    arguments = parser.parse_args()
-    text, count = build()
-    json.loads(text)
+    text = "{\n" + json.dumps(head)[1:-1] + ',\n"cases": [\n' + lines + "\n]}\n"
     assert len(text) < LARGEST, f"{len(text)} bytes"
-    if arguments.check:
-        same = PATH.read_text(encoding="utf-8") == text
-        print(f"{PATH.name}: {'the same' if same else 'DIFFERS'}, {count} cases")
-        return 0 if same else 1
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    PATH.write_text(text, encoding="utf-8", newline="\n")
-    print(f"{PATH.name}: {count} cases, {len(text)} bytes")
-    return 0
+    return text
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(__doc__, {"sums.json": build}))

@@ -32,22 +32,21 @@ row_losses.json   losses of rows, of logits unless said, at 700 digits and again
                             kl = sum of p ln(p/q) + q - p, and of js
 """
 
-import argparse
 import json
 import math
 import random
 import sys
 from fractions import Fraction
-from pathlib import Path
 
 import mpmath
 import numpy
 import scipy.special
 from mpmath import mp, mpf
 
+from golden_file import write_or_check
+
 SEED = 50
 DIGITS = (50, 80)
-FOLDER = Path(__file__).resolve().parent.parent / "tests" / "golden"
 
 
 def nearest(value):
@@ -564,34 +563,11 @@ def render(content):
     return '{\n"about": ' + about + ",\n" + ",\n".join(parts) + "\n}\n"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the files that are there; write nothing")
-    arguments = parser.parse_args()
-    failed = False
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, build in (
-        ("ln.json", ln_file),
-        ("elementary.json", elementary_file),
-        ("logits.json", logits_file),
-        ("information.json", information_file),
-        ("special.json", special_file),
-        ("row_losses.json", row_losses_file),
-    ):
-        content = build()
-        result = render(content)
-        json.loads(result)
-        size = ", ".join(f"{len(rows)} {key}" for key, rows in content.items())
-        path = FOLDER / name
-        if arguments.check:
-            same = path.read_text(encoding="utf-8") == result
-            failed |= not same
-            print(f"{name}: {'the same' if same else 'DIFFERS'}; {size}")
-        else:
-            path.write_text(result, encoding="utf-8", newline="\n")
-            print(f"{name}: {len(result)} bytes; {size}")
-    return 1 if failed else 0
+FILES = {
+    "ln.json": ln_file, "elementary.json": elementary_file, "logits.json": logits_file,
+    "information.json": information_file, "special.json": special_file, "row_losses.json": row_losses_file,
+}  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(__doc__, {name: lambda make=make: render(make()) for name, make in FILES.items()}))

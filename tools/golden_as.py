@@ -9,21 +9,19 @@ crates/xent-cli/tests/as_peer.rs holds `xent score --as` to these numbers. Needs
 yardstick is R and is not run here: its formulas are those of its source, R/prob-mn_log_loss.R and R/prob-brier_class.R, in NumPy.
 """
 
-import argparse
 import csv
 import io
 import json
-import math
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn import metrics
 from torchmetrics.functional import classification
 
-FILE = Path(__file__).resolve().parent.parent / "tests" / "golden" / "as_peer.json"
+from golden_file import write_or_check
+
 TOLERANCE = 1e-12
 EPS = np.finfo(float).eps
 
@@ -139,26 +137,8 @@ def compute():
                 "torchmetrics": torchmetrics_says(p, y),
             }
         )
-    return out
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    found = compute()
-    if not check:
-        FILE.write_text(json.dumps(found, indent=1) + "\n")
-        return 0
-    for new, old in zip(found, json.loads(FILE.read_text()), strict=True):
-        for tool in ("sklearn", "yardstick", "torchmetrics"):
-            for function, value in new[tool].items():
-                if not math.isclose(value, old[tool][function], rel_tol=TOLERANCE, abs_tol=TOLERANCE):
-                    print(f"{new['name']}: {tool} {function}: {value} and not {old[tool][function]}")
-                    return 1
-    print("the same numbers")
-    return 0
+    return json.dumps(out, indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(__doc__, {"as_peer.json": compute}, lambda _where: TOLERANCE))

@@ -15,20 +15,18 @@ errors     ece, rms, mce in bins of equal width; ece_mass in bins of equal mass;
 fits       log-odds x, y, w: platt [slope, intercept, mean loss], temperature [T, mean loss]
 """
 
-import argparse
 import json
 import math
 import random
 import sys
 from fractions import Fraction
-from pathlib import Path
 
 import mpmath
 from mpmath import mp, mpf
 
 from golden import nearest, text
+from golden_file import write_or_check
 
-FILE = Path(__file__).resolve().parent.parent / "tests" / "golden" / "calibration.json"
 mp.dps = 60
 BINS = 4
 
@@ -290,19 +288,9 @@ def content():
     return {"bins": BINS, "cases": cases, "fits": fits(rng)}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the file that is there; write nothing")
-    arguments = parser.parse_args()
-    result = json.dumps(content(), separators=(",", ":")).replace('{"p":', '\n{"p":').replace('{"x":', '\n{"x":') + "\n"
-    if arguments.check:
-        same = FILE.read_text(encoding="utf-8") == result
-        print(f"{FILE.name}: {'the same' if same else 'DIFFERS'}")
-        return 0 if same else 1
-    FILE.write_text(result, encoding="utf-8", newline="\n")
-    print(f"{FILE.name}: {len(result)} bytes")
-    return 0
+def made():
+    return json.dumps(content(), separators=(",", ":")).replace('{"p":', '\n{"p":').replace('{"x":', '\n{"x":') + "\n"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(__doc__, {"calibration.json": made}))

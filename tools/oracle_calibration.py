@@ -16,11 +16,9 @@ SpecsVerification       BrierDecomp (R), plain and bias-corrected with standard 
 Data have no ties except where a case says so: uncertainty-calibration cuts ties by the order of rows.
 """
 
-import argparse
 import json
 import sys
 import warnings
-from pathlib import Path
 
 import calibration
 import numpy as np
@@ -29,7 +27,8 @@ import scipy.optimize
 from model_diagnostics.scoring import LogLoss, SquaredError, decompose
 from sklearn.isotonic import IsotonicRegression
 
-FILE = Path(__file__).resolve().parent.parent / "tests" / "golden" / "calibration_peers.json"
+from golden_file import write_or_check
+
 TOLERANCE = 1e-12
 
 
@@ -153,37 +152,15 @@ def content():
     }
 
 
-def differences(a, b, where=""):
-    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        for key in a:
-            yield from differences(a[key], b[key], f"{where}.{key}")
-    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        for i, (x, y) in enumerate(zip(a, b)):
-            yield from differences(x, y, f"{where}[{i}]")
-    elif isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        # Where a minimum lies is known to the root of what its value is.
-        bound = 1e-6 if any(name in where for name in ("platt", "beta", "temperature")) else TOLERANCE
-        if not abs(a - b) <= bound * max(1, abs(a)):
-            yield f"{where}: {a} {b}"
-    else:
-        yield f"{where}: another shape"
+def made():
+    return json.dumps(content(), separators=(",", ":")).replace('{"p":', '\n{"p":').replace('{"x":', '\n{"x":') + "\n"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the file that is there; write nothing")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    result = content()
-    if arguments.check:
-        found = list(differences(json.loads(FILE.read_text(encoding="utf-8")), result))
-        print("\n".join(found) or f"{FILE.name}: the same")
-        return 1 if found else 0
-    lines = json.dumps(result, separators=(",", ":")).replace('{"p":', '\n{"p":').replace('{"x":', '\n{"x":') + "\n"
-    FILE.write_text(lines, encoding="utf-8", newline="\n")
-    print(f"{FILE.name}: {len(lines)} bytes")
-    return 0
+def bound(where):
+    # Where a minimum lies is known to the root of what its value is.
+    return 1e-6 if any(name in where for name in ("platt", "beta", "temperature")) else TOLERANCE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    warnings.simplefilter("ignore")
+    sys.exit(write_or_check(__doc__, {"calibration_peers.json": made}, bound))

@@ -14,16 +14,15 @@ edges              ECE where predictions lie on i/10: netcal's edges are numpy.l
 temperature, platt, beta    parameters of least log loss; netcal's optimizer stops at about 1e-5
 """
 
-import argparse
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 from netcal.metrics import ACE, ECE, MCE
 from netcal.scaling import BetaCalibration, LogisticCalibration, TemperatureScaling
 
-FILE = Path(__file__).resolve().parent.parent / "tests" / "golden" / "calibration_netcal.json"
+from golden_file import write_or_check
+
 BINS = 10
 
 
@@ -65,30 +64,13 @@ def content():
     }
 
 
-def differences(a, b, where=""):
-    if isinstance(a, dict):
-        for key in a:
-            yield from differences(a[key], b[key], f"{where}.{key}")
-    elif isinstance(a, list):
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            yield from differences(x, y, f"{where}[{i}]")
-    elif abs(a - b) > (1e-4 if any(name in where for name in ("temperature", "platt", "beta")) else 1e-12):
-        yield f"{where}: {a} {b}"
+def made():
+    return json.dumps(content(), separators=(",", ":")) + "\n"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the file that is there; write nothing")
-    arguments = parser.parse_args()
-    result = content()
-    if arguments.check:
-        found = list(differences(json.loads(FILE.read_text(encoding="utf-8")), result))
-        print("\n".join(found) or f"{FILE.name}: the same")
-        return 1 if found else 0
-    FILE.write_text(json.dumps(result, separators=(",", ":")) + "\n", encoding="utf-8", newline="\n")
-    print(f"{FILE.name} written")
-    return 0
+def bound(where):
+    return 1e-4 if any(name in where for name in ("temperature", "platt", "beta")) else 1e-12
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(__doc__, {"calibration_netcal.json": made}, bound))

@@ -8,8 +8,6 @@ the objective of xent's fit at its default tolerance is compared with the optimu
 """
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from sklearn import datasets
 
 import bench_training_data as data
+from benchmark import Refused, Server, binary
 
 REL_ABOVE = 1e-10
 REL_BELOW = 1e-13  # rounding of the optimum itself
@@ -27,16 +26,17 @@ TABLES = {
 }  # fmt: skip
 
 
-def check(ask, folder, name, x, y, c):
+def check(xent, folder, name, x, y, c):
     """Whether the gap is within bounds; says so."""
     classes = int(y.max()) + 1
     data.C = c
     coef, intercept, certificate = data.optimum(x, y, classes)
     best = data.objective(x, y, coef, intercept, classes)
     out = str(folder / "coef.npy")
-    reply = ask({"fit": None, "C": c, "out": out})
-    if "error" in reply:
-        print(f"FAIL {name}, C = {c:g}: {reply['error']}")
+    try:
+        reply = xent.ask(fit=None, C=c, out=out)
+    except Refused as why:
+        print(f"FAIL {name}, C = {c:g}: {why}")
         return False
     both = np.load(out)
     gap = data.objective(x, y, both[:-1], both[-1], classes) / best - 1
@@ -50,15 +50,9 @@ def check(ask, folder, name, x, y, c):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bench", type=Path, required=True, help="the binary xent-bench")
+    parser.add_argument("--bench", type=binary, required=True, help="the binary xent-bench")
     arguments = parser.parse_args()
-    process = subprocess.Popen([arguments.bench, "training"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    process.stdout.readline()
-
-    def ask(request):
-        print(json.dumps(request), file=process.stdin, flush=True)
-        return json.loads(process.stdout.readline())
-
+    xent = Server([arguments.bench, "training"], 1)
     results = []
     with tempfile.TemporaryDirectory(prefix="xent-oracle-") as folder:
         folder = Path(folder)
@@ -68,10 +62,9 @@ def main():
             for kind, table in (("raw", x), ("standardised", (x - x.mean(axis=0)) / x.std(axis=0))):
                 np.save(folder / "X.npy", np.ascontiguousarray(table, np.float64))
                 np.save(folder / "y.npy", y.astype(np.int64))
-                ask({"load": str(folder)})
-                results += [check(ask, folder, f"{name}, {kind}", table, y, c) for c in (0.01, 1.0, 100.0)]
-    process.stdin.close()
-    process.wait()
+                xent.ask(load=str(folder))
+                results += [check(xent, folder, f"{name}, {kind}", table, y, c) for c in (0.01, 1.0, 100.0)]
+    xent.stop()
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     return 0 if all(results) else 1
 
