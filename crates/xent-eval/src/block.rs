@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use xent::rows::{
     Input, Matrix, Oddity, Problem, RowProblem, RowScores, Rules, Target, predictions_in,
 };
-use xent_io::{Batch, Column, ReadAs, Request, RowError, Table, TextColumn};
+use xent_io::{Batch, Column, Numbers, ReadAs, Request, RowError, Table, TextColumn};
 
 use crate::error::Error;
 use crate::logits;
@@ -404,6 +404,14 @@ impl Scorer {
         batch.column(self.place[&key(column, ReadAs::Numbers)]).numbers().unwrap_or_default()
     }
 
+    /// Without a copy where the decoder shares its memory.
+    fn shared_numbers(&self, batch: &Batch, column: usize) -> Numbers {
+        match batch.column(self.place[&key(column, ReadAs::Numbers)]) {
+            Column::Numbers(numbers) => numbers.clone(),
+            _ => Numbers::default(),
+        }
+    }
+
     fn text<'a>(&self, batch: &'a Batch, column: usize) -> Option<&'a TextColumn> {
         batch.column(self.place[&key(column, ReadAs::Text)]).text()
     }
@@ -723,6 +731,16 @@ impl Scorer {
                     .collect();
                 let slices: Vec<&[f64]> =
                     slices.iter().zip(&owned).map(|(s, o)| o.as_deref().unwrap_or(s)).collect();
+                if absent.is_none() && self.rules.are_numbers_kept() {
+                    rows.score(Matrix::Columns(&slices), target, &self.rules)
+                        .map_err(|problem| self.explain(&problem, bound))?;
+                    let kept = self.keeps_predictions.then(|| {
+                        let numbers = |&c: &usize| self.shared_numbers(batch, c);
+                        let columns = columns.iter().map(numbers).collect();
+                        Predictions::of_columns(self.rules.input, columns)
+                    });
+                    return Ok((rows, kept));
+                }
                 score(Matrix::Columns(&slices))
             }
             PredictionColumns::List(column) => {
