@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use xent::rows::{
     Input, Matrix, Oddity, Problem, RowProblem, RowScores, Rules, Target, predictions_in,
 };
-use xent_io::{Batch, Column, Numbers, ReadAs, Request, RowError, Table, TextColumn};
+use xent_io::{Batch, Column, MISSING, Numbers, ReadAs, Request, RowError, Table, TextColumn};
 
 use crate::error::Error;
 use crate::logits;
@@ -559,20 +559,23 @@ impl Scorer {
             ),
             hint: Some(self.label_hint(label)),
         };
-        let mut classes = Vec::with_capacity(text.len());
         if let Some(dictionary) = text.dictionary().filter(|d| d.len() <= d.codes.len()) {
-            let known: Vec<Option<u32>> = (0..dictionary.len() as u32)
-                .map(|code| self.class(dictionary.value(code)))
+            let known: Vec<u32> = (0..dictionary.len() as u32)
+                .map(|code| self.class(dictionary.value(code)).unwrap_or(MISSING))
                 .collect();
-            for (row, &code) in dictionary.codes.iter().enumerate() {
-                match known.get(code as usize).copied().flatten() {
-                    Some(class) => classes.push(class),
-                    None if skip(row) => classes.push(0),
-                    None => return Err(unknown(row, text.get(row).unwrap_or_default())),
+            let class = |code: &u32| known.get(*code as usize).copied().unwrap_or(MISSING);
+            let mut classes: Vec<u32> = dictionary.codes.iter().map(class).collect();
+            if classes.iter().fold(false, |any, &class| any | (class == MISSING)) {
+                for (row, class) in classes.iter_mut().enumerate() {
+                    if *class == MISSING && !skip(row) {
+                        return Err(unknown(row, text.get(row).unwrap_or_default()));
+                    }
+                    *class = if *class == MISSING { 0 } else { *class };
                 }
             }
             return Ok(classes);
         }
+        let mut classes = Vec::with_capacity(text.len());
         // Labels repeat: the few seen last are compared before the map is asked.
         let mut recent: [(&str, u32); 4] = [("", u32::MAX); 4];
         let mut oldest = 0;
@@ -901,7 +904,7 @@ fn may_lack(column: &Column) -> bool {
         Column::Tensor(_) => false,
         Column::Text(text) => match text.dictionary() {
             Some(d) if d.len() <= d.codes.len() => {
-                d.codes.iter().fold(false, |any, &code| any | (code == xent_io::MISSING))
+                d.codes.iter().fold(false, |any, &code| any | (code == MISSING))
                     || (0..d.len() as u32).any(|code| d.value(code).trim().is_empty())
             }
             _ => text.iter().any(|v| v.is_none_or(|v| v.trim().is_empty())),

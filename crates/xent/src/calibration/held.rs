@@ -10,7 +10,7 @@
 //! [`MOST_NUMBERS`] numbers. That too depends on the rows only, not on their order, batches, threads or files: a prediction is in the
 //! sample with all its rows or not at all. Once j has grown, a row costs its hash.
 //!
-//! Predictions and entries are found by hash tables, so that the limits are kept after each row; they are put in order at the end.
+//! Entries are found by a hash table, so that the limits are kept after each row; they are put in order at the end.
 //!
 //! Advice: whatever enters the hash must depend on nothing but the numbers of the prediction. The class must not: a prediction kept only with
 //! the rows of one class would look wrong.
@@ -28,6 +28,7 @@ use crate::calibration::random::mix;
 use crate::calibration::sort::sort_keys;
 use crate::exact::ExactSum;
 use crate::rows::{Input, Target};
+use crate::simd::leveled;
 
 pub use source::PredictionRows;
 pub use table::HeldTable;
@@ -46,8 +47,6 @@ pub const MOST_NUMBERS: usize = 1 << 22;
 const LOGITS_HASHED: usize = 16;
 /// Rows that are hashed together.
 const HASHED: usize = 64;
-/// The step of the hash from class to class: odd, so that classes have places of their own.
-const CLASS: u64 = 0xd6e8_feb8_6659_fd93;
 /// Whole weights from here on are added as other weights are, so that no count overflows.
 const LARGE: f64 = 4_294_967_296.0;
 
@@ -82,8 +81,7 @@ pub struct HeldRows {
     /// Row-major, a row each prediction.
     values: Vec<f64>,
     entries: Vec<Entry>,
-    prediction_places: Places,
-    entry_places: Places,
+    places: Places,
 }
 
 /// What is held at most.
@@ -132,8 +130,7 @@ impl HeldRows {
             predictions: Vec::new(),
             values: Vec::new(),
             entries: Vec::new(),
-            prediction_places: Places::default(),
-            entry_places: Places::default(),
+            places: Places::default(),
         }
     }
 
@@ -189,12 +186,15 @@ impl HeldRows {
                 None => predictions.hash_in(rows.clone(), first, step, hashes),
             }
             // Of a large table hardly a row is kept.
-            if !self.is_kept(hashes.iter().copied().fold(u64::MAX, u64::min)) {
+            if !self.is_kept(smallest(hashes)) {
                 continue;
             }
             for (r, &hash) in rows.zip(&*hashes) {
+                if !self.is_kept(hash) {
+                    continue;
+                }
                 let weight = weights.map_or(1.0, |w| w[r]);
-                if !self.is_kept(hash) || weight == 0.0 {
+                if weight == 0.0 {
                     continue;
                 }
                 predictions.row_in(r, &mut row);
@@ -334,37 +334,32 @@ impl HeldRows {
     /// The index of the entry of a prediction and class, which is a new one if there was none.
     #[inline(always)]
     fn locate(&mut self, hash: u64, row: &[f64], class: u32) -> usize {
-        let own = entry_hash(hash, class);
-        if !self.entry_places.has_room() {
-            let hashes =
-                |e: &Entry| entry_hash(self.predictions[e.prediction as usize].hash, e.class);
-            self.entry_places.rebuild(self.entries.iter().map(hashes));
+        if !self.places.has_room() {
+            self.find_places();
         }
-        let found = self.entry_places.find(own, |i| {
+        let found = self.places.find((hash, class), |i| {
             let entry = &self.entries[i];
             entry.class == class && self.is_prediction(entry.prediction, hash, row)
         });
         found.unwrap_or_else(|slot| {
-            let prediction = self.locate_prediction(hash, row);
+            let is_one = |i: usize| self.is_prediction(self.entries[i].prediction, hash, row);
+            let prediction = match self.places.find_any(hash, self.width, is_one) {
+                Some(known) => self.entries[known].prediction,
+                None => {
+                    self.predictions.push(Known { hash, rows: 0 });
+                    self.values.extend_from_slice(row);
+                    self.predictions.len() as u32 - 1
+                }
+            };
             self.entries.push(Entry { prediction, class, ..Entry::default() });
-            self.entry_places.fill(slot, own, self.entries.len() - 1);
+            self.places.fill(slot, hash, self.entries.len() - 1);
             self.entries.len() - 1
         })
     }
 
-    /// The index of a prediction, which is a new one, of no row, if there was none.
-    fn locate_prediction(&mut self, hash: u64, row: &[f64]) -> u32 {
-        if !self.prediction_places.has_room() {
-            self.prediction_places.rebuild(self.predictions.iter().map(|known| known.hash));
-        }
-        let is_it = |i: usize| self.is_prediction(i as u32, hash, row);
-        let found = self.prediction_places.find(hash, is_it).unwrap_or_else(|slot| {
-            self.predictions.push(Known { hash, rows: 0 });
-            self.values.extend_from_slice(row);
-            self.prediction_places.fill(slot, hash, self.predictions.len() - 1);
-            self.predictions.len() - 1
-        });
-        found as u32
+    fn find_places(&mut self) {
+        let hash = |entry: &Entry| (self.predictions[entry.prediction as usize].hash, entry.class);
+        self.places.rebuild(self.entries.iter().map(hash));
     }
 
     #[inline(always)]
@@ -411,9 +406,7 @@ impl HeldRows {
             entry.prediction = places[entry.prediction as usize];
             entry.prediction != u32::MAX
         });
-        self.prediction_places.rebuild(self.predictions.iter().map(|known| known.hash));
-        let hashes = |e: &Entry| entry_hash(self.predictions[e.prediction as usize].hash, e.class);
-        self.entry_places.rebuild(self.entries.iter().map(hashes));
+        self.find_places();
     }
 
     /// Sorts predictions by hash, then by their numbers, and their entries by class.
@@ -455,10 +448,13 @@ impl HeldRows {
     }
 }
 
-/// The hash of a prediction with a class.
+leveled! {
+    fn smallest(hashes: &[u64]) -> u64 => smallest_body
+}
+
 #[inline(always)]
-fn entry_hash(hash: u64, class: u32) -> u64 {
-    hash.wrapping_add(u64::from(class).wrapping_mul(CLASS))
+fn smallest_body(hashes: &[u64]) -> u64 {
+    hashes.iter().fold(u64::MAX, |smallest, hash| smallest.min(*hash))
 }
 
 impl Entry {

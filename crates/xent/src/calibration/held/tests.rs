@@ -94,6 +94,37 @@ proptest! {
     }
 }
 
+/// Many classes under few predictions and under many: each pair is one entry.
+#[test]
+fn pairs_are_found_again_whatever_their_classes() {
+    use std::collections::BTreeMap;
+    for (k, predictions) in [(2, 700), (9, 200), (50, 40), (3000, 1), (3000, 20)] {
+        let mut random = crate::calibration::random::SplitMix64::new(7);
+        let below = |random: &mut crate::calibration::random::SplitMix64, n: usize| {
+            (random.uniform() * n as f64) as usize
+        };
+        let rows: Vec<(usize, u32)> = (0..6000)
+            .map(|_| (below(&mut random, predictions), below(&mut random, k) as u32))
+            .collect();
+        let row = |i: usize| (0..k).map(move |c| if c == i % k { 1.0 } else { i as f64 });
+        let p: Vec<f64> = rows.iter().flat_map(|(i, _)| row(*i)).collect();
+        let labels: Vec<u32> = rows.iter().map(|(_, class)| *class).collect();
+        let mut state = HeldRows::new(k, Input::Logits);
+        state.update(&View::rows_of(&p, k).unwrap(), Target::Classes(&labels), None, 0.0);
+        let table = state.finish().unwrap();
+        let mut wanted: BTreeMap<usize, BTreeMap<u32, f64>> = BTreeMap::new();
+        for (i, class) in rows {
+            *wanted.entry(i).or_default().entry(class).or_default() += 1.0;
+        }
+        assert_eq!(table.len(), wanted.len(), "{k} classes");
+        for at in 0..table.len() {
+            let is_it = |i: &&usize| row(**i).eq(table.prediction(at).iter().copied());
+            let i = wanted.keys().find(is_it).unwrap();
+            assert!(table.outcomes(at).eq(wanted[i].iter().map(|(c, w)| (*c, *w))), "{k}, {i}");
+        }
+    }
+}
+
 /// A sample holds about as many predictions as it can, each with all of its rows.
 #[test]
 fn a_sample_is_of_whole_predictions() {
