@@ -141,13 +141,15 @@ const LARGEST_SPARE: usize = 4 << 20;
 /// Bytes that were read. Their memory is used again when the last view of them is dropped.
 #[derive(Debug)]
 struct BytesRead {
+    /// As long as it has ever been.
     buffer: Vec<u8>,
+    len: usize,
     spare: Spare,
 }
 
 impl AsRef<[u8]> for BytesRead {
     fn as_ref(&self) -> &[u8] {
-        &self.buffer
+        &self.buffer[..self.len]
     }
 }
 
@@ -222,9 +224,9 @@ impl Blob {
                 let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
                 let used = spare.lock().ok().and_then(|mut spare| spare.pop());
                 let mut buffer = used.unwrap_or_default();
-                buffer.resize(len, 0);
-                pread(file, &mut buffer, offset)?;
-                Ok(Bytes::from_owner(BytesRead { buffer, spare: spare.clone() }))
+                buffer.resize(buffer.len().max(len), 0);
+                pread(file, &mut buffer[..len], offset)?;
+                Ok(Bytes::from_owner(BytesRead { buffer, len, spare: spare.clone() }))
             }
         }
     }

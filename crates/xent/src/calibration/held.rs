@@ -47,6 +47,8 @@ pub const MOST_NUMBERS: usize = 1 << 22;
 const LOGITS_HASHED: usize = 16;
 /// Rows that are hashed together.
 const HASHED: usize = 64;
+/// Rows from the one whose place is asked for to the one that needs it.
+const AHEAD: usize = 8;
 /// Whole weights from here on are added as other weights are, so that no count overflows.
 const LARGE: f64 = 4_294_967_296.0;
 
@@ -174,8 +176,38 @@ impl HeldRows {
         let n = predictions.n_rows();
         self.rows += n as u64;
         self.thin_out();
+        // Of a large table hardly a row is kept, and its place is in no cache: it is asked for some rows ahead.
+        let kept = self.kept(predictions, keys, weights);
         let mut row = vec![0.0; self.width];
+        for (i, &(r, hash)) in kept.iter().enumerate() {
+            if let Some(&(_, next)) = kept.get(i + AHEAD) {
+                self.places.prefetch(next);
+            }
+            if !self.is_kept(hash) {
+                continue;
+            }
+            predictions.row_in(r, &mut row);
+            let weight = weights.map_or(1.0, |w| w[r]);
+            match target {
+                Target::Classes(labels) if label_smoothing == 0.0 => {
+                    self.add(hash, &row, labels[r], weight);
+                }
+                _ => self.add_soft(hash, &row, (target, r), weight, label_smoothing),
+            }
+            self.thin_out();
+        }
+    }
+
+    /// The rows that are kept as far as is known now, with their hashes or keys.
+    fn kept<P: PredictionRows + ?Sized>(
+        &self,
+        predictions: &P,
+        keys: Option<&[u64]>,
+        weights: Option<&[f64]>,
+    ) -> Vec<(usize, u64)> {
+        let n = predictions.n_rows();
         let (first, step) = self.hashed_columns();
+        let mut kept = Vec::new();
         let mut hashes = [0; HASHED];
         for start in (0..n).step_by(HASHED) {
             // Many rows at a time: the chains of operations of their hashes do not depend on one another.
@@ -185,28 +217,16 @@ impl HeldRows {
                 Some(keys) => hashes.copy_from_slice(&keys[rows.clone()]),
                 None => predictions.hash_in(rows.clone(), first, step, hashes),
             }
-            // Of a large table hardly a row is kept.
             if !self.is_kept(smallest(hashes)) {
                 continue;
             }
             for (r, &hash) in rows.zip(&*hashes) {
-                if !self.is_kept(hash) {
-                    continue;
+                if self.is_kept(hash) && weights.is_none_or(|w| w[r] != 0.0) {
+                    kept.push((r, hash));
                 }
-                let weight = weights.map_or(1.0, |w| w[r]);
-                if weight == 0.0 {
-                    continue;
-                }
-                predictions.row_in(r, &mut row);
-                match target {
-                    Target::Classes(labels) if label_smoothing == 0.0 => {
-                        self.add(hash, &row, labels[r], weight);
-                    }
-                    _ => self.add_soft(hash, &row, (target, r), weight, label_smoothing),
-                }
-                self.thin_out();
             }
         }
+        kept
     }
 
     /// Absorbs a hash of each row's prediction into its key, which starts at 0.

@@ -1,5 +1,7 @@
 //! Where entries lie, by the hash of their prediction and their class.
 
+use crate::simd;
+
 /// The upper half of a slot.
 const TAG: u64 = 0xffff_ffff_0000_0000;
 /// Slots at first.
@@ -36,6 +38,12 @@ impl Places {
             }
             at = (at + 1) & mask;
         }
+    }
+
+    /// Asks for the memory of a hash's slots.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64) {
+        simd::prefetch(&self.slots, hash as usize & self.slots.len().wrapping_sub(1));
     }
 
     /// The index of an entry of this hash, of any of `classes`, that is one of those looked for.
