@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use xent::rows::{
     Input, Matrix, Oddity, Problem, RowProblem, RowScores, Rules, Target, predictions_in,
 };
-use xent_io::{Batch, Column, ReadAs, Request, RowError, Table, TextColumn};
+use xent_io::{Batch, Column, MISSING, Numbers, ReadAs, Request, RowError, Table, TextColumn};
 
 use crate::error::Error;
 use crate::logits;
@@ -404,6 +404,14 @@ impl Scorer {
         batch.column(self.place[&key(column, ReadAs::Numbers)]).numbers().unwrap_or_default()
     }
 
+    /// Without a copy where the decoder shares its memory.
+    fn shared_numbers(&self, batch: &Batch, column: usize) -> Numbers {
+        match batch.column(self.place[&key(column, ReadAs::Numbers)]) {
+            Column::Numbers(numbers) => numbers.clone(),
+            _ => Numbers::default(),
+        }
+    }
+
     fn text<'a>(&self, batch: &'a Batch, column: usize) -> Option<&'a TextColumn> {
         batch.column(self.place[&key(column, ReadAs::Text)]).text()
     }
@@ -551,20 +559,23 @@ impl Scorer {
             ),
             hint: Some(self.label_hint(label)),
         };
-        let mut classes = Vec::with_capacity(text.len());
         if let Some(dictionary) = text.dictionary().filter(|d| d.len() <= d.codes.len()) {
-            let known: Vec<Option<u32>> = (0..dictionary.len() as u32)
-                .map(|code| self.class(dictionary.value(code)))
+            let known: Vec<u32> = (0..dictionary.len() as u32)
+                .map(|code| self.class(dictionary.value(code)).unwrap_or(MISSING))
                 .collect();
-            for (row, &code) in dictionary.codes.iter().enumerate() {
-                match known.get(code as usize).copied().flatten() {
-                    Some(class) => classes.push(class),
-                    None if skip(row) => classes.push(0),
-                    None => return Err(unknown(row, text.get(row).unwrap_or_default())),
+            let class = |code: &u32| known.get(*code as usize).copied().unwrap_or(MISSING);
+            let mut classes: Vec<u32> = dictionary.codes.iter().map(class).collect();
+            if classes.iter().fold(false, |any, &class| any | (class == MISSING)) {
+                for (row, class) in classes.iter_mut().enumerate() {
+                    if *class == MISSING && !skip(row) {
+                        return Err(unknown(row, text.get(row).unwrap_or_default()));
+                    }
+                    *class = if *class == MISSING { 0 } else { *class };
                 }
             }
             return Ok(classes);
         }
+        let mut classes = Vec::with_capacity(text.len());
         // Labels repeat: the few seen last are compared before the map is asked.
         let mut recent: [(&str, u32); 4] = [("", u32::MAX); 4];
         let mut oldest = 0;
@@ -723,6 +734,16 @@ impl Scorer {
                     .collect();
                 let slices: Vec<&[f64]> =
                     slices.iter().zip(&owned).map(|(s, o)| o.as_deref().unwrap_or(s)).collect();
+                if absent.is_none() && self.rules.are_numbers_kept() {
+                    rows.score(Matrix::Columns(&slices), target, &self.rules)
+                        .map_err(|problem| self.explain(&problem, bound))?;
+                    let kept = self.keeps_predictions.then(|| {
+                        let numbers = |&c: &usize| self.shared_numbers(batch, c);
+                        let columns = columns.iter().map(numbers).collect();
+                        Predictions::of_columns(self.rules.input, columns)
+                    });
+                    return Ok((rows, kept));
+                }
                 score(Matrix::Columns(&slices))
             }
             PredictionColumns::List(column) => {
@@ -883,7 +904,7 @@ fn may_lack(column: &Column) -> bool {
         Column::Tensor(_) => false,
         Column::Text(text) => match text.dictionary() {
             Some(d) if d.len() <= d.codes.len() => {
-                d.codes.iter().fold(false, |any, &code| any | (code == xent_io::MISSING))
+                d.codes.iter().fold(false, |any, &code| any | (code == MISSING))
                     || (0..d.len() as u32).any(|code| d.value(code).trim().is_empty())
             }
             _ => text.iter().any(|v| v.is_none_or(|v| v.trim().is_empty())),

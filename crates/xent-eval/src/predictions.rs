@@ -11,7 +11,7 @@ use xent_io::{Elements, Tensor};
 /// The numbers of each row under one model, `(n_samples, n_classes)`, after the rules: divided by their sums, clipped,
 /// the second class of a single column filled in. Classes are in the order of the results.
 ///
-/// Logits that an array file holds and nothing changes stay where they are: a row is copied when it is asked for.
+/// Columns, and logits that an array file holds, stay where they are if nothing changes them: a row is copied when it is asked for.
 /// Rows that are left out ([`crate::Block::absent`]) have numbers that mean nothing.
 #[derive(Clone, Debug)]
 pub struct Predictions {
@@ -23,6 +23,8 @@ pub struct Predictions {
 #[derive(Clone, Debug)]
 enum Numbers {
     Rows(Vec<f64>),
+    /// One column a class, as the file's decoder gave them.
+    Columns(Vec<xent_io::Numbers>),
     Stored(Tensor),
 }
 
@@ -36,6 +38,11 @@ impl Predictions {
     /// Row-major numbers, `width` a row.
     pub fn of_rows(input: Input, width: usize, values: Vec<f64>) -> Self {
         Self { input, width, numbers: Numbers::Rows(values) }
+    }
+
+    /// One column of each class: at least one.
+    pub(crate) fn of_columns(input: Input, columns: Vec<xent_io::Numbers>) -> Self {
+        Self { input, width: columns.len(), numbers: Numbers::Columns(columns) }
     }
 
     pub(crate) fn of_logits(tensor: &Tensor) -> Self {
@@ -58,6 +65,7 @@ impl Predictions {
     pub fn rows(&self) -> usize {
         match &self.numbers {
             Numbers::Rows(values) => values.len() / self.width.max(1),
+            Numbers::Columns(columns) => columns.first().map_or(0, |column| column.len()),
             Numbers::Stored(tensor) => tensor.rows(),
         }
     }
@@ -72,14 +80,25 @@ impl Predictions {
             Numbers::Rows(values) => {
                 out.copy_from_slice(&values[row * self.width..(row + 1) * self.width]);
             }
+            Numbers::Columns(columns) => {
+                out.iter_mut().zip(columns).for_each(|(slot, column)| *slot = column[row]);
+            }
             Numbers::Stored(tensor) => tensor.row_in(row, out),
         }
     }
 
-    /// All numbers, row after row; copied only if they are still as the file stores them.
+    /// All numbers, row after row; copied unless they lie so.
     pub fn values(&self) -> Cow<'_, [f64]> {
         match &self.numbers {
             Numbers::Rows(values) => Cow::Borrowed(values),
+            Numbers::Columns(columns) => {
+                let mut values = vec![0.0; self.rows() * self.width];
+                for (class, column) in columns.iter().enumerate() {
+                    let slots = values[class..].iter_mut().step_by(self.width);
+                    slots.zip(&**column).for_each(|(slot, x)| *slot = *x);
+                }
+                Cow::Owned(values)
+            }
             Numbers::Stored(tensor) => {
                 let mut values = Vec::new();
                 tensor.numbers_in(&mut values);
@@ -106,7 +125,7 @@ impl Predictions {
         }
         let mut values = match &mut self.numbers {
             Numbers::Rows(values) => std::mem::take(values),
-            Numbers::Stored(_) => self.values().into_owned(),
+            Numbers::Columns(_) | Numbers::Stored(_) => self.values().into_owned(),
         };
         values.extend_from_slice(&other.values());
         self.numbers = Numbers::Rows(values);
@@ -115,8 +134,12 @@ impl Predictions {
     /// The two classes the other way round.
     #[must_use]
     pub(crate) fn reversed(mut self) -> Self {
-        if let Numbers::Rows(values) = &mut self.numbers {
-            values.as_chunks_mut::<2>().0.iter_mut().for_each(|row| row.swap(0, 1));
+        match &mut self.numbers {
+            Numbers::Rows(values) => {
+                values.as_chunks_mut::<2>().0.iter_mut().for_each(|row| row.swap(0, 1));
+            }
+            Numbers::Columns(columns) => columns.reverse(),
+            Numbers::Stored(_) => {}
         }
         self
     }
@@ -126,9 +149,10 @@ impl Predictions {
         match &self.numbers {
             Numbers::Rows(values) => {
                 if let Ok(view) = View::rows_of(&values[..], self.width) {
-                    held.add_to_keys(view, keys);
+                    held.add_to_keys(&view, keys);
                 }
             }
+            Numbers::Columns(columns) => held.add_to_keys(&slices(columns)[..], keys),
             Numbers::Stored(tensor) => match tensor.elements() {
                 Elements::F64(x) => add_to_keys(held, tensor, x, keys),
                 Elements::F32(x) => add_to_keys(held, tensor, x, keys),
@@ -150,8 +174,11 @@ impl Predictions {
         match &self.numbers {
             Numbers::Rows(values) => {
                 if let Ok(view) = View::rows_of(&values[..], self.width) {
-                    held.update_keyed(view, keys, target, weights, label_smoothing);
+                    held.update_keyed(&view, keys, target, weights, label_smoothing);
                 }
+            }
+            Numbers::Columns(columns) => {
+                held.update_keyed(&slices(columns)[..], keys, target, weights, label_smoothing);
             }
             Numbers::Stored(tensor) => match tensor.elements() {
                 Elements::F64(x) => update(held, tensor, x, keys, target, weights),
@@ -166,9 +193,13 @@ impl Predictions {
     pub(crate) fn into_memory(self) -> Option<Vec<f64>> {
         match self.numbers {
             Numbers::Rows(values) => Some(values),
-            Numbers::Stored(_) => None,
+            Numbers::Columns(_) | Numbers::Stored(_) => None,
         }
     }
+}
+
+fn slices(columns: &[xent_io::Numbers]) -> Vec<&[f64]> {
+    columns.iter().map(|column| &**column).collect()
 }
 
 /// Stored rows are plain: one class each, not smoothed.
@@ -182,14 +213,14 @@ fn update<T: Element>(
 ) {
     let strides = (tensor.row_stride(), tensor.column_stride());
     if let Ok(x) = View::strided(elements, tensor.rows(), tensor.width(), strides.0, strides.1) {
-        held.update_keyed(x, keys, target, weights, 0.0);
+        held.update_keyed(&x, keys, target, weights, 0.0);
     }
 }
 
 fn add_to_keys<T: Element>(held: &HeldRows, tensor: &Tensor, elements: &[T], keys: &mut [u64]) {
     let strides = (tensor.row_stride(), tensor.column_stride());
     if let Ok(x) = View::strided(elements, tensor.rows(), tensor.width(), strides.0, strides.1) {
-        held.add_to_keys(x, keys);
+        held.add_to_keys(&x, keys);
     }
 }
 

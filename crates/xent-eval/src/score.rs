@@ -464,7 +464,7 @@ pub(crate) fn update(
             predictions.hold(&mut state.held, None, block.target.target(), weights, smoothing);
         }
         let mut infinite = Vec::new();
-        let sum: f64 = scores.log_loss.iter().sum();
+        let sum = quick_sum(&scores.log_loss);
         if sum.is_finite() {
             if m == 0 {
                 told.loss += sum;
@@ -513,6 +513,16 @@ pub(crate) fn update(
         return (told, Block::default());
     }
     (told, block)
+}
+
+/// A sum to be shown while the rest comes: eight at a time, so that no addition waits for the one before.
+fn quick_sum(values: &[f64]) -> f64 {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += x);
+    }
+    sums.iter().chain(rest).sum()
 }
 
 /// What predictions are once they are scored.

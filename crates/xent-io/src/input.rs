@@ -126,15 +126,54 @@ pub(crate) fn decompressed(
 /// Bytes at any position: of a file, or in memory.
 #[derive(Debug, Clone)]
 pub(crate) enum Blob {
-    File { file: Arc<File>, len: u64 },
+    File { file: Arc<File>, len: u64, spare: Spare },
     Memory(Bytes),
+}
+
+/// Buffers of bytes that were read and are no longer needed: clearing new ones takes a good part of the time of reading them.
+type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// Buffers kept at most.
+const MOST_SPARE: usize = 16;
+/// Bytes of a buffer that is kept, at most.
+const LARGEST_SPARE: usize = 4 << 20;
+
+/// Bytes that were read. Their memory is used again when the last view of them is dropped.
+#[derive(Debug)]
+struct BytesRead {
+    /// As long as it has ever been.
+    buffer: Vec<u8>,
+    len: usize,
+    spare: Spare,
+}
+
+impl AsRef<[u8]> for BytesRead {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl Drop for BytesRead {
+    fn drop(&mut self) {
+        if self.buffer.capacity() <= LARGEST_SPARE
+            && let Ok(mut spare) = self.spare.lock()
+            && spare.len() < MOST_SPARE
+        {
+            spare.push(std::mem::take(&mut self.buffer));
+        }
+    }
 }
 
 impl Blob {
     pub fn open(path: &Path) -> io::Result<Blob> {
         let file = File::open(path)?;
         let len = file.metadata()?.len();
-        Ok(Blob::File { file: Arc::new(file), len })
+        Ok(Blob::of_file(Arc::new(file), len))
+    }
+
+    /// The first `len` bytes of a file.
+    pub fn of_file(file: Arc<File>, len: u64) -> Blob {
+        Blob::File { file, len, spare: Spare::default() }
     }
 
     /// Reads a pipe to its end, up to 1 GiB.
@@ -181,10 +220,13 @@ impl Blob {
         }
         match self {
             Blob::Memory(bytes) => Ok(bytes.slice(offset as usize..end as usize)),
-            Blob::File { file, .. } => {
-                let mut buf = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-                pread(file, &mut buf, offset)?;
-                Ok(buf.into())
+            Blob::File { file, spare, .. } => {
+                let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+                let used = spare.lock().ok().and_then(|mut spare| spare.pop());
+                let mut buffer = used.unwrap_or_default();
+                buffer.resize(buffer.len().max(len), 0);
+                pread(file, &mut buffer[..len], offset)?;
+                Ok(Bytes::from_owner(BytesRead { buffer, len, spare: spare.clone() }))
             }
         }
     }

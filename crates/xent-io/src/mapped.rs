@@ -193,7 +193,7 @@ impl Spill {
     /// If the disk is full, or does not give back what was written.
     pub fn read<T: Plain>(&mut self, extent: Extent) -> Result<Mapped<T>, Error> {
         self.flush()?;
-        let blob = Blob::File { file: self.file.clone(), len: self.end };
+        let blob = Blob::of_file(self.file.clone(), self.end);
         let mut buffer = MutableBuffer::from_len_zeroed(extent.bytes as usize);
         let read = blob.read_exact_at(&mut buffer, extent.at);
         read.map_err(|e| failed(&self.directory, "cannot read a temporary file", &e))?;

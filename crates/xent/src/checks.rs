@@ -35,9 +35,47 @@ fn count_body(values: &[f64], to: f64) -> u64 {
     values.iter().fold(0, |count, &x| count + u64::from(x == to))
 }
 
+/// Adds how many labels are each class, all below `counts.len()`.
+pub(crate) fn count_labels(labels: &[u32], counts: &mut [u64]) {
+    // One count after another waits for itself where labels repeat; passes of comparisons do not.
+    if counts.len() <= PASSES {
+        return count_few(labels, counts);
+    }
+    labels.iter().for_each(|label| counts[*label as usize] += 1);
+}
+
+/// Classes up to which as many passes are made.
+const PASSES: usize = 8;
+
+leveled! {
+    fn count_few(labels: &[u32], counts: &mut [u64]) => count_few_body
+}
+
+#[inline(always)]
+fn count_few_body(labels: &[u32], counts: &mut [u64]) {
+    for (class, count) in (0..).zip(counts) {
+        let equal =
+            |labels: &[u32]| labels.iter().fold(0_u32, |n, label| n + u32::from(*label == class));
+        *count += labels.chunks(1 << 16).map(|labels| u64::from(equal(labels))).sum::<u64>();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_counted_one_by_one() {
+        for k in [1, 2, 3, 8, 9, 100] {
+            let labels: Vec<u32> = (0..70_000_u64).map(|i| (i * i % 1009) as u32 % k).collect();
+            let mut counts = vec![5; k as usize];
+            count_labels(&labels, &mut counts);
+            for class in 0..k {
+                let n = labels.iter().filter(|label| **label == class).count() as u64;
+                assert_eq!(counts[class as usize], 5 + n, "{class} of {k}");
+            }
+        }
+    }
 
     #[test]
     fn every_place_is_looked_at() {

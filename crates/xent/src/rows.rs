@@ -168,6 +168,13 @@ pub struct Rules {
     pub top_k: Vec<u32>,
 }
 
+impl Rules {
+    /// Whether rows are scored as their numbers stand: neither divided by their sums nor clipped.
+    pub fn are_numbers_kept(&self) -> bool {
+        self.clip == 0.0 && (self.sums != Sums::Normalize || self.input == Input::Logits)
+    }
+}
+
 /// Why a row cannot be scored.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Problem {

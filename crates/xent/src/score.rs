@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::{are_finite, count_equal};
+use crate::checks::{are_finite, count_equal, count_labels};
 use crate::exact::ExactSum;
 use crate::moments::{Estimate, Moments};
 use crate::rows::{Matrix, RowNotes, RowScores, Target};
@@ -369,9 +369,7 @@ impl ClassTotals {
         match (target, weights) {
             (Target::Classes(labels), None) => {
                 self.counts.resize(k, 0);
-                for &label in labels {
-                    self.counts[label as usize] += 1;
-                }
+                count_labels(labels, &mut self.counts);
             }
             (Target::Classes(labels), Some(weights)) => {
                 self.sums.resize(k, ExactSum::new());

@@ -1,6 +1,7 @@
 //! Where the loss lives: the share of the total that the worst rows carry.
 
 use crate::exact::ExactSum;
+use crate::simd::leveled;
 
 /// Lowest exponent with bins of its own: losses below 2^-40 share the first bin.
 const LOW: u64 = 1023 - 40;
@@ -11,6 +12,10 @@ const FINE: u64 = 6;
 const BINS: usize = ((HIGH - LOW) << FINE) as usize + 1;
 /// Losses are counted in units of 2^-52 where rows have no weights.
 const LOSS_UNIT: f64 = 4_503_599_627_370_496.0;
+/// Losses below this, among them all finite ones of probabilities (at most 745), have less than 2^63 units.
+const ORDINARY: f64 = 2048.0;
+/// Losses that are put into bins together.
+const BLOCK: usize = 64;
 
 /// A histogram of losses, 64 bins an octave, with weight and loss of each bin.
 ///
@@ -35,29 +40,45 @@ impl Default for Tail {
     }
 }
 
+#[inline(always)]
 fn place(loss: f64) -> usize {
     let place = (loss.to_bits() >> (52 - FINE)).saturating_sub(LOW << FINE) as usize;
     place.min(BINS - 1)
+}
+
+leveled! {
+    /// Bin and units of each loss; whether all are below [`ORDINARY`], as losses of probabilities are: else nothing is told.
+    fn find_bins(losses: &[f64], places: &mut [u32; BLOCK], units: &mut [i64; BLOCK]) -> bool
+        => find_bins_body
+}
+
+#[inline(always)]
+fn find_bins_body(losses: &[f64], places: &mut [u32; BLOCK], units: &mut [i64; BLOCK]) -> bool {
+    let mut is_ordinary = true;
+    for ((&loss, slot), units) in losses.iter().zip(places).zip(units) {
+        is_ordinary &= loss < ORDINARY;
+        *slot = place(loss) as u32;
+        *units = (loss * LOSS_UNIT) as i64;
+    }
+    is_ordinary
 }
 
 impl Tail {
     /// Adds the losses of some rows.
     pub fn add(&mut self, losses: &[f64], weights: Option<&[f64]>) {
         let Some(weights) = weights else {
-            for &loss in losses {
-                if !loss.is_finite() {
-                    self.infinite.add(1.0);
+            let (mut places, mut units) = ([0; BLOCK], [0; BLOCK]);
+            for losses in losses.chunks(BLOCK) {
+                if !find_bins(losses, &mut places, &mut units) {
+                    losses.iter().for_each(|loss| self.add_one(*loss));
                     continue;
                 }
-                let bin = &mut self.bins[place(loss)];
-                bin.rows += 1;
-                // The cheap conversion has room for every loss of probabilities, at most 745.
-                let loss = if loss < 2048.0 {
-                    i128::from((loss * LOSS_UNIT) as i64)
-                } else {
-                    (loss * LOSS_UNIT) as i128
-                };
-                bin.loss = bin.loss.saturating_add(loss);
+                for (&place, &units) in places.iter().zip(&units).take(losses.len()) {
+                    let bin = &mut self.bins[place as usize];
+                    bin.rows += 1;
+                    // 2^64 rows of 2^63 units do not overflow, and larger losses have bins of their own.
+                    bin.loss = bin.loss.wrapping_add(i128::from(units));
+                }
             }
             return;
         };
@@ -71,6 +92,16 @@ impl Tail {
                 self.infinite.add(w);
             }
         }
+    }
+
+    /// Adds a loss that may be infinite or large.
+    fn add_one(&mut self, loss: f64) {
+        if !loss.is_finite() {
+            return self.infinite.add(1.0);
+        }
+        let bin = &mut self.bins[place(loss)];
+        bin.rows += 1;
+        bin.loss = bin.loss.saturating_add((loss * LOSS_UNIT) as i128);
     }
 
     /// Adds the rows of another histogram.

@@ -192,15 +192,15 @@ fn dictionary(array: &ArrayRef) -> Result<TextColumn, AtRow> {
     }
     let values = cast(values, &DataType::Utf8).map_err(failed)?;
     let keys = cast(any.keys(), &DataType::UInt32).map_err(failed)?;
-    let known: Vec<bool> = (0..values.len()).map(|i| values.is_valid(i)).collect();
-    let codes = keys
-        .as_primitive::<UInt32Type>()
-        .iter()
-        .map(|key| match key {
-            Some(key) if known.get(key as usize) == Some(&true) => key,
-            _ => MISSING,
-        })
-        .collect();
+    let keys = keys.as_primitive::<UInt32Type>();
+    let largest = keys.values().iter().fold(0, |largest, key| largest.max(*key));
+    let are_known = (largest as usize) < values.len() && values.null_count() == 0;
+    let codes = if are_known && keys.null_count() == 0 {
+        keys.values().to_vec()
+    } else {
+        let known = |key: u32| (key as usize) < values.len() && values.is_valid(key as usize);
+        keys.iter().map(|key| key.filter(|key| known(*key)).unwrap_or(MISSING)).collect()
+    };
     Ok(TextColumn::from_dictionary(codes, values))
 }
 

@@ -144,7 +144,7 @@ impl HeldTable {
     ///
     /// // Two 0s and two 1s, all forecast 0.5: nothing known, nothing wrong.
     /// let mut held = HeldRows::new(2, Input::Probabilities);
-    /// held.update(View::rows_of(&[0.5; 8], 2)?, Target::Classes(&[0, 1, 1, 0]), None, 0.0);
+    /// held.update(&View::rows_of(&[0.5; 8], 2)?, Target::Classes(&[0, 1, 1, 0]), None, 0.0);
     /// let log = held.finish().unwrap().decompose().parts.log.in_bits();
     /// assert_eq!((log.uncertainty, log.discrimination, log.miscalibration), (1.0, 0.0, 0.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -13,7 +13,7 @@ const ULPS_SUM: f64 = 4.0;
 
 fn table(input: Input, k: usize, p: &[f64], labels: &[u32]) -> HeldTable {
     let mut held = HeldRows::new(k, input);
-    held.update(View::rows_of(p, k).unwrap(), Target::Classes(labels), None, 0.0);
+    held.update(&View::rows_of(p, k).unwrap(), Target::Classes(labels), None, 0.0);
     held.finish().unwrap()
 }
 
@@ -232,7 +232,7 @@ fn totals_are_the_losses_and_have_the_error_of_a_sample() {
             .collect();
         let labels: Vec<u32> = (0..n).map(|i| ((i * i + i / 3) % k) as u32).collect();
         let mut held = HeldRows::new(k, Input::Probabilities);
-        held.update(View::rows_of(&p, k).unwrap(), Target::Classes(&labels), None, 0.0);
+        held.update(&View::rows_of(&p, k).unwrap(), Target::Classes(&labels), None, 0.0);
         let table = held.finish().unwrap();
         let parts = table.decompose().parts.log;
         let recalibrated = table.recalibrated_totals().unwrap();

@@ -1,6 +1,6 @@
 //! Predictions as they are scored: after the rules, row after row.
 
-use super::{General, Input, Matrix, RowProblem, RowScores, Rules, Sums};
+use super::{General, Input, Matrix, RowProblem, RowScores, Rules};
 
 /// Replaces `out` by the predictions as they are scored under `rules`, `(n_samples, n_classes)`, row-major; returns
 /// what the numbers are.
@@ -32,8 +32,7 @@ pub fn predictions_in(
 ) -> Result<Input, RowProblem> {
     let (n, k) = (matrix.n_samples(), matrix.n_classes());
     out.clear();
-    let is_divided = rules.sums == Sums::Normalize && rules.input != Input::Logits;
-    if rules.clip == 0.0 && !is_divided {
+    if rules.are_numbers_kept() {
         match matrix {
             Matrix::Rows { values, .. } => {
                 out.extend_from_slice(values);

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::view::View;
 
 fn held(k: usize, input: Input, entries: usize, sample: usize) -> HeldRows {
     HeldRows::with_most(k, input, Most { entries, sample, numbers: 3 * k * entries })
@@ -21,7 +22,7 @@ fn add(state: &mut HeldRows, rows: &[([f64; 3], u32, f64)], smoothing: f64) {
     let labels: Vec<u32> = rows.iter().map(|row| row.1).collect();
     let weights: Vec<f64> = rows.iter().map(|row| row.2).collect();
     let view = View::rows_of(&p, 3).unwrap();
-    state.update(view, Target::Classes(&labels), Some(&weights), smoothing);
+    state.update(&view, Target::Classes(&labels), Some(&weights), smoothing);
 }
 
 proptest! {
@@ -93,6 +94,37 @@ proptest! {
     }
 }
 
+/// Many classes under few predictions and under many: each pair is one entry.
+#[test]
+fn pairs_are_found_again_whatever_their_classes() {
+    use std::collections::BTreeMap;
+    for (k, predictions) in [(2, 700), (9, 200), (50, 40), (3000, 1), (3000, 20)] {
+        let mut random = crate::calibration::random::SplitMix64::new(7);
+        let below = |random: &mut crate::calibration::random::SplitMix64, n: usize| {
+            (random.uniform() * n as f64) as usize
+        };
+        let rows: Vec<(usize, u32)> = (0..6000)
+            .map(|_| (below(&mut random, predictions), below(&mut random, k) as u32))
+            .collect();
+        let row = |i: usize| (0..k).map(move |c| if c == i % k { 1.0 } else { i as f64 });
+        let p: Vec<f64> = rows.iter().flat_map(|(i, _)| row(*i)).collect();
+        let labels: Vec<u32> = rows.iter().map(|(_, class)| *class).collect();
+        let mut state = HeldRows::new(k, Input::Logits);
+        state.update(&View::rows_of(&p, k).unwrap(), Target::Classes(&labels), None, 0.0);
+        let table = state.finish().unwrap();
+        let mut wanted: BTreeMap<usize, BTreeMap<u32, f64>> = BTreeMap::new();
+        for (i, class) in rows {
+            *wanted.entry(i).or_default().entry(class).or_default() += 1.0;
+        }
+        assert_eq!(table.len(), wanted.len(), "{k} classes");
+        for at in 0..table.len() {
+            let is_it = |i: &&usize| row(**i).eq(table.prediction(at).iter().copied());
+            let i = wanted.keys().find(is_it).unwrap();
+            assert!(table.outcomes(at).eq(wanted[i].iter().map(|(c, w)| (*c, *w))), "{k}, {i}");
+        }
+    }
+}
+
 /// A sample holds about as many predictions as it can, each with all of its rows.
 #[test]
 fn a_sample_is_of_whole_predictions() {
@@ -106,7 +138,7 @@ fn a_sample_is_of_whole_predictions() {
         .collect();
     let view = View::rows_of(&p, 2).unwrap();
     for class in [0, 1] {
-        state.update(view, Target::Classes(&vec![class; n as usize]), None, 0.0);
+        state.update(&view, Target::Classes(&vec![class; n as usize]), None, 0.0);
     }
     let table = state.finish().unwrap();
     assert!(table.is_sample());
@@ -138,9 +170,9 @@ fn logits_are_hashed_as_numbers() {
         state.finish().unwrap()
     };
     let target = Target::Classes(&labels);
-    let a = table(&|s| s.update(View::rows_of(&x, k).unwrap(), target, None, 0.0));
-    let b = table(&|s| s.update(View::rows_of(&wide, k).unwrap(), target, None, 0.0));
-    let c = table(&|s| s.update(View::columns_of(&by_column, 3).unwrap(), target, None, 0.0));
+    let a = table(&|s| s.update(&View::rows_of(&x, k).unwrap(), target, None, 0.0));
+    let b = table(&|s| s.update(&View::rows_of(&wide, k).unwrap(), target, None, 0.0));
+    let c = table(&|s| s.update(&View::columns_of(&by_column, 3).unwrap(), target, None, 0.0));
     assert_eq!(a, b);
     assert_eq!(a, c);
 }
@@ -157,11 +189,11 @@ fn states_of_the_same_keys_hold_the_same_rows() {
     let mut states = vec![held(2, Input::Logits, 100, 50); 2];
     let mut keys = vec![0; n];
     for (state, rows) in states.iter().zip(&rows) {
-        state.add_to_keys(View::rows_of(rows, 2).unwrap(), &mut keys);
+        state.add_to_keys(&View::rows_of(rows, 2).unwrap(), &mut keys);
     }
     for (state, rows) in states.iter_mut().zip(&rows) {
         let view = View::rows_of(rows, 2).unwrap();
-        state.update_keyed(view, Some(&keys), Target::Classes(&labels), None, 0.0);
+        state.update_keyed(&view, Some(&keys), Target::Classes(&labels), None, 0.0);
     }
     HeldRows::align(&mut states);
     let tables: Vec<HeldTable> = states.into_iter().map(|state| state.finish().unwrap()).collect();
