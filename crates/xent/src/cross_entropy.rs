@@ -20,11 +20,13 @@ use thiserror::Error;
 use crate::checks::{are_finite, largest_label};
 use crate::element::Element;
 use crate::exact::ExactSum;
+use crate::simd;
 use crate::view::{View, ViewMut};
 
 #[cfg(feature = "parallel")]
 pub use parallel::cross_entropy_parallel;
 
+mod few;
 pub(crate) mod general;
 pub(crate) mod hard;
 #[cfg(feature = "parallel")]
@@ -443,14 +445,18 @@ fn run_checked<T: Element>(
         && options.label_smoothing == 0.0
         && options.z_loss == 0.0
         && options.temperature == 1.0;
+    let wants_gradient = io.wants_gradient();
     let wants_ranks = outputs.ranks.is_some() || !options.top_k.is_empty();
     let mut batch = Batch::new();
-    let mut narrow = (plain && !T::WIDE).then(hard::Scratch::<f32>::new);
+    let is_few = plain && !T::WIDE && few::are_few(v);
+    let mut few = is_few.then(few::Scratch::new);
+    let mut narrow = (plain && !T::WIDE && !is_few).then(hard::Scratch::<f32>::new);
     let mut wide = (plain && T::WIDE).then(hard::Scratch::<f64>::new);
     let mut general = (!plain).then(general::Scratch::new);
     for start in (0..n).step_by(BATCH) {
         let rows = start..n.min(start + BATCH);
-        batch.fill(rows.clone(), &target, options, &outputs.scale);
+        let scale = wants_gradient.then_some(&outputs.scale);
+        batch.fill(rows.clone(), &target, options, scale);
         if plain {
             if let Some(weights) = options.class_weights {
                 for i in 0..rows.len() {
@@ -459,6 +465,9 @@ fn run_checked<T: Element>(
                 }
             }
             let wants = hard::Wants { ranks: wants_ranks, squares: false };
+            if let Some(scratch) = &mut few {
+                batch.finite = few::score(&mut io, rows.clone(), &mut batch, wants, scratch);
+            }
             if let Some(scratch) = &mut narrow {
                 hard::score(&mut io, rows.clone(), &mut batch, wants, scratch);
             }
@@ -471,6 +480,7 @@ fn run_checked<T: Element>(
                 }
             }
             if options.class_weights.is_some() {
+                batch.finite = false;
                 for i in 0..rows.len() {
                     // 0 times infinity: a class of weight 0 has no loss.
                     let (weight, loss) = (batch.class_weight[i], batch.loss[i]);
@@ -517,7 +527,7 @@ fn run_checked<T: Element>(
         if let Some(out) = &mut outputs.ranks {
             out[rows.clone()].copy_from_slice(&batch.rank[..rows.len()]);
         }
-        total.add(&batch, rows.len(), start, weighted, options.top_k);
+        total.add(&batch, rows.len(), start, weighted, options);
     }
     total
 }
@@ -534,6 +544,8 @@ struct Batch {
     /// Squared error of the softmax, where it is asked for.
     squared: [f64; BATCH],
     rank: [u32; BATCH],
+    /// Whether all losses are known to be finite.
+    finite: bool,
 }
 
 impl Batch {
@@ -547,20 +559,23 @@ impl Batch {
             loss: [0.0; BATCH],
             squared: [0.0; BATCH],
             rank: [0; BATCH],
+            finite: false,
         })
     }
 
+    /// What is known of some rows; the factors of the gradient only if it is wanted.
     fn fill<T>(
         &mut self,
         rows: Range<usize>,
         target: &Target<'_, T>,
         options: &Options<'_>,
-        scale: &Scale<'_>,
+        scale: Option<&Scale<'_>>,
     ) {
         let n = rows.len();
         match scale {
-            Scale::All(scale) => self.scale[..n].fill(*scale),
-            Scale::Rows(scales) => self.scale[..n].copy_from_slice(&scales[rows.clone()]),
+            None => {}
+            Some(Scale::All(scale)) => self.scale[..n].fill(*scale),
+            Some(Scale::Rows(scales)) => self.scale[..n].copy_from_slice(&scales[rows.clone()]),
         }
         if let Some(weights) = options.row_weights {
             self.row_weight[..n].copy_from_slice(&weights[rows.clone()]);
@@ -569,7 +584,9 @@ impl Batch {
             }
         }
         if let Target::Classes(labels) = target {
-            self.labels[..n].copy_from_slice(&labels[rows]);
+            let labels = &labels[rows];
+            simd::prefetch_lines(labels, n, n);
+            self.labels[..n].copy_from_slice(labels);
             if let Some(ignore) = options.ignore {
                 for i in 0..n {
                     self.ignored[i] = self.labels[i] == ignore;
@@ -584,12 +601,22 @@ impl Batch {
 }
 
 impl Total {
-    fn add(&mut self, batch: &Batch, n: usize, start: usize, weighted: bool, top_k: &[u32]) {
+    fn add(
+        &mut self,
+        batch: &Batch,
+        n: usize,
+        start: usize,
+        weighted: bool,
+        options: &Options<'_>,
+    ) {
         let losses = &batch.loss[..n];
-        let ignored = batch.ignored[..n].iter().filter(|&&i| i).count();
+        let ignored = match options.ignore {
+            Some(_) => batch.ignored[..n].iter().filter(|&&i| i).count(),
+            None => 0,
+        };
         self.ignored += ignored as u64;
         self.used += (n - ignored) as u64;
-        if !are_finite(losses) {
+        if !batch.finite && !are_finite(losses) {
             for (i, loss) in losses.iter().enumerate().filter(|(_, loss)| !loss.is_finite()) {
                 if loss.is_nan() {
                     self.undefined += 1;
@@ -612,7 +639,7 @@ impl Total {
             self.loss.add_slice(losses);
             self.weight.add((n - ignored) as f64);
         }
-        for (hits, &k) in self.top_k_hits.iter_mut().zip(top_k) {
+        for (hits, &k) in self.top_k_hits.iter_mut().zip(options.top_k) {
             *hits += batch.rank[..n].iter().filter(|&&rank| rank < k).count() as u64;
         }
     }

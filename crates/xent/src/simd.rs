@@ -70,6 +70,14 @@ pub(crate) fn prefetch<T>(values: &[T], ahead: usize) {
     let _ = (values, ahead);
 }
 
+/// The same for all lines of `n` numbers, the first of them `ahead`.
+#[inline(always)]
+pub(crate) fn prefetch_lines<T>(values: &[T], ahead: usize, n: usize) {
+    for at in (0..n).step_by(64 / size_of::<T>()) {
+        prefetch(values, ahead + at);
+    }
+}
+
 /// Defines `$name`, which runs `$body` compiled for the machine's level. `$body::<FMA>` is told
 /// whether a fused multiply-add is one instruction there; type parameters stand in brackets, and are
 /// those of the body after `FMA`. The form with braces names a body for each level and makes a function
