@@ -240,6 +240,11 @@ impl<'a> Reader<'a> {
                 ));
             }
         }
+        if options.min_count > 1 && !columns.features.iter().any(|f| f.reading == Reading::Category)
+        {
+            return Err(error("no feature is a category whose levels could be rare".to_owned())
+                .with_hint("leave out --min-count, or name such features with --categorical"));
+        }
         let mut growths = std::mem::take(&mut self.features).into_iter();
         let in_place = std::mem::take(&mut self.in_place);
         for (column, in_place) in columns.features.iter().zip(in_place) {
@@ -305,6 +310,9 @@ impl<'a> Reader<'a> {
         };
         if !options.is_for_watching {
             data.find_constants()?;
+        }
+        if options.roles.features.is_none() && !options.is_for_watching {
+            data.note_identifiers();
         }
         Ok(data)
     }
