@@ -12,6 +12,7 @@ mod predict;
 mod progress;
 mod train;
 mod train_args;
+mod train_check;
 mod train_files;
 mod worst;
 

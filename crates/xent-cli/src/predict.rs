@@ -98,6 +98,7 @@ struct Predictions<'a> {
     writer: RowWriter,
     rows: u64,
     unseen: u64,
+    foreign: u64,
     dropped: u64,
 }
 
@@ -125,12 +126,13 @@ impl<'a> Predictions<'a> {
         let columns: Vec<(&str, OutKind)> =
             names.iter().map(|(n, kind)| (n.as_str(), *kind)).collect();
         let writer = RowWriter::create(&args.output, &columns)?;
-        Ok(Self { data: &args.data, writer, rows: 0, unseen: 0, dropped: 0 })
+        Ok(Self { data: &args.data, writer, rows: 0, unseen: 0, foreign: 0, dropped: 0 })
     }
 
     fn write(&mut self, prediction: &Prediction) -> Result<(), xent_eval::Error> {
         self.rows += prediction.rows as u64;
         self.unseen += prediction.unseen;
+        self.foreign += prediction.foreign;
         self.dropped += prediction.dropped;
         Ok(self.writer.write(&out_columns(&texts(prediction), prediction))?)
     }
@@ -148,6 +150,12 @@ impl<'a> Predictions<'a> {
                 _ => "a level that training did not see; it counts as the reference level",
             };
             output::say(&format!("note: {rows} {counts}"));
+        }
+        if self.foreign > 0 {
+            let rows = counted(self.foreign, "row has", "rows have");
+            output::say(&format!(
+                "note: {rows} a class that training did not see, kept as the label; xent score refuses such rows"
+            ));
         }
         if self.dropped > 0 {
             output::say(&format!(

@@ -17,7 +17,8 @@ use xent_train::{Head, Loss, Method};
 use crate::predict::{is_svmlight, open_table};
 use crate::progress::{Steps, Watch};
 use crate::train_args::{HeadArg, LossArg, MissingPolicyArg, SolverArg, TrainArgs, TrainFormatArg};
-use crate::train_files::{History, Saver, check_extension, write_out_of_fold};
+use crate::train_check::{check, refuse_twice};
+use crate::train_files::{History, Saver, write_out_of_fold};
 use crate::{Failure, Outcome, interrupt, output};
 
 /// The relative gap that is reached unless another is asked for.
@@ -26,6 +27,10 @@ const TOLERANCE: f64 = 1e-12;
 const TOLERANCE_SMALL: f64 = 1e-22;
 /// Rows times coefficients of small data.
 const SMALL: usize = 1_000_000;
+/// The level of intervals unless another is asked for.
+const LEVEL: f64 = 0.95;
+/// Rows in a batch of sgd.
+const BATCH: usize = 32;
 
 /// Whether gradient descent is to be watched from a given start, over any data.
 fn is_for_watching(args: &TrainArgs) -> bool {
@@ -83,10 +88,12 @@ fn class_weights(text: Option<&str>) -> Result<ClassWeights, Failure> {
         .with_hint("a class of weight 2 counts as if each of its rows were there twice"));
     }
     let named: Option<Vec<(String, f64)>> = text.split(',').map(one).collect();
-    named.map(ClassWeights::Named).ok_or_else(|| {
+    let named = named.ok_or_else(|| {
         Failure::usage(format!("--class-weight {text:?} is not a list of CLASS=WEIGHT"))
             .with_hint("write --class-weight balanced, or --class-weight 'cat=1,dog=2.5'")
-    })
+    })?;
+    refuse_twice("--class-weight", &named)?;
+    Ok(ClassWeights::Named(named))
 }
 
 fn train_options(args: &TrainArgs, loss: LossArg) -> Result<TrainOptions, Failure> {
@@ -95,22 +102,6 @@ fn train_options(args: &TrainArgs, loss: LossArg) -> Result<TrainOptions, Failur
         (None, Some(folds)) => Some(Split::Folds(folds as usize)),
         (None, None) => None,
     };
-    let mut needs = None;
-    if split.is_none() {
-        for (option, is_given) in [
-            ("--oof", args.oof.is_some()),
-            ("--group", args.group.is_some()),
-            ("--time", args.time.is_some()),
-        ] {
-            if is_given {
-                needs = Some(option);
-            }
-        }
-    }
-    if let Some(option) = needs {
-        return Err(Failure::usage(format!("{option} is about testing, and nothing is tested"))
-            .with_hint("add --folds 10, or --holdout 0.2"));
-    }
     Ok(TrainOptions {
         head: match args.head {
             HeadArg::Softmax => Head::Softmax,
@@ -139,7 +130,7 @@ fn train_options(args: &TrainArgs, loss: LossArg) -> Result<TrainOptions, Failur
             SolverArg::Cd => Method::Cd,
         },
         learning_rate: args.learning_rate,
-        batch_size: args.batch,
+        batch_size: args.batch.unwrap_or(BATCH),
         raw_coordinates: args.raw_coordinates,
         limits: Limits {
             tolerance: args.tolerance.unwrap_or(TOLERANCE),
@@ -152,7 +143,7 @@ fn train_options(args: &TrainArgs, loss: LossArg) -> Result<TrainOptions, Failur
         start: args.start,
         split,
         seed: args.seed,
-        level: args.level,
+        level: args.level.unwrap_or(LEVEL),
     })
 }
 
@@ -207,30 +198,6 @@ impl Input {
             Self::Svmlight(spec) => Dataset::read_svmlight(spec, &options)?,
         })
     }
-}
-
-/// Refuses options that contradict each other or the names of files.
-fn check(args: &TrainArgs) -> Result<(), Failure> {
-    let losses = &args.loss;
-    if losses.len() > 2 || losses.len() == 2 && losses[0] == losses[1] {
-        return Err(Failure::usage("--loss names a loss twice")
-            .with_hint("write --loss cross-entropy,mse to compare the two"));
-    }
-    if losses.len() == 2 && (args.oof.is_some() || args.output.is_some()) {
-        return Err(Failure::usage("two losses give two models, and one file is named")
-            .with_hint("name one --loss to write a model or predictions"));
-    }
-    if losses.len() == 2 && (args.checkpoint.is_some() || args.resume.is_some()) {
-        return Err(Failure::usage("two losses are two fits, and a checkpoint is of one")
-            .with_hint("name one --loss"));
-    }
-    if let Some(path) = &args.plot {
-        check_extension("--plot", path, "svg")?;
-    }
-    if let Some(path) = &args.history {
-        check_extension("--history", path, "csv")?;
-    }
-    Ok(())
 }
 
 /// Runs `xent train`.
@@ -360,7 +327,7 @@ fn finish(
         } else {
             Some(args.tolerance.unwrap_or(TOLERANCE))
         },
-        level: args.level,
+        level: options.level,
         split: options.split.map(|split| {
             let how = match (&args.group, &args.time) {
                 (Some(group), _) => format!(" by {group}"),

@@ -136,9 +136,9 @@ pub struct TrainArgs {
     #[arg(long, value_name = "X", value_parser = parse_positive, help_heading = "Solver")]
     pub learning_rate: Option<f64>,
 
-    /// Rows in a batch of sgd
-    #[arg(long, value_name = "N", default_value_t = 32, help_heading = "Solver")]
-    pub batch: usize,
+    /// Rows in a batch of sgd [default: 32]
+    #[arg(long, value_name = "N", help_heading = "Solver")]
+    pub batch: Option<usize>,
 
     /// gd and sgd step on the columns as they are, not on standardised ones
     #[arg(long, help_heading = "Solver")]
@@ -190,9 +190,9 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Test")]
     pub seed: u64,
 
-    /// Level of the intervals
-    #[arg(long, value_name = "L", default_value = "0.95", value_parser = parse_level, help_heading = "Test")]
-    pub level: f64,
+    /// Level of the intervals of test scores [default: 0.95]
+    #[arg(long, value_name = "L", value_parser = parse_level, help_heading = "Test")]
+    pub level: Option<f64>,
 
     /// Write the model to a file, whole or not at all
     #[arg(short, long, value_name = "MODEL", help_heading = "Output")]
@@ -249,8 +249,8 @@ pub struct PredictArgs {
     #[arg(long)]
     pub raw: bool,
 
-    /// Levels and svmlight indices that training did not see: an error, or the reference level and
-    /// nothing, counted
+    /// Levels, svmlight indices and classes that training did not see: an error; or the level counts
+    /// as the reference, the index for nothing, the class is kept as the label; all counted
     #[arg(long, value_enum, default_value_t = UnseenArg::Error)]
     pub unseen: UnseenArg,
 

@@ -18,7 +18,7 @@ use crate::beside::Held;
 use crate::column::{Batch, ColumnInfo, ReadAs, Request};
 use crate::error::{Error, Fault, RowError};
 use crate::guard::guarded;
-use crate::mapped::Matrix;
+use crate::mapped::{CodedTexts, Matrix};
 use crate::sample::Sample;
 use crate::table::Span;
 
@@ -81,6 +81,11 @@ pub(crate) trait Source: Send + Sync {
 
     /// The numbers of a column where they lie in the file, if they can stay there.
     fn matrix(&self, _column: usize) -> Result<Option<Matrix>, Fault> {
+        Ok(None)
+    }
+
+    /// The codes of a column of texts where they lie in the file, if they can stay there.
+    fn coded_texts(&self, _column: usize) -> Result<Option<CodedTexts>, Fault> {
         Ok(None)
     }
 

@@ -41,7 +41,7 @@ pub use column::{
 };
 pub use error::{Error, RowError, printable, show};
 pub use guard::is_decoding;
-pub use mapped::{Extent, Mapped, Matrix, MatrixNumbers, Plain, Spill};
+pub use mapped::{CodedTexts, Extent, Mapped, MappedCodes, Matrix, MatrixNumbers, Plain, Spill};
 pub use number::{BLANK, is_blank};
 pub use sample::Sample;
 pub use table::{Format, OpenOptions, ScanOptions, Span, Table};

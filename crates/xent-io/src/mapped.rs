@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow_buffer::{ArrowNativeType, MutableBuffer, ScalarBuffer, ToByteSlice};
 use bytes::Bytes;
 
+use crate::column::TextColumn;
 use crate::error::Error;
 use crate::input::Blob;
 use crate::map::map;
@@ -20,13 +21,15 @@ use crate::map::map;
 /// Where an array starts in a spill: any type may.
 const ALIGNMENT: u64 = 64;
 
-/// The types of numbers that can be mapped: `u8`, `u16`, `u32`, `i32`, `f32`, `f64`.
+/// The types of numbers that can be mapped: `u8`, `i8`, `u16`, `u32`, `i32`, `u64`, `f32`, `f64`.
 pub trait Plain: ArrowNativeType {}
 
 impl Plain for u8 {}
+impl Plain for i8 {}
 impl Plain for u16 {}
 impl Plain for u32 {}
 impl Plain for i32 {}
+impl Plain for u64 {}
 impl Plain for f32 {}
 impl Plain for f64 {}
 
@@ -35,6 +38,14 @@ impl Plain for f64 {}
 pub struct Mapped<T: Plain>(ScalarBuffer<T>);
 
 impl<T: Plain> Mapped<T> {
+    /// The `len` bytes at `start` of a file; `None` where they cannot be taken as they lie there.
+    fn of_file(blob: &Blob, start: u64, len: u64) -> io::Result<Option<Self>> {
+        match blob.mapped(start, len) {
+            Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => Ok(None),
+            bytes => Ok(Self::new(&bytes?)),
+        }
+    }
+
     /// `None` if the bytes do not lie where such numbers may, or are not of this machine's order.
     fn new(bytes: &Bytes) -> Option<Self> {
         let size = size_of::<T>();
@@ -74,6 +85,8 @@ pub struct Matrix {
 pub enum MatrixNumbers {
     /// Whole numbers from 0 to 255.
     U8(Mapped<u8>),
+    /// Whole numbers from -128 to 127.
+    I8(Mapped<i8>),
     /// Whole numbers of 32 bits.
     I32(Mapped<i32>),
     /// 32-bit floats.
@@ -82,10 +95,43 @@ pub enum MatrixNumbers {
     F64(Mapped<f64>),
 }
 
+/// A column of texts where it lies in its file: of each row the place of its text among the distinct ones.
+#[derive(Debug, Clone)]
+pub struct CodedTexts {
+    /// One a row; not looked at: some may be beyond the texts.
+    pub codes: MappedCodes,
+    /// The distinct texts, some of which may be missing, equal, or of no row.
+    pub texts: TextColumn,
+}
+
+/// The codes of [`CodedTexts`].
+#[derive(Debug, Clone)]
+pub enum MappedCodes {
+    /// One byte each.
+    U8(Mapped<u8>),
+    /// Two bytes each.
+    U16(Mapped<u16>),
+    /// Four bytes each.
+    U32(Mapped<u32>),
+}
+
+impl MappedCodes {
+    /// Codes of so many bytes each, `len` bytes at `start` of a file; `None` where they cannot be taken as they lie there.
+    pub(crate) fn map(blob: &Blob, width: usize, start: u64, len: u64) -> io::Result<Option<Self>> {
+        Ok(match width {
+            1 => Mapped::of_file(blob, start, len)?.map(Self::U8),
+            2 => Mapped::of_file(blob, start, len)?.map(Self::U16),
+            4 => Mapped::of_file(blob, start, len)?.map(Self::U32),
+            _ => None,
+        })
+    }
+}
+
 /// The type of a matrix that can stay in its file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum MatrixType {
     U8,
+    I8,
     I32,
     F32,
     F64,
@@ -99,15 +145,12 @@ impl MatrixNumbers {
         start: u64,
         len: u64,
     ) -> io::Result<Option<Self>> {
-        let bytes = match blob.mapped(start, len) {
-            Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Ok(None),
-            bytes => bytes?,
-        };
         Ok(match of {
-            MatrixType::U8 => Mapped::new(&bytes).map(Self::U8),
-            MatrixType::I32 => Mapped::new(&bytes).map(Self::I32),
-            MatrixType::F32 => Mapped::new(&bytes).map(Self::F32),
-            MatrixType::F64 => Mapped::new(&bytes).map(Self::F64),
+            MatrixType::U8 => Mapped::of_file(blob, start, len)?.map(Self::U8),
+            MatrixType::I8 => Mapped::of_file(blob, start, len)?.map(Self::I8),
+            MatrixType::I32 => Mapped::of_file(blob, start, len)?.map(Self::I32),
+            MatrixType::F32 => Mapped::of_file(blob, start, len)?.map(Self::F32),
+            MatrixType::F64 => Mapped::of_file(blob, start, len)?.map(Self::F64),
         })
     }
 }

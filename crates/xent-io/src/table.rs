@@ -8,7 +8,7 @@ use crate::column::{Batch, ColumnInfo, Kind, ReadAs, Request};
 use crate::engine::{self, Files, Part, Plan, Source, Units};
 use crate::error::{Error, RowError, printable};
 use crate::find::{self, Found};
-use crate::mapped::Matrix;
+use crate::mapped::{CodedTexts, Matrix};
 use crate::sample::Sample;
 
 /// The most rows in a batch, unless the caller says otherwise.
@@ -332,9 +332,10 @@ impl Table {
         self.first.dialect()
     }
 
-    /// The numbers of a column where they lie in the file, mapped: of a table of one file, a NumPy or
-    /// safetensors file that holds 8-bit unsigned, 32-bit or 64-bit numbers as this machine does. `None`
-    /// where they must be read with [`Table::scan`]. They are not looked at: some may be NaN.
+    /// The numbers of a column where they lie in the file, mapped: of a table of one file that holds 8-bit or 32-bit
+    /// whole numbers or 32-bit or 64-bit floats as this machine does, none of them missing: a NumPy or safetensors file,
+    /// or an Arrow file of one record batch that is not compressed. `None` where they must be read with
+    /// [`Table::scan`]. They are not looked at: some may be NaN.
     ///
     /// # Errors
     ///
@@ -344,6 +345,19 @@ impl Table {
             return Ok(None);
         }
         self.first.matrix(column).map_err(|fault| fault.at(&self.parts[0].name, 0, 0))
+    }
+
+    /// The texts of a column as codes where they lie in the file, mapped: of a table of one file, an Arrow file of one record
+    /// batch that is not compressed, a dictionary column without missing values. `None` where they must be read with [`Table::scan`].
+    ///
+    /// # Errors
+    ///
+    /// If the file has become shorter, or the dictionary is damaged.
+    pub fn coded_texts(&self, column: usize) -> Result<Option<CodedTexts>, Error> {
+        if self.parts.len() != 1 || column >= self.own {
+            return Ok(None);
+        }
+        self.first.coded_texts(column).map_err(|fault| fault.at(&self.parts[0].name, 0, 0))
     }
 
     /// An error about this table at the row `row`, 0-based over all files.

@@ -65,6 +65,7 @@ pub fn train_report(trained: &Trained, data: &Dataset, context: &TrainContext) -
                 .to_owned(),
         ));
     } else if let Some(expected) = context.expected
+        && !trained.diverges
         && model.training.stop != "tolerance"
         && (model.training.gap > expected || model.training.gap.is_nan())
     {

@@ -20,6 +20,8 @@ pub enum Block<'a> {
     /// Whole numbers, `(n_samples, width)`; also booleans as 0 and 1.
     U8(View<'a, u8>),
     /// Whole numbers, `(n_samples, width)`.
+    I8(View<'a, i8>),
+    /// Whole numbers, `(n_samples, width)`.
     I32(View<'a, i32>),
     /// A category a row.
     Category(Category<'a>),
@@ -141,6 +143,7 @@ impl Block<'_> {
             Self::F64(view) => view.n_cols(),
             Self::F32(view) => view.n_cols(),
             Self::U8(view) => view.n_cols(),
+            Self::I8(view) => view.n_cols(),
             Self::I32(view) => view.n_cols(),
             Self::Category(category) => category.width,
             Self::Sparse(sparse) => sparse.width,
@@ -153,6 +156,7 @@ impl Block<'_> {
             Self::F64(view) => view.n_rows(),
             Self::F32(view) => view.n_rows(),
             Self::U8(view) => view.n_rows(),
+            Self::I8(view) => view.n_rows(),
             Self::I32(view) => view.n_rows(),
             Self::Category(category) => category.codes.len(),
             Self::Sparse(sparse) => sparse.offsets.len().saturating_sub(1),
@@ -174,6 +178,7 @@ impl Block<'_> {
             Self::F64(view) => view.get(row, col),
             Self::F32(view) => f64::from(view.get(row, col)),
             Self::U8(view) => f64::from(view.get(row, col)),
+            Self::I8(view) => f64::from(view.get(row, col)),
             Self::I32(view) => f64::from(view.get(row, col)),
             Self::Category(category) => {
                 let column = category.columns[category.codes.get(row)];

@@ -89,6 +89,9 @@ impl Tile {
                     Block::U8(view) => {
                         fill(*view, rows, range, center, inverse, stride, scratch, out);
                     }
+                    Block::I8(view) => {
+                        fill(*view, rows, range, center, inverse, stride, scratch, out);
+                    }
                     Block::I32(view) => {
                         fill(*view, rows, range, center, inverse, stride, scratch, out);
                     }
@@ -189,6 +192,12 @@ impl Number for f32 {
     }
 }
 impl Number for u8 {
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+impl Number for i8 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)

@@ -5,7 +5,7 @@ use xent_io::{Extent, Matrix, MatrixNumbers, Spill};
 use super::lot::Lot;
 use crate::error::Error;
 
-/// Numbers in the narrowest of four kinds that holds each of them exactly.
+/// Numbers in the narrowest of five kinds that holds each of them exactly.
 ///
 /// The kind depends on the numbers alone, not on the file or on how it was cut into batches, so equal columns are
 /// held in equal kinds.
@@ -13,6 +13,8 @@ use crate::error::Error;
 pub(crate) enum Cells {
     /// Whole numbers from 0 to 255; booleans as 0 and 1.
     U8(Lot<u8>),
+    /// Whole numbers from -128 to 127.
+    I8(Lot<i8>),
     /// Whole numbers of 32 bits.
     I32(Lot<i32>),
     /// What 32-bit floats hold exactly.
@@ -31,23 +33,30 @@ impl Default for Cells {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fits {
     u8: bool,
+    i8: bool,
     i32: bool,
     f32: bool,
 }
 
 impl Fits {
     fn of(values: impl Iterator<Item = f64>) -> Self {
-        let (mut u8, mut i32, mut f32) = (true, true, true);
+        let (mut u8, mut i8, mut i32, mut f32) = (true, true, true, true);
         for x in values {
             u8 &= f64::from(x as u8) == x;
+            i8 &= f64::from(x as i8) == x;
             i32 &= f64::from(x as i32) == x;
             f32 &= f64::from(x as f32) == x;
         }
-        Self { u8, i32, f32 }
+        Self { u8, i8, i32, f32 }
     }
 
     fn and(self, other: Self) -> Self {
-        Self { u8: self.u8 && other.u8, i32: self.i32 && other.i32, f32: self.f32 && other.f32 }
+        Self {
+            u8: self.u8 && other.u8,
+            i8: self.i8 && other.i8,
+            i32: self.i32 && other.i32,
+            f32: self.f32 && other.f32,
+        }
     }
 }
 
@@ -63,7 +72,7 @@ pub(crate) struct Growing {
 
 impl Default for Growing {
     fn default() -> Self {
-        let fits = Fits { u8: true, i32: true, f32: true };
+        let fits = Fits { u8: true, i8: true, i32: true, f32: true };
         Self { cells: Cells::default(), fits, spilled: Vec::new(), len: 0 }
     }
 }
@@ -86,6 +95,7 @@ impl Growing {
             let mut extent = spill.begin()?;
             match &more.cells {
                 Cells::U8(x) => spill.push(&mut extent, x)?,
+                Cells::I8(x) => spill.push(&mut extent, x)?,
                 Cells::I32(x) => spill.push(&mut extent, x)?,
                 Cells::F32(x) => spill.push(&mut extent, x)?,
                 Cells::F64(x) => spill.push(&mut extent, x)?,
@@ -101,6 +111,7 @@ impl Growing {
         self.fits = fits;
         match (&mut self.cells, &more.cells) {
             (Cells::U8(mine), Cells::U8(theirs)) => mine.held().extend_from_slice(theirs),
+            (Cells::I8(mine), Cells::I8(theirs)) => mine.held().extend_from_slice(theirs),
             (Cells::I32(mine), Cells::I32(theirs)) => mine.held().extend_from_slice(theirs),
             (Cells::F32(mine), Cells::F32(theirs)) => mine.held().extend_from_slice(theirs),
             (Cells::F64(mine), Cells::F64(theirs)) => mine.held().extend_from_slice(theirs),
@@ -148,6 +159,7 @@ impl Growing {
             row += part.len() as u64;
             match &cells {
                 Cells::U8(x) => spill.push(&mut whole, x)?,
+                Cells::I8(x) => spill.push(&mut whole, x)?,
                 Cells::I32(x) => spill.push(&mut whole, x)?,
                 Cells::F32(x) => spill.push(&mut whole, x)?,
                 Cells::F64(x) => spill.push(&mut whole, x)?,
@@ -155,6 +167,7 @@ impl Growing {
         }
         let cells = match empty(self.fits) {
             Cells::U8(_) => Cells::U8(Lot::Mapped(spill.map(whole)?)),
+            Cells::I8(_) => Cells::I8(Lot::Mapped(spill.map(whole)?)),
             Cells::I32(_) => Cells::I32(Lot::Mapped(spill.map(whole)?)),
             Cells::F32(_) => Cells::F32(Lot::Mapped(spill.map(whole)?)),
             Cells::F64(_) => Cells::F64(Lot::Mapped(spill.map(whole)?)),
@@ -167,6 +180,7 @@ impl Growing {
 fn read(fits: Fits, extent: Extent, spill: &mut Spill) -> Result<Cells, Error> {
     Ok(match empty(fits) {
         Cells::U8(_) => Cells::U8(Lot::Mapped(spill.read(extent)?)),
+        Cells::I8(_) => Cells::I8(Lot::Mapped(spill.read(extent)?)),
         Cells::I32(_) => Cells::I32(Lot::Mapped(spill.read(extent)?)),
         Cells::F32(_) => Cells::F32(Lot::Mapped(spill.read(extent)?)),
         Cells::F64(_) => Cells::F64(Lot::Mapped(spill.read(extent)?)),
@@ -176,17 +190,19 @@ fn read(fits: Fits, extent: Extent, spill: &mut Spill) -> Result<Cells, Error> {
 fn kind(fits: Fits) -> u8 {
     match fits {
         Fits { u8: true, .. } => 0,
-        Fits { i32: true, .. } => 1,
-        Fits { f32: true, .. } => 2,
-        _ => 3,
+        Fits { i8: true, .. } => 1,
+        Fits { i32: true, .. } => 2,
+        Fits { f32: true, .. } => 3,
+        _ => 4,
     }
 }
 
 fn empty(fits: Fits) -> Cells {
     match kind(fits) {
         0 => Cells::U8(Lot::Held(Vec::new())),
-        1 => Cells::I32(Lot::Held(Vec::new())),
-        2 => Cells::F32(Lot::Held(Vec::new())),
+        1 => Cells::I8(Lot::Held(Vec::new())),
+        2 => Cells::I32(Lot::Held(Vec::new())),
+        3 => Cells::F32(Lot::Held(Vec::new())),
         _ => Cells::F64(Lot::Held(Vec::new())),
     }
 }
@@ -196,6 +212,7 @@ impl Cells {
     pub fn len(&self) -> usize {
         match self {
             Self::U8(x) => x.len(),
+            Self::I8(x) => x.len(),
             Self::I32(x) => x.len(),
             Self::F32(x) => x.len(),
             Self::F64(x) => x.len(),
@@ -210,6 +227,7 @@ impl Cells {
     pub fn get(&self, i: usize) -> f64 {
         match self {
             Self::U8(x) => x[i].into(),
+            Self::I8(x) => x[i].into(),
             Self::I32(x) => x[i].into(),
             Self::F32(x) => x[i].into(),
             Self::F64(x) => x[i],
@@ -225,6 +243,7 @@ impl Cells {
     pub fn of_matrix(matrix: Matrix) -> Self {
         match matrix.numbers {
             MatrixNumbers::U8(x) => Self::U8(Lot::Mapped(x)),
+            MatrixNumbers::I8(x) => Self::I8(Lot::Mapped(x)),
             MatrixNumbers::I32(x) => Self::I32(Lot::Mapped(x)),
             MatrixNumbers::F32(x) => Self::F32(Lot::Mapped(x)),
             MatrixNumbers::F64(x) => Self::F64(Lot::Mapped(x)),
@@ -238,7 +257,7 @@ impl Cells {
             x.chunks(4096).all(|part| part.iter().fold(true, |all, &x| all & is(x)))
         }
         match self {
-            Self::U8(_) | Self::I32(_) => true,
+            Self::U8(_) | Self::I8(_) | Self::I32(_) => true,
             Self::F32(x) => all(x, f32::is_finite),
             Self::F64(x) => all(x, f64::is_finite),
         }
@@ -247,6 +266,7 @@ impl Cells {
     fn push_all(&mut self, values: impl Iterator<Item = f64>) {
         match self {
             Self::U8(x) => x.held().extend(values.map(|v| v as u8)),
+            Self::I8(x) => x.held().extend(values.map(|v| v as i8)),
             Self::I32(x) => x.held().extend(values.map(|v| v as i32)),
             Self::F32(x) => x.held().extend(values.map(|v| v as f32)),
             Self::F64(x) => x.held().extend(values),
@@ -257,6 +277,7 @@ impl Cells {
     pub fn put(&mut self, i: usize, value: f64) {
         match self {
             Self::U8(x) => x.held()[i] = value.round() as u8,
+            Self::I8(x) => x.held()[i] = value.round() as i8,
             Self::I32(x) => x.held()[i] = value.round() as i32,
             Self::F32(x) => x.held()[i] = value as f32,
             Self::F64(x) => x.held()[i] = value,
@@ -266,7 +287,7 @@ impl Cells {
     /// `value` as this kind holds it.
     pub fn rounded(&self, value: f64) -> f64 {
         match self {
-            Self::U8(_) | Self::I32(_) => value.round(),
+            Self::U8(_) | Self::I8(_) | Self::I32(_) => value.round(),
             Self::F32(_) => (value as f32).into(),
             Self::F64(_) => value,
         }
@@ -284,6 +305,9 @@ mod tests {
             (vec![], "uint8"),
             (vec![0.0, 255.0], "uint8"),
             (vec![0.0, 256.0], "int32"),
+            (vec![-128.0, 127.0], "int8"),
+            (vec![-129.0, 127.0], "int32"),
+            (vec![-1.0, 128.0], "int32"),
             (vec![-1.0, 2_147_483_647.0], "int32"),
             (vec![0.5, 3.0], "float32"),
             (vec![4_294_967_296.0, 1.0], "float32"),
@@ -342,6 +366,7 @@ mod tests {
     fn name(cells: &Cells) -> &'static str {
         match cells {
             Cells::U8(_) => "uint8",
+            Cells::I8(_) => "int8",
             Cells::I32(_) => "int32",
             Cells::F32(_) => "float32",
             Cells::F64(_) => "float64",

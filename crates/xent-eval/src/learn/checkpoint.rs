@@ -9,13 +9,12 @@ use serde_json::{Map, Value, json};
 use xent_io::svmlight;
 use xent_train::solve::State;
 
-use super::cells::Cells;
 use super::dataset::{Dataset, Targets};
 use super::fitter::Fitter;
 use super::model::{checksum, head_name};
 use super::options::{ClassWeights, TrainOptions, loss_name};
 use super::split::Split;
-use super::values::{OwnedCodes, Values};
+use super::values::{RowLevels, Values};
 use crate::error::Error;
 
 /// The contract of checkpoints.
@@ -204,15 +203,12 @@ fn add_codes(hash: &mut crc32fast::Hasher, codes: &[u32]) {
 fn add_data(hash: &mut crc32fast::Hasher, data: &Dataset, weights: Option<&[f64]>) {
     for values in &data.values {
         match values {
-            Values::Numbers(cells, _) => match cells {
-                Cells::U8(x) => hash.update(x),
-                cells => add_numbers(hash, cells.iter()),
-            },
-            Values::Codes { codes, .. } => match codes {
-                OwnedCodes::U8(codes) => hash.update(codes),
-                OwnedCodes::U16(codes) => add_numbers(hash, codes.iter().map(|&c| c.into())),
-                OwnedCodes::U32(codes) => add_codes(hash, codes),
-            },
+            Values::Numbers(cells, _) => add_numbers(hash, cells.iter()),
+            Values::Codes { .. } => {
+                let levels = values.levels();
+                let levels = levels.iter().flat_map(RowLevels::iter);
+                add_numbers(hash, levels.map(|level| level as f64));
+            }
             Values::Sparse { offsets, indices, values, .. } => {
                 add_numbers(hash, offsets.iter().map(|&offset| offset as f64));
                 add_codes(hash, indices);

@@ -89,6 +89,12 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
+    /// Distinct texts and how often each occurs, of codes that lie elsewhere.
+    pub fn counted(levels: Vec<String>, counts: Vec<u64>) -> Self {
+        let book = Coded { levels, ..Coded::default() };
+        Self { book, counts, ..Self::default() }
+    }
+
     pub fn append(&mut self, mut more: Coded, spill: Option<&mut Spill>) -> Result<(), Error> {
         let to_mine: Vec<u32> = more.levels.iter().map(|level| self.book.code(level)).collect();
         self.counts.resize(self.book.levels.len(), 0);

@@ -1,12 +1,12 @@
 //! A table held for training: features in their narrowest kinds, classes, weights.
 
 use xent::view::View;
-use xent_train::{Codes, Design, Target};
+use xent_train::{Design, Target};
 
 use super::columns::FeatureRoles;
 use super::feature::{Feature, FeatureKind, Levels, Term};
 use super::lot::Lot;
-use super::values::Values;
+use super::values::{RowLevels, Values};
 use crate::error::Error;
 
 /// What happens to missing values in the rows that are trained on.
@@ -95,16 +95,13 @@ impl Dataset {
         self.features.iter().flat_map(Feature::terms).collect()
     }
 
-    /// The categories: column, levels and the code of each row.
-    pub(crate) fn categories(&self) -> impl Iterator<Item = (&str, &Levels, Codes<'_>)> {
+    /// The categories: column, levels and the level of each row.
+    pub(crate) fn categories(&self) -> impl Iterator<Item = (&str, &Levels, RowLevels<'_>)> {
         let features = self.features.iter().filter_map(|f| match &f.kind {
             FeatureKind::Category(levels) => Some((f.column.as_str(), levels)),
             _ => None,
         });
-        let codes = self.values.iter().filter_map(|values| match values {
-            Values::Codes { codes, .. } => Some(codes.codes()),
-            _ => None,
-        });
+        let codes = self.values.iter().filter_map(Values::levels);
         features.zip(codes).map(|((column, levels), codes)| (column, levels, codes))
     }
 

@@ -57,12 +57,12 @@ pub(crate) fn declared(coded: &Texts, named: &[String]) -> Result<Sorted, (Strin
 /// The levels of a category; what is wrong with them, and a hint.
 pub(crate) fn levels(
     coded: &Texts,
+    rows: usize,
     is_number: bool,
     options: &ReadOptions,
     said: Option<&str>,
 ) -> Result<Levels, (String, String)> {
     let counts = coded.counts();
-    let rows = coded.codes.len();
     let has_missing = coded.has_missing();
     let (order, all) = sorted(coded);
     let mut of_level = vec![0; all.len()];

@@ -7,6 +7,7 @@ mod columns;
 mod dataset;
 mod feature;
 mod fitter;
+mod in_place;
 mod levels;
 mod lot;
 mod model;

@@ -19,13 +19,13 @@ use crate::score::{Observer, Progress, go_on};
 /// What to do about a score that is not finite.
 pub(crate) const TOO_LARGE: &str = "look at this row: its columns need the units that training had";
 
-/// What happens to a level that training did not see.
+/// What happens to a level, an svmlight index or a class that training did not see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unseen {
     /// It is an error naming the row.
     #[default]
     Error,
-    /// It counts as the reference level, and is counted.
+    /// It counts as the reference level, and is counted; a class is kept as the label.
     Reference,
 }
 
@@ -63,6 +63,8 @@ pub struct Prediction {
     pub raw: Vec<Vec<f64>>,
     /// Rows with a level that training did not see.
     pub unseen: u64,
+    /// Rows whose label is a class that training did not see.
+    pub foreign: u64,
     /// Rows left out for a missing value.
     pub dropped: u64,
 }
@@ -315,11 +317,25 @@ impl<'a> Predictor<'a> {
             ids.push(texts(next));
             next += 1;
         }
-        let labels = self.has_label.then(|| {
+        let labels: Option<Vec<Option<String>>> = self.has_label.then(|| {
             let labels = texts(next).into_iter();
             next += 1;
             labels.map(|l| l.map(|l| canonical(&l)).filter(|l| !l.is_empty())).collect()
         });
+        let mut foreign = 0;
+        for (label, &row) in labels.iter().flatten().zip(&keep) {
+            let Some(label) = label.as_deref().filter(|l| !model.has_class(l)) else { continue };
+            if self.options.unseen == Unseen::Error {
+                let column = &model.target;
+                return Err(RowError {
+                    row,
+                    column: Some(column.clone()),
+                    message: format!("column {column} {}", foreign_class(label)),
+                    hint: Some(model.foreign_hint()),
+                });
+            }
+            foreign += 1;
+        }
         let mut targets = Vec::new();
         if self.has_targets {
             for _ in &model.target_columns {
@@ -348,6 +364,7 @@ impl<'a> Predictor<'a> {
             proba,
             raw,
             unseen: keep.iter().filter(|&&row| unseen[row]).count() as u64,
+            foreign,
             dropped: (n - keep.len()) as u64,
         })
     }
@@ -439,7 +456,25 @@ impl<'a> Predictor<'a> {
     }
 }
 
+/// What is wrong with a label.
+pub(crate) fn foreign_class(label: &str) -> String {
+    format!("is {}, a class that was not in training", xent_io::show(label))
+}
+
 impl Model {
+    /// Whether it gives a class of this name a probability.
+    pub(crate) fn has_class(&self, name: &str) -> bool {
+        self.classes.iter().any(|class| class == name)
+    }
+
+    /// What to do about a label that is none of the classes.
+    pub(crate) fn foreign_hint(&self) -> String {
+        format!(
+            "the classes are {}; with --unseen reference such a label is kept, and xent score refuses it",
+            short(&self.classes)
+        )
+    }
+
     /// Only a head of one sigmoid a class has sigmoids to give.
     pub(crate) fn check_raw(&self, options: &PredictOptions) -> Result<(), Error> {
         if options.raw && (self.head == Head::Softmax || self.has_reference) {

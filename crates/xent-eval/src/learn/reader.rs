@@ -1,17 +1,18 @@
 //! A table read for training: the parts that workers made of it, put together.
 //!
 //! What grows with the rows lies in memory or, out of core, in a temporary file that is mapped at the end. A
-//! matrix that lies in its file as the design matrix takes it stays there, unless rows are left out.
+//! column that lies in its file as the design matrix takes it stays there, unless rows are left out.
 
 use std::collections::HashMap;
 
-use xent_io::{MISSING, Matrix, Plain, ScanOptions, Span, Spill, Table};
+use xent_io::{MISSING, Plain, ScanOptions, Span, Spill, Table};
 
 use super::cells::{Cells, Growing};
 use super::coded::{Texts, in_order};
 use super::columns::{Columns, FeatureColumn, Reading, TargetColumn};
 use super::dataset::{Dataset, MissingValues, ReadOptions, Targets};
-use super::feature::{Feature, FeatureKind, RARE_LEVEL};
+use super::feature::{Feature, FeatureKind, Levels, RARE_LEVEL};
+use super::in_place::InPlace;
 use super::levels::{NAMES, declared, levels, not_a_time, ranks, sorted};
 use super::lot::{Lot, Pile};
 use super::part::{Kept, Part};
@@ -35,7 +36,7 @@ impl Dataset {
         let columns = options.roles.bind(table)?;
         let mut in_place = Vec::with_capacity(columns.features.len());
         for feature in &columns.features {
-            in_place.push(in_place_of(table, feature)?);
+            in_place.push(InPlace::of(table, feature)?);
         }
         let has_any = in_place.iter().any(Option::is_some);
         let reader = Reader::run(table, &columns, in_place, options, observer)?;
@@ -43,21 +44,9 @@ impl Dataset {
             return reader.finish(table, options);
         }
         // Rows are left out, so nothing can stay where it is.
-        let in_place = vec![None; columns.features.len()];
+        let in_place = columns.features.iter().map(|_| None).collect();
         Reader::run(table, &columns, in_place, options, observer)?.finish(table, options)
     }
-}
-
-/// The numbers of a feature where they lie, if they can stay there and none is missing.
-fn in_place_of(table: &Table, feature: &FeatureColumn) -> Result<Option<Values>, Error> {
-    if !matches!(feature.reading, Reading::Number | Reading::List(_)) {
-        return Ok(None);
-    }
-    let Some(matrix) = table.matrix(feature.column)? else { return Ok(None) };
-    let Matrix { width, row_stride, column_stride, .. } = matrix;
-    let shape = Shape { width, row_stride, column_stride };
-    let cells = Cells::of_matrix(matrix);
-    Ok(cells.is_finite().then_some(Values::Numbers(cells, shape)))
 }
 
 /// A feature whose rows are still coming.
@@ -74,7 +63,7 @@ struct Reader<'a> {
     names: Vec<String>,
     /// What is not in place of the features, in their order.
     scanned: Columns,
-    in_place: Vec<Option<Values>>,
+    in_place: Vec<Option<InPlace>>,
     spill: Option<Spill>,
     rows: usize,
     read: u64,
@@ -96,7 +85,7 @@ impl<'a> Reader<'a> {
     fn run(
         table: &Table,
         columns: &'a Columns,
-        in_place: Vec<Option<Values>>,
+        in_place: Vec<Option<InPlace>>,
         options: &ReadOptions,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
@@ -121,7 +110,7 @@ impl<'a> Reader<'a> {
     fn new(
         table: &Table,
         columns: &'a Columns,
-        in_place: Vec<Option<Values>>,
+        in_place: Vec<Option<InPlace>>,
         out_of_core: bool,
     ) -> Result<Self, Error> {
         let growth = |reading: Reading| match reading {
@@ -240,31 +229,50 @@ impl<'a> Reader<'a> {
                 ));
             }
         }
+        if options.min_count > 1 && !columns.features.iter().any(|f| f.reading == Reading::Category)
+        {
+            return Err(error("no feature is a category whose levels could be rare".to_owned())
+                .with_hint("leave out --min-count, or name such features with --categorical"));
+        }
         let mut growths = std::mem::take(&mut self.features).into_iter();
         let in_place = std::mem::take(&mut self.in_place);
         for (column, in_place) in columns.features.iter().zip(in_place) {
-            let kind = if let Some(here) = in_place {
-                let width = here.width();
-                values.push(here);
-                match column.reading {
-                    Reading::List(_) => FeatureKind::List { width },
-                    _ => FeatureKind::Number { fill: None },
+            let wrong = |(what, hint): (String, String)| {
+                error(format!("column {} {what}", column.name)).with_hint(hint)
+            };
+            let kind = match in_place {
+                Some(InPlace::Numbers(cells, shape)) => {
+                    let width = shape.width;
+                    values.push(Values::Numbers(cells, shape));
+                    match column.reading {
+                        Reading::List(_) => FeatureKind::List { width },
+                        _ => FeatureKind::Number { fill: None },
+                    }
                 }
-            } else {
-                match growths.next() {
-                    Some(Growth::Texts(texts)) => self
-                        .category(column, texts, options, &mut values, &mut notes)
-                        .map_err(|e| match e {
-                            Wrong::Levels(what, hint) => {
-                                error(format!("column {} {what}", column.name)).with_hint(hint)
-                            }
-                            Wrong::File(error) => error,
-                        })?,
+                Some(InPlace::Texts(codes, texts, to_text)) => {
+                    let (levels, of_text) =
+                        self.levels(column, &texts, options, &mut notes).map_err(wrong)?;
+                    let to_level = to_text.iter().map(|&text| of_text[text as usize]).collect();
+                    values.push(Values::Codes {
+                        codes,
+                        to_level: Some(to_level),
+                        n_levels: levels.n_codes(),
+                        reference: levels.reference_code(),
+                    });
+                    FeatureKind::Category(levels)
+                }
+                None => match growths.next() {
+                    Some(Growth::Texts(texts)) => {
+                        let (levels, of_text) =
+                            self.levels(column, &texts, options, &mut notes).map_err(wrong)?;
+                        values.push(self.codes(&levels, &of_text, texts)?);
+                        FeatureKind::Category(levels)
+                    }
                     Some(Growth::Numbers(growing, width, missing)) => {
                         self.numbers(column.reading, growing, width, &missing, &mut values)?
                     }
                     None => continue,
-                }
+                },
             };
             features.push(Feature { column: column.name.clone(), kind });
         }
@@ -305,6 +313,9 @@ impl<'a> Reader<'a> {
         };
         if !options.is_for_watching {
             data.find_constants()?;
+        }
+        if options.roles.features.is_none() && !options.is_for_watching {
+            data.note_identifiers();
         }
         Ok(data)
     }
@@ -355,19 +366,17 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The codes of a category.
-    fn category(
-        &mut self,
+    /// The levels of a category, and the code of each of its texts; what is wrong with them, and a hint.
+    fn levels(
+        &self,
         column: &FeatureColumn,
-        texts: Texts,
+        texts: &Texts,
         options: &ReadOptions,
-        values: &mut Vec<Values>,
         notes: &mut Vec<String>,
-    ) -> Result<FeatureKind, Wrong> {
+    ) -> Result<(Levels, Vec<u32>), (String, String)> {
         let said = options.references.iter().find(|(c, _)| *c == column.name);
         let said = said.map(|(_, level)| level.as_str());
-        let levels = levels(&texts, column.is_number, options, said)
-            .map_err(|(what, hint)| Wrong::Levels(what, hint))?;
+        let levels = levels(texts, self.rows, column.is_number, options, said)?;
         if !levels.rare.is_empty() {
             let each = texts.levels().iter().zip(texts.counts());
             let rows: u64 = each.filter(|(l, _)| levels.rare.contains(l)).map(|(_, n)| n).sum();
@@ -382,18 +391,23 @@ impl<'a> Reader<'a> {
         }
         let own: HashMap<&str, u32> = levels.levels.iter().map(String::as_str).zip(0..).collect();
         let rare = levels.rare_code();
+        // What no row has is no level; its code stands nowhere.
         let to_code = |l: &String| own.get(l.as_str()).copied().or(rare).unwrap_or(0);
-        let to_code: Vec<u32> = texts.levels().iter().map(to_code).collect();
+        let of_text = texts.levels().iter().map(to_code).collect();
+        Ok((levels, of_text))
+    }
+
+    /// The codes of a category whose texts were read.
+    fn codes(&mut self, levels: &Levels, of_text: &[u32], texts: Texts) -> Result<Values, Error> {
         let missing = levels.missing_code().unwrap_or(0);
-        let of = |c: u32| if c == MISSING { missing } else { to_code[c as usize] };
-        let (n_codes, spill) = (levels.n_codes(), self.spill.as_mut());
-        let codes = match n_codes {
+        let of = |c: u32| if c == MISSING { missing } else { of_text[c as usize] };
+        let (n_levels, spill) = (levels.n_codes(), self.spill.as_mut());
+        let codes = match n_levels {
             0..=256 => OwnedCodes::U8(texts.codes.finish(spill, |c| of(c) as u8)?),
             257..=65_536 => OwnedCodes::U16(texts.codes.finish(spill, |c| of(c) as u16)?),
             _ => OwnedCodes::U32(texts.codes.finish(spill, of)?),
         };
-        values.push(Values::Codes { codes, n_codes, reference: levels.reference_code() });
-        Ok(FeatureKind::Category(levels))
+        Ok(Values::Codes { codes, to_level: None, n_levels, reference: levels.reference_code() })
     }
 
     fn check_missing(&self, policy: MissingValues) -> Result<(), (String, &'static str)> {
@@ -443,19 +457,6 @@ impl<'a> Reader<'a> {
 /// `1 row`, `2 rows`.
 pub(super) fn counted(n: u64, one: &str, several: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { several })
-}
-
-/// What may be wrong with a category.
-enum Wrong {
-    /// What, and a hint.
-    Levels(String, String),
-    File(Error),
-}
-
-impl From<Error> for Wrong {
-    fn from(error: Error) -> Self {
-        Self::File(error)
-    }
 }
 
 /// Numbers as they are, or in the spill.

@@ -12,7 +12,7 @@ use super::coded::{Coded, Texts};
 use super::dataset::{Dataset, MissingValues, ReadOptions, Targets};
 use super::feature::{Feature, FeatureKind};
 use super::model::Model;
-use super::predict::{PredictOptions, Prediction, TOO_LARGE, Unseen};
+use super::predict::{PredictOptions, Prediction, TOO_LARGE, Unseen, foreign_class};
 use super::reader::class_order;
 use super::values::Values;
 use crate::error::Error;
@@ -243,12 +243,25 @@ impl Model {
                 proba.iter_mut().zip(&p).for_each(|(column, &p)| column.push(p));
                 raw.iter_mut().zip(&z).for_each(|(column, &z)| column.push(sigmoid(z)));
             }
+            let labels: Vec<String> = rows.clone().map(|row| label(&table.labels, row)).collect();
+            let mut foreign = 0;
+            for (label, row) in labels.iter().zip(rows.clone()) {
+                if self.has_class(label) {
+                    continue;
+                }
+                if options.unseen == Unseen::Error {
+                    let what = format!("row {}: the label {}", row + 1, foreign_class(label));
+                    return Err(error(what).with_hint(self.foreign_hint()));
+                }
+                foreign += 1;
+            }
             each(Prediction {
                 rows: rows.len(),
-                labels: Some(rows.map(|row| Some(label(&table.labels, row))).collect()),
+                labels: Some(labels.into_iter().map(Some).collect()),
                 proba,
                 raw,
                 unseen,
+                foreign,
                 ..Prediction::default()
             })?;
         }

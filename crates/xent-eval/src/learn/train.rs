@@ -60,6 +60,8 @@ pub struct Trained {
     pub out_of_fold: OutOfFold,
     /// Whether the classes are separable and there is no penalty, so that there is no optimum.
     pub is_separable: bool,
+    /// Whether steps were so long that the objective is larger than at the start; a note says so.
+    pub diverges: bool,
     /// Whether the user asked to stop before the end.
     pub was_interrupted: bool,
     /// What there is to know, in sentences.
@@ -93,7 +95,9 @@ pub fn train(
         first.get_or_insert(step.objective);
         steps(Phase::Model, step)
     })?;
-    if options.method.is_for_watching() && first.is_some_and(|first| fitted.objective > first) {
+    let diverges =
+        options.method.is_for_watching() && first.is_some_and(|first| fitted.objective > first);
+    if diverges {
         notes.push(format!(
             "{} diverges: the objective is larger than at the start; use a smaller --learning-rate",
             fitted.method.name()
@@ -165,6 +169,7 @@ pub fn train(
         tested,
         out_of_fold,
         is_separable,
+        diverges,
         was_interrupted,
         notes,
     })

@@ -1,14 +1,20 @@
 //! Columns from which nothing can be learnt, or nothing that another column does not teach.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::cells::Cells;
 use super::dataset::Dataset;
 use super::feature::{FeatureKind, TermKind};
+use super::levels::NAMES;
 use super::values::Values;
 use crate::error::Error;
 
 /// Constant columns in a message; the hint has all of them.
 const NAMED: usize = 12;
+/// Rows of a column that are looked at, from all over it, before all of them are.
+const GLANCE: usize = 256;
+/// Rows of a column in which an identifier is looked for.
+const LOOKED_AT: usize = 1 << 16;
 
 impl Dataset {
     /// Finds the columns whose numbers do not differ. A column by itself is an error, as nothing can be learnt from it;
@@ -68,6 +74,32 @@ impl Dataset {
         Err(Error::new(message).with_hint(hint))
     }
 
+    /// Says which columns of whole numbers seem to number the rows, or to be their names: a coefficient learns nothing from
+    /// them that holds for other rows.
+    pub(crate) fn note_identifiers(&mut self) {
+        let mut notes = Vec::new();
+        for dense in self.dense() {
+            let column = &self.features[dense.feature].column;
+            if dense.name != *column || self.rows <= NAMES {
+                continue;
+            }
+            let what = if dense.numbers_rows(self.rows) {
+                "has as many consecutive whole numbers as there are rows, each once: it seems to number them"
+                    .to_owned()
+            } else if is_identifier(column) && dense.differs(self.rows) {
+                let rows = match self.rows {
+                    0..=LOOKED_AT => "every row".to_owned(),
+                    _ => format!("each of the first {LOOKED_AT} rows"),
+                };
+                format!("is a different whole number in {rows}: it seems to name them")
+            } else {
+                continue;
+            };
+            notes.push(format!("column {column} {what}; leave it out with --drop '{column}'"));
+        }
+        self.notes.extend(notes);
+    }
+
     /// The columns of numbers.
     fn dense(&self) -> impl Iterator<Item = Dense<'_>> {
         let names = self.features.iter().enumerate().flat_map(|(feature, f)| {
@@ -113,4 +145,79 @@ struct Dense<'a> {
     feature: usize,
     values: &'a Values,
     col: usize,
+}
+
+impl Dense<'_> {
+    /// Whether some rows from all over the column are whole numbers that differ.
+    fn may_identify(&self, rows: usize) -> bool {
+        let n = rows.min(GLANCE);
+        let mut seen = HashSet::with_capacity(n);
+        !matches!(self.values, Values::Numbers(Cells::U8(_), _) if rows > 256)
+            && (0..n).all(|i| {
+                let x = self.values.number(i * rows / n, self.col);
+                x.fract() == 0.0 && seen.insert(x.to_bits())
+            })
+    }
+
+    /// Whether each of as many whole numbers in a row as there are rows occurs once.
+    fn numbers_rows(&self, rows: usize) -> bool {
+        if !self.may_identify(rows) {
+            return false;
+        }
+        let all = || (0..rows).map(|row| self.values.number(row, self.col));
+        let (least, greatest) =
+            all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
+        if greatest - least != (rows - 1) as f64 {
+            return false;
+        }
+        let mut seen = vec![0_u64; rows.div_ceil(64)];
+        all().all(|x| {
+            let place = (x - least) as usize;
+            let (word, bit) = (&mut seen[place / 64], 1 << (place % 64));
+            let is_new = x.fract() == 0.0 && *word & bit == 0;
+            *word |= bit;
+            is_new
+        })
+    }
+
+    /// Whether all rows, of many the first, are whole numbers that differ.
+    fn differs(&self, rows: usize) -> bool {
+        let n = rows.min(LOOKED_AT);
+        let mut seen = HashSet::with_capacity(n);
+        self.may_identify(rows)
+            && (0..n).all(|row| {
+                let x = self.values.number(row, self.col);
+                x.fract() == 0.0 && seen.insert(x.to_bits())
+            })
+    }
+}
+
+/// Whether a column is named as identifiers are: `id`, `user_id`, `user-id`, `userId`, `ID`.
+fn is_identifier(name: &str) -> bool {
+    let name = name.trim();
+    let Some(before) = name.len().checked_sub(2).filter(|&at| name.is_char_boundary(at)) else {
+        return false;
+    };
+    let (before, last) = name.split_at(before);
+    let ends_word = before.ends_with(|c: char| !c.is_alphanumeric());
+    last.eq_ignore_ascii_case("id") && (before.is_empty() || ends_word)
+        || (last == "Id" || last == "ID") && before.ends_with(char::is_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_identifier;
+
+    #[test]
+    fn names_of_identifiers() {
+        for name in
+            ["id", "ID", "Id", "user_id", "user-id", "user id", "userId", "userID", "用户_id"]
+        {
+            assert!(is_identifier(name), "{name}");
+        }
+        for name in ["", "d", "paid", "PAID", "covid", "Madrid", "ids", "idea", "x", "用户", "户d"]
+        {
+            assert!(!is_identifier(name), "{name}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use xent::view::View;
-use xent_io::svmlight;
+use xent_io::{MappedCodes, svmlight};
 use xent_train::{Block, Category, Codes, Sparse, SparseValues};
 
 use super::cells::Cells;
@@ -15,7 +15,9 @@ pub(crate) enum Values {
     Numbers(Cells, Shape),
     Codes {
         codes: OwnedCodes,
-        n_codes: usize,
+        /// The level of each code, where the codes are those of a file.
+        to_level: Option<Vec<u32>>,
+        n_levels: usize,
         reference: Option<usize>,
     },
     /// Row `i` holds what is at `offsets[i]..offsets[i + 1]`.
@@ -42,12 +44,46 @@ impl Shape {
     }
 }
 
-/// Codes as narrow as the number of levels allows.
+/// The level of each row of a category.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowLevels<'a> {
+    codes: Codes<'a>,
+    to_level: Option<&'a [u32]>,
+}
+
+impl RowLevels<'_> {
+    /// That of a row.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn get(&self, row: usize) -> usize {
+        let code = self.codes.get(row);
+        self.to_level.map_or(code, |to_level| to_level[code] as usize)
+    }
+
+    /// Those of all rows.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..self.codes.len()).map(|row| self.get(row))
+    }
+}
+
+/// Codes as narrow as the number of levels allows, or as the file has them.
 #[derive(Clone, Debug)]
 pub(crate) enum OwnedCodes {
     U8(Lot<u8>),
     U16(Lot<u16>),
     U32(Lot<u32>),
+}
+
+impl From<MappedCodes> for OwnedCodes {
+    fn from(codes: MappedCodes) -> Self {
+        match codes {
+            MappedCodes::U8(codes) => Self::U8(Lot::Mapped(codes)),
+            MappedCodes::U16(codes) => Self::U16(Lot::Mapped(codes)),
+            MappedCodes::U32(codes) => Self::U32(Lot::Mapped(codes)),
+        }
+    }
 }
 
 impl OwnedCodes {
@@ -67,11 +103,17 @@ impl Values {
         }
         Some(match self {
             Self::Numbers(Cells::U8(x), shape) => Block::U8(view(x, rows, shape)?),
+            Self::Numbers(Cells::I8(x), shape) => Block::I8(view(x, rows, shape)?),
             Self::Numbers(Cells::I32(x), shape) => Block::I32(view(x, rows, shape)?),
             Self::Numbers(Cells::F32(x), shape) => Block::F32(view(x, rows, shape)?),
             Self::Numbers(Cells::F64(x), shape) => Block::F64(view(x, rows, shape)?),
-            Self::Codes { codes, n_codes, reference } => {
-                Block::Category(Category::with_reference(codes.codes(), *n_codes, *reference))
+            Self::Codes { codes, to_level, n_levels, reference } => {
+                let mut category = Category::with_reference(codes.codes(), *n_levels, *reference);
+                if let Some(to_level) = to_level {
+                    let columns = to_level.iter().map(|&level| category.columns[level as usize]);
+                    category.columns = columns.collect();
+                }
+                Block::Category(category)
             }
             Self::Sparse { offsets, indices, values, width } => Block::Sparse(Sparse {
                 offsets,
@@ -101,8 +143,18 @@ impl Values {
             Self::Numbers(cells, shape) => {
                 cells.get(row * shape.row_stride + col * shape.column_stride)
             }
-            Self::Codes { codes, .. } => codes.codes().get(row) as f64,
+            Self::Codes { .. } => self.levels().map_or(0.0, |levels| levels.get(row) as f64),
             Self::Sparse { .. } => 0.0,
+        }
+    }
+
+    /// The level of each row, of a category.
+    pub fn levels(&self) -> Option<RowLevels<'_>> {
+        match self {
+            Self::Codes { codes, to_level, .. } => {
+                Some(RowLevels { codes: codes.codes(), to_level: to_level.as_deref() })
+            }
+            _ => None,
         }
     }
 

@@ -194,6 +194,7 @@ impl Source for ArrayFile {
         let Array { header, store } = &self.arrays[column];
         let of = match header.element {
             Element::Unsigned(1) => MatrixType::U8,
+            Element::Signed(1) => MatrixType::I8,
             Element::Signed(4) => MatrixType::I32,
             Element::Float(4) => MatrixType::F32,
             Element::Float(8) => MatrixType::F64,

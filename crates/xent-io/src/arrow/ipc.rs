@@ -1,25 +1,29 @@
 //! Arrow IPC: files (Feather version 2) and streams.
 //!
-//! In a file, each record batch is a unit, read at its position by a worker. A stream is decoded
-//! in order. Lengths that the file declares are compared with the file, or with a limit, before
+//! In a file, each record batch is a unit, read at its position by a worker; of one that is not compressed and has many rows,
+//! some rows at a time are a unit. A stream is decoded in order. Lengths that the file declares are compared with the file, or with a limit, before
 //! anything is allocated for them; decompressed lengths have the same limit.
 
 use std::collections::VecDeque;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::{FileDecoder, StreamDecoder, read_footer_length};
 use arrow_ipc::{Block, Message, root_as_footer, root_as_message};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 
-use super::{Cutter, arrow_fault, columns_of, sample_of, sample_rows, set_widths};
+use super::stored::Stored;
+use super::{Cutter, arrow_fault, columns_of, sample_of, sample_rows, set_widths, values};
 use crate::column::{Batch, ColumnInfo};
 use crate::engine::{Plan, Source, Unit, Units};
 use crate::error::Fault;
 use crate::guard::{damaged, guarded};
 use crate::input::Blob;
+use crate::mapped::{CodedTexts, MappedCodes, Matrix, MatrixNumbers, MatrixType};
 use crate::sample::Sample;
 
 /// The most bytes of one message, as stored and decompressed: 1 GiB.
@@ -36,6 +40,7 @@ pub(crate) struct IpcFile {
     columns: Vec<ColumnInfo>,
     layout: Layout,
     first: Mutex<Option<RecordBatch>>,
+    only: OnceLock<Option<Stored>>,
 }
 
 enum Layout {
@@ -71,6 +76,15 @@ impl IpcFile {
             Layout::File { blocks, .. } => {
                 let decoder = self.decoder(needed)?;
                 for block in blocks.iter() {
+                    if let Some(stored) = self.stored(block, needed) {
+                        if stored.rows == 0 {
+                            continue;
+                        }
+                        let rows = 0..stored.rows.min(rows as u64);
+                        let (block, bytes) = stored.read(needed, &rows)?;
+                        let batch = decoder.read_record_batch(&block, &bytes);
+                        return batch.map_err(|e| arrow_fault(&e));
+                    }
                     if let Some(batch) = read_block(&self.blob, &decoder, block)?
                         && batch.num_rows() > 0
                     {
@@ -90,8 +104,24 @@ impl IpcFile {
         Ok(None)
     }
 
+    /// A record batch of whose needed columns some rows can be read by themselves.
+    fn stored(&self, block: &Block, needed: &[usize]) -> Option<Stored> {
+        Stored::open(&self.blob, block, &self.schema).filter(|stored| stored.can_read(needed))
+    }
+
+    /// The only record batch of a file, if it is not compressed.
+    pub(super) fn only(&self) -> Option<&Stored> {
+        let open = || match &self.layout {
+            Layout::File { blocks, .. } if blocks.len() == 1 => {
+                Stored::open(&self.blob, &blocks[0], &self.schema)
+            }
+            _ => None,
+        };
+        self.only.get_or_init(open).as_ref().filter(|stored| stored.rows > 0)
+    }
+
     /// A decoder of the columns `needed`, with the file's dictionaries.
-    fn decoder(&self, needed: &[usize]) -> Result<FileDecoder, Fault> {
+    pub(super) fn decoder(&self, needed: &[usize]) -> Result<FileDecoder, Fault> {
         let Layout::File { version, dictionaries, .. } = &self.layout else {
             return Err(damaged("this is no file"));
         };
@@ -129,14 +159,16 @@ fn open_file(blob: Blob) -> Result<IpcFile, Fault> {
         footer.dictionaries().map(|b| b.iter().copied().collect()).unwrap_or_default();
     let columns = columns_of(&schema)?;
     let layout = Layout::File { version: footer.version(), blocks: Arc::new(blocks), dictionaries };
-    Ok(IpcFile { blob, schema, columns, layout, first: Mutex::new(None) })
+    let (first, only) = (Mutex::new(None), OnceLock::new());
+    Ok(IpcFile { blob, schema, columns, layout, first, only })
 }
 
 fn open_stream(blob: Blob) -> Result<IpcFile, Fault> {
     let mut stream = Messages::new(Box::new(blob.reader(0)));
     let schema = stream.schema()?;
     let columns = columns_of(&schema)?;
-    Ok(IpcFile { blob, schema, columns, layout: Layout::Stream, first: Mutex::new(None) })
+    let (first, only) = (Mutex::new(None), OnceLock::new());
+    Ok(IpcFile { blob, schema, columns, layout: Layout::Stream, first, only })
 }
 
 /// The bytes of a block, if they are inside the file and not too many.
@@ -332,6 +364,52 @@ impl Source for IpcFile {
         })
     }
 
+    fn matrix(&self, column: usize) -> Result<Option<Matrix>, Fault> {
+        let Some(stored) = self.only() else { return Ok(None) };
+        let item = match self.schema.field(column).data_type() {
+            DataType::FixedSizeList(item, _) => item.data_type(),
+            other => other,
+        };
+        let of = match item {
+            DataType::UInt8 => MatrixType::U8,
+            DataType::Int8 => MatrixType::I8,
+            DataType::Int32 => MatrixType::I32,
+            DataType::Float32 => MatrixType::F32,
+            DataType::Float64 => MatrixType::F64,
+            _ => return Ok(None),
+        };
+        let Some((start, len, width)) = stored.place(column) else { return Ok(None) };
+        let (rows, width) = (stored.rows as usize, width.unwrap_or(1) as usize);
+        let numbers = MatrixNumbers::map(&self.blob, of, start, len)
+            .map_err(|e| Fault::io("cannot read", &e))?;
+        let (row_stride, column_stride) = (width, 1);
+        Ok(numbers.map(|numbers| Matrix { numbers, rows, width, row_stride, column_stride }))
+    }
+
+    fn coded_texts(&self, column: usize) -> Result<Option<CodedTexts>, Fault> {
+        let Some(stored) = self.only() else { return Ok(None) };
+        let DataType::Dictionary(keys, texts) = self.schema.field(column).data_type() else {
+            return Ok(None);
+        };
+        let is_text = matches!(**texts, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let Some((start, len, None)) = stored.place(column).filter(|_| is_text) else {
+            return Ok(None);
+        };
+        let width = keys.primitive_width().unwrap_or(0);
+        let codes = MappedCodes::map(&self.blob, width, start, len)
+            .map_err(|e| Fault::io("cannot read", &e))?;
+        let Some(codes) = codes else { return Ok(None) };
+        let texts = guarded(|| {
+            let (block, bytes) = stored.read(&[column], &(0..1))?;
+            let batch = self.decoder(&[column])?.read_record_batch(&block, &bytes);
+            let batch = batch.map_err(|e| arrow_fault(&e))?;
+            let batch = batch.ok_or_else(|| damaged("a record batch is missing"))?;
+            let dictionary = batch.column(0).as_any_dictionary();
+            values::text(dictionary.values(), "").map_err(|(_, fault)| fault)
+        })?;
+        Ok(Some(CodedTexts { codes, texts }))
+    }
+
     fn start(self: Arc<Self>, plan: &Arc<Plan>) -> Result<Box<dyn Units>, Fault> {
         guarded(|| {
             let needed = plan.needed();
@@ -339,8 +417,17 @@ impl Source for IpcFile {
             Ok(match &self.layout {
                 Layout::File { blocks, .. } => {
                     let decoder = Arc::new(self.decoder(&needed)?);
-                    let (blob, blocks) = (self.blob.clone(), blocks.clone());
-                    Box::new(FileUnits { blob, decoder, blocks, plan, next: 0 }) as Box<dyn Units>
+                    let blocks = blocks.clone();
+                    let (file, next, open) = (self.clone(), 0, None);
+                    Box::new(FileUnits {
+                        file,
+                        decoder,
+                        blocks,
+                        needed: needed.into(),
+                        plan,
+                        next,
+                        open,
+                    }) as Box<dyn Units>
                 }
                 Layout::Stream => {
                     let messages = Messages::new(Box::new(self.blob.reader(0)));
@@ -352,21 +439,52 @@ impl Source for IpcFile {
 }
 
 struct FileUnits {
-    blob: Blob,
+    file: Arc<IpcFile>,
     decoder: Arc<FileDecoder>,
     blocks: Arc<Vec<Block>>,
+    needed: Arc<[usize]>,
     plan: Arc<Plan>,
     next: usize,
+    /// A record batch that is read in pieces, and the first row of the next.
+    open: Option<(Arc<Stored>, u64)>,
+}
+
+/// What a worker reads.
+enum Piece {
+    Whole(Blob, Block),
+    Rows(Arc<Stored>, Arc<[usize]>, Range<u64>),
+}
+
+impl FileUnits {
+    fn unit(&self, piece: Piece, position: u64) -> Box<dyn Unit> {
+        let piece = Some((piece, self.decoder.clone()));
+        Box::new(IpcUnit { piece, cutter: Cutter::default(), plan: self.plan.clone(), position })
+    }
 }
 
 impl Units for FileUnits {
     fn next(&mut self) -> Result<Option<Box<dyn Unit>>, Fault> {
-        let Some(block) = self.blocks.get(self.next).copied() else { return Ok(None) };
-        self.next += 1;
-        let position = u64::try_from(block.offset()).unwrap_or(0);
-        let block = Some((self.blob.clone(), self.decoder.clone(), block));
-        let (cutter, plan) = (Cutter::default(), self.plan.clone());
-        Ok(Some(Box::new(IpcUnit { block, cutter, plan, position })))
+        loop {
+            if let Some((stored, first)) = self.open.take()
+                && first < stored.rows
+            {
+                let end = stored.rows.min(first + stored.step());
+                let position = stored.position(end);
+                self.open = Some((stored.clone(), end));
+                let piece = Piece::Rows(stored, self.needed.clone(), first..end);
+                return Ok(Some(self.unit(piece, position)));
+            }
+            let Some(block) = self.blocks.get(self.next).copied() else { return Ok(None) };
+            self.next += 1;
+            match self.file.stored(&block, &self.needed) {
+                Some(stored) => self.open = Some((Arc::new(stored), 0)),
+                None => {
+                    let position = u64::try_from(block.offset()).unwrap_or(0);
+                    let piece = Piece::Whole(self.file.blob.clone(), block);
+                    return Ok(Some(self.unit(piece, position)));
+                }
+            }
+        }
     }
 }
 
@@ -382,13 +500,13 @@ impl Units for StreamUnits {
         let mut cutter = Cutter::default();
         cutter.push(batch.project(&self.needed).map_err(|e| arrow_fault(&e))?);
         let position = self.messages.position;
-        Ok(Some(Box::new(IpcUnit { block: None, cutter, plan: self.plan.clone(), position })))
+        Ok(Some(Box::new(IpcUnit { piece: None, cutter, plan: self.plan.clone(), position })))
     }
 }
 
 struct IpcUnit {
-    /// A block still to be read, by the worker.
-    block: Option<(Blob, Arc<FileDecoder>, Block)>,
+    /// What is still to be read, by the worker.
+    piece: Option<(Piece, Arc<FileDecoder>)>,
     cutter: Cutter,
     plan: Arc<Plan>,
     position: u64,
@@ -396,10 +514,15 @@ struct IpcUnit {
 
 impl Unit for IpcUnit {
     fn fill(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
-        if let Some((blob, decoder, block)) = self.block.take()
-            && let Some(read) = read_block(&blob, &decoder, &block)?
-        {
-            self.cutter.push(read);
+        if let Some((piece, decoder)) = self.piece.take() {
+            let batch = match piece {
+                Piece::Whole(blob, block) => read_block(&blob, &decoder, &block)?,
+                Piece::Rows(stored, needed, rows) => {
+                    let (block, bytes) = stored.read(&needed, &rows)?;
+                    decoder.read_record_batch(&block, &bytes).map_err(|e| arrow_fault(&e))?
+                }
+            };
+            batch.into_iter().for_each(|batch| self.cutter.push(batch));
         }
         self.cutter.fill(&self.plan, batch)
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod ipc;
 pub(crate) mod parquet;
+mod stored;
 mod values;
 
 use std::collections::VecDeque;

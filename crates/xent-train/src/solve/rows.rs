@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
                     Block::F64(view) => fill(view.row(row), block, row, center, inverse, out),
                     Block::F32(view) => fill(view.row(row), block, row, center, inverse, out),
                     Block::U8(view) => fill(view.row(row), block, row, center, inverse, out),
+                    Block::I8(view) => fill(view.row(row), block, row, center, inverse, out),
                     Block::I32(view) => fill(view.row(row), block, row, center, inverse, out),
                     Block::Category(_) | Block::Sparse(_) => {}
                 }
