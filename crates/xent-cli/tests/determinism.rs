@@ -257,6 +257,7 @@ fn matched_by_id() {
     };
     let args = format!("compare a=a.csv b=b.csv {OPTIONS}");
     let expected = clean(json(&dir, &args, None));
+    assert_eq!(clean(json(&dir, &format!("{args} --id id"), None)), expected, "in one order");
     Random(9).shuffle(&mut rows);
     dir.write("b.csv", csv(&rows, 1));
     assert_eq!(clean(json(&dir, &format!("{args} --id id"), None)), expected);

@@ -1,13 +1,19 @@
 //! Comparing models over the same rows: rows matched by position, by identity, side by side or stacked.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::mpsc::{Receiver, sync_channel};
+mod in_step;
+mod matched;
+mod same;
+
+use std::collections::HashMap;
 
 use xent::calibration::held::{HeldRows, HeldTable};
 use xent::compare::{Comparison, ScoreDifference};
 use xent::rows::Rules;
 use xent::score::Keep;
 use xent_io::Table;
+
+use in_step::{Identities, by_position};
+use matched::{join, load};
 
 use crate::block::{Block, Scorer};
 use crate::error::Error;
@@ -244,7 +250,16 @@ pub fn compare(
     let id = options.roles.id.clone().filter(|_| by_id);
     let mut matching = Matching { id, ..Matching::default() };
 
-    let mut state = if stacked || by_id {
+    let in_step = if by_id && !stacked {
+        same_order(&tables, &scorers, &entries, options, baseline, &classes, observer)?
+    } else {
+        None
+    };
+    let mut state = if let Some((order, state)) = in_step {
+        reorder(&mut entries, &order);
+        matching.unmatched = vec![0; entries.len()];
+        state
+    } else if stacked || by_id {
         // Rows that are not in one order under all models are held and matched.
         let mut parts: Vec<(Entry<'_>, Block)> = Vec::new();
         for (i, (table, scorer)) in tables.iter().zip(&scorers).enumerate() {
@@ -291,7 +306,7 @@ pub fn compare(
         let mut state = if tables.len() == 1 {
             side_by_side(first, &scorers[0], options, &order, state, observer)?
         } else {
-            by_position(&tables, &scorers, options, &order, &classes, state, observer)?
+            by_position(&tables, &scorers, options, &order, None, state, observer)?
         };
         state.progress.rows = state.rows;
         state
@@ -299,6 +314,37 @@ pub fn compare(
     matching.matched = state.rows;
     matching.dropped = state.dropped;
     finish(entries, &mut state, classes, matching, options)
+}
+
+/// The comparison of tables whose rows have the same identities in the same order, as they mostly have: nothing is held then.
+/// `None` if they have not, or if there is anything else that keeps them from being compared so.
+#[allow(clippy::type_complexity, reason = "the order and the state, if there are any")]
+fn same_order(
+    tables: &[&Table],
+    scorers: &[Scorer],
+    entries: &[Entry<'_>],
+    options: &Options,
+    baseline: Option<&str>,
+    classes: &[String],
+    observer: &mut dyn Observer,
+) -> Result<Option<(Vec<usize>, State)>, Error> {
+    // A pipe cannot be read again.
+    if tables.iter().any(|table| table.byte_len().is_none()) {
+        return Ok(None);
+    }
+    let order = order_of(entries, baseline)?;
+    let state = State::new(entries.len(), classes.len(), options.keep(), &options.rules);
+    let mut ids = Identities::default();
+    let read = by_position(tables, scorers, options, &order, Some(&mut ids), state, observer);
+    match read {
+        Err(error) if error.is_stopped() => Err(error),
+        Ok(mut state) if ids.are_unique() => {
+            state.progress.rows = state.rows;
+            Ok(Some((order, state)))
+        }
+        // Who matches the rows says what is wrong with them.
+        _ => Ok(None),
+    }
 }
 
 /// The order of the models with the baseline first.
@@ -329,30 +375,6 @@ fn reorder(entries: &mut Vec<Entry<'_>>, order: &[usize]) {
     entries.extend(order.iter().filter_map(|&i| slots[i].take()));
 }
 
-/// All rows of a table, scored and held.
-fn load(
-    table: &Table,
-    scorer: &Scorer,
-    options: &Options,
-    observer: &mut dyn Observer,
-) -> Result<Block, Error> {
-    let mut all = Block::default();
-    let mut progress = Progress { cross_entropy: f64::NAN, ..Progress::default() };
-    table.scan(
-        scorer.requests(),
-        &options.scan(options.threads),
-        |batch| scorer.block(batch),
-        |block, span| -> Result<(), Error> {
-            all.append(block);
-            progress.rows += span.rows as u64;
-            progress.bytes = span.bytes_read;
-            go_on(observer.progress(&progress))
-        },
-    )?;
-    all.numbers = vec![(1..=all.rows as u64).collect()];
-    Ok(all)
-}
-
 fn side_by_side(
     table: &Table,
     scorer: &Scorer,
@@ -373,372 +395,6 @@ fn side_by_side(
         },
     )?;
     Ok(state)
-}
-
-/// Tables in lockstep: row i of each is the same case.
-fn by_position(
-    tables: &[&Table],
-    scorers: &[Scorer],
-    options: &Options,
-    order: &[usize],
-    classes: &[String],
-    mut state: State,
-    observer: &mut dyn Observer,
-) -> Result<State, Error> {
-    let threads = (options.threads / tables.len()).max(1);
-    std::thread::scope(|scope| {
-        let mut streams: Vec<Stream> = Vec::new();
-        for (table, scorer) in tables.iter().zip(scorers) {
-            // Batches differ in rows between formats: a few wait for the slowest table.
-            let (send, receive) = sync_channel::<Result<(Block, u64), Error>>(4);
-            scope.spawn(move || {
-                let result = table.scan(
-                    scorer.requests(),
-                    &options.scan(threads),
-                    |batch| scorer.block(batch),
-                    |block, span| -> Result<(), Stop> {
-                        send.send(Ok((block, span.bytes_read))).map_err(|_| Stop::Left)
-                    },
-                );
-                if let Err(Stop::Error(error)) = result {
-                    let _ = send.send(Err(error));
-                }
-            });
-            streams.push(Stream { receive, waiting: VecDeque::new(), at: 0, rows: 0, bytes: 0 });
-        }
-        loop {
-            for stream in &mut streams {
-                stream.fill()?;
-            }
-            let n = streams.iter().map(Stream::front).min().unwrap_or_default();
-            if n == 0 {
-                return check_ends(tables, &mut streams, state);
-            }
-            let row = streams[0].rows;
-            let mut blocks: Vec<Block> = streams.iter_mut().map(|s| s.take(n)).collect();
-            for i in 1..blocks.len() {
-                let (a, b) = (&blocks[0], &blocks[i]);
-                if let Some(r) = (0..n).find(|&r| !same_truth(a, b, r)) {
-                    return Err(labels_differ(
-                        [tables[0].spec(), tables[i].spec()],
-                        &format!("row {}", row + r as u64 + 1),
-                        [a.target.describe(r, classes), b.target.describe(r, classes)],
-                        "models are compared on the same rows; match rows by a column with --id",
-                    ));
-                }
-                let place = |r: usize| format!("row {}", row + r as u64 + 1);
-                check_weights(a, b, [tables[0].spec(), tables[i].spec()], place)?;
-                check_slices(a, b, [tables[0].spec(), tables[i].spec()], place)?;
-            }
-            let bytes = streams.iter().map(|s| s.bytes).sum();
-            let mut joined = std::mem::take(&mut blocks[0]);
-            for block in &mut blocks[1..] {
-                joined.absent = either(joined.absent.take(), block.absent.take());
-                joined.scores.append(&mut block.scores);
-                joined.predictions.append(&mut block.predictions);
-            }
-            joined.reorder(order);
-            state.update(joined)?;
-            state.progress.bytes = bytes;
-            go_on(observer.progress(&state.progress))?;
-        }
-    })
-}
-
-/// Why a table's scan stopped early.
-enum Stop {
-    Error(Error),
-    /// The other side has left: there is an error elsewhere.
-    Left,
-}
-
-impl From<xent_io::Error> for Stop {
-    fn from(error: xent_io::Error) -> Self {
-        Self::Error(error.into())
-    }
-}
-
-struct Stream {
-    receive: Receiver<Result<(Block, u64), Error>>,
-    waiting: VecDeque<Block>,
-    /// Rows of the first waiting block that are taken already.
-    at: usize,
-    rows: u64,
-    bytes: u64,
-}
-
-impl Stream {
-    /// Waits for a block, unless one is here or the table has ended.
-    fn fill(&mut self) -> Result<(), Error> {
-        if self.waiting.is_empty()
-            && let Ok(message) = self.receive.recv()
-        {
-            let (block, bytes) = message?;
-            self.bytes = bytes;
-            self.waiting.push_back(block);
-        }
-        Ok(())
-    }
-
-    fn front(&self) -> usize {
-        self.waiting.front().map_or(0, |b| b.rows - self.at)
-    }
-
-    /// The first `n` rows.
-    fn take(&mut self, n: usize) -> Block {
-        self.rows += n as u64;
-        let Some(block) = self.waiting.front() else { return Block::default() };
-        let whole = self.at == 0 && block.rows == n;
-        if whole {
-            return self.waiting.pop_front().unwrap_or_default();
-        }
-        let some: Vec<usize> = (self.at..self.at + n).collect();
-        let taken = block.take(&some);
-        self.at += n;
-        if self.at == block.rows {
-            self.waiting.pop_front();
-            self.at = 0;
-        }
-        taken
-    }
-}
-
-/// One table has ended: all must have.
-fn check_ends(tables: &[&Table], streams: &mut [Stream], state: State) -> Result<State, Error> {
-    let ended = streams.iter().position(|s| s.front() == 0);
-    let longer = streams.iter().position(|s| s.front() > 0);
-    let (Some(ended), Some(longer)) = (ended, longer) else { return Ok(state) };
-    // Counts the rest, so that the message has both lengths.
-    let mut counts = [0, 0];
-    for (count, i) in counts.iter_mut().zip([ended, longer]) {
-        let stream = &mut streams[i];
-        while stream.front() > 0 {
-            let n = stream.front();
-            drop(stream.take(n));
-            stream.fill()?;
-        }
-        *count = stream.rows;
-    }
-    Err(Error::new(format!(
-        "{} has {}, {} has {}",
-        tables[ended].spec(),
-        rows(counts[0]),
-        tables[longer].spec(),
-        counts[1]
-    ))
-    .with_hint("rows are matched by position; match them by a column with --id"))
-}
-
-fn rows(n: u64) -> String {
-    if n == 1 { "1 row".to_owned() } else { format!("{n} rows") }
-}
-
-fn either(a: Option<Vec<bool>>, b: Option<Vec<bool>>) -> Option<Vec<bool>> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(&a, b)| a || b).collect()),
-        (a, b) => a.or(b),
-    }
-}
-
-fn same_truth(a: &Block, b: &Block, row: usize) -> bool {
-    is_left_out(a, b, row) || a.target.same(row, &b.target, row)
-}
-
-fn is_left_out(a: &Block, b: &Block, row: usize) -> bool {
-    [a, b].iter().any(|block| block.absent.as_ref().is_some_and(|absent| absent[row]))
-}
-
-fn labels_differ(of: [&str; 2], place: &str, labels: [String; 2], hint: &str) -> Error {
-    Error::new(format!(
-        "the labels differ in {place}: {} in {}, {} in {}",
-        xent_io::show(&labels[0]),
-        of[0],
-        xent_io::show(&labels[1]),
-        of[1]
-    ))
-    .with_hint(hint)
-}
-
-fn check_weights(
-    a: &Block,
-    b: &Block,
-    of: [&str; 2],
-    place: impl Fn(usize) -> String + Copy,
-) -> Result<(), Error> {
-    let (Some(x), Some(y)) = (&a.weights, &b.weights) else { return Ok(()) };
-    // A row that is left out under one model has no weight there.
-    match (0..x.len()).find(|&i| x[i] != y[i] && !is_left_out(a, b, i)) {
-        None => Ok(()),
-        Some(i) => Err(Error::new(format!(
-            "the weights differ in {}: {} in {}, {} in {}",
-            place(i),
-            x[i],
-            of[0],
-            y[i],
-            of[1]
-        ))
-        .with_hint("models are compared on the same rows with the same weights")),
-    }
-}
-
-fn check_slices(
-    a: &Block,
-    b: &Block,
-    of: [&str; 2],
-    place: impl Fn(usize) -> String + Copy,
-) -> Result<(), Error> {
-    let (Some((x, x_keys)), Some((y, y_keys))) = (&a.slices, &b.slices) else { return Ok(()) };
-    let key = |of: &[u32], keys: &'_ [Vec<String>], i: usize| keys[of[i] as usize].join(", ");
-    match (0..x.len()).find(|&i| x_keys[x[i] as usize] != y_keys[y[i] as usize]) {
-        None => Ok(()),
-        Some(i) => Err(Error::new(format!(
-            "the slices differ in {}: {} in {}, {} in {}",
-            place(i),
-            xent_io::show(key(x, x_keys, i)),
-            of[0],
-            xent_io::show(key(y, y_keys, i)),
-            of[1]
-        ))
-        .with_hint("models are compared on the same rows; match rows by a column with --id")),
-    }
-}
-
-/// Matches held rows by identity, or by position within each model.
-fn join(
-    entries: &[Entry<'_>],
-    mut blocks: Vec<Block>,
-    classes: &[String],
-    by_id: bool,
-    matching: &mut Matching,
-) -> Result<Block, Error> {
-    let places: Vec<Vec<usize>> = if by_id {
-        match_ids(entries, &blocks, matching)?
-    } else {
-        for (entry, block) in entries.iter().zip(&blocks) {
-            if block.rows != blocks[0].rows {
-                return Err(Error::new(format!(
-                    "model {} has {}, model {} has {}",
-                    entries[0].name,
-                    rows(blocks[0].rows as u64),
-                    entry.name,
-                    block.rows
-                ))
-                .with_hint("rows are matched by position; match them by a column with --id"));
-            }
-        }
-        vec![(0..blocks[0].rows).collect(); blocks.len()]
-    };
-    for (block, places) in blocks.iter_mut().zip(&places) {
-        *block = block.take(places);
-    }
-    for (i, block) in blocks.iter().enumerate().skip(1) {
-        let place = |r: usize| match &block.ids {
-            Some(ids) if by_id => format!("the row with id {}", xent_io::show(&ids[r])),
-            _ => format!("row {} of each model", r + 1),
-        };
-        // Models of one file are told apart by their names.
-        let of = [&entries[0], &entries[i]];
-        let of = if of[0].table.spec() == of[1].table.spec() {
-            of.map(|entry| entry.name.as_str())
-        } else {
-            of.map(|entry| entry.table.spec())
-        };
-        if let Some(r) = (0..block.rows).find(|&r| !same_truth(&blocks[0], block, r)) {
-            let labels = [blocks[0].target.describe(r, classes), block.target.describe(r, classes)];
-            let hint = if by_id {
-                "models are compared on the same rows with the same labels"
-            } else {
-                "models are compared on the same rows; match rows by a column with --id"
-            };
-            return Err(labels_differ(of, &place(r), labels, hint));
-        }
-        check_weights(&blocks[0], block, of, place)?;
-        check_slices(&blocks[0], block, of, place)?;
-    }
-    let mut blocks = blocks.into_iter();
-    let Some(mut joined) = blocks.next() else { return Ok(Block::default()) };
-    for mut block in blocks {
-        joined.absent = either(joined.absent.take(), block.absent.take());
-        joined.scores.append(&mut block.scores);
-        joined.predictions.append(&mut block.predictions);
-        joined.numbers.append(&mut block.numbers);
-    }
-    Ok(joined)
-}
-
-/// For each model the places of the rows that all models have, in the first model's order.
-fn match_ids(
-    entries: &[Entry<'_>],
-    blocks: &[Block],
-    matching: &mut Matching,
-) -> Result<Vec<Vec<usize>>, Error> {
-    let empty = Vec::new();
-    let mut maps: Vec<HashMap<&str, usize>> = Vec::new();
-    for (entry, block) in entries.iter().zip(blocks) {
-        let ids = block.ids.as_ref().unwrap_or(&empty);
-        let mut map: HashMap<&str, usize> = HashMap::with_capacity(ids.len());
-        let mut duplicates = 0;
-        let mut first: Option<(usize, usize)> = None;
-        for (row, id) in ids.iter().enumerate() {
-            if id.is_empty() && block.absent.as_ref().is_some_and(|absent| absent[row]) {
-                continue; // left out for its missing id
-            }
-            if let Some(before) = map.insert(id, row) {
-                duplicates += 1;
-                first.get_or_insert((before, row));
-            }
-        }
-        if let Some((a, b)) = first {
-            let more = if duplicates > 1 {
-                format!(" ({duplicates} such rows in all)")
-            } else {
-                String::new()
-            };
-            let stacked = block.models.is_some();
-            let of = if stacked { format!(" of model {}", entry.name) } else { String::new() };
-            return Err(Error::new(format!(
-                "{}: rows {} and {}{of} have the same id {}{more}",
-                entry.table.spec(),
-                a + 1,
-                b + 1,
-                xent_io::show(&ids[a])
-            ))
-            .with_hint(
-                "ids must be unique under each model; models stacked in one file need --model-col",
-            ));
-        }
-        maps.push(map);
-    }
-    let ids = blocks[0].ids.as_ref().unwrap_or(&empty);
-    let mut places: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
-    for id in ids {
-        let found: Option<Vec<usize>> = maps.iter().map(|m| m.get(id.as_str()).copied()).collect();
-        if let Some(found) = found {
-            for (places, place) in places.iter_mut().zip(found) {
-                places.push(place);
-            }
-        }
-    }
-    let matched = places[0].len();
-    matching.unmatched = blocks.iter().map(|b| (b.rows - matched) as u64).collect();
-    if matched == 0 {
-        let example = |i: usize| {
-            blocks[i]
-                .ids
-                .as_ref()
-                .and_then(|ids| ids.first())
-                .map(xent_io::show)
-                .unwrap_or_default()
-        };
-        return Err(Error::new("no id occurs under every model").with_hint(format!(
-            "the first id is {} in {} and {} in {}",
-            example(0),
-            entries[0].table.spec(),
-            example(1),
-            entries[1].table.spec()
-        )));
-    }
-    Ok(places)
 }
 
 fn finish(

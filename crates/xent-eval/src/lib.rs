@@ -3,7 +3,7 @@
 //! [`Roles`] says, or finds out, which columns are predictions, label, weight, slices and identity;
 //! [`score`] gives every score of the models of one table, [`compare`] the paired differences of
 //! models in several tables, side by side, or stacked. Both stream in parallel in bounded memory
-//! (rows matched by identity are held), and no bit of a result depends on threads or batches.
+//! (rows matched by identity are held, unless they come in the same order), and no bit of a result depends on threads or batches.
 
 mod as_peer;
 mod block;
