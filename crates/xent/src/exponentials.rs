@@ -4,7 +4,7 @@
 //! row's maximum. No maximum is subtracted, so no rounding of x - max enters, and any one term (the
 //! target's) can be left out of the sum: both are what makes small losses right.
 
-use std::ops::Range;
+use std::ops::BitOr;
 
 use crate::element::Element;
 use crate::elementary::{self, WHOLE32, exp_parts, exp_parts64};
@@ -49,9 +49,16 @@ pub(crate) trait Arithmetic: Element + PartialOrd {
     fn slice<T: Element>(slice: &[T]) -> Option<&[Self]>;
     fn slice_mut<T: Element>(slice: &mut [T]) -> Option<&mut [Self]>;
     fn narrow<T: Element>(self) -> T;
+    /// The scale for rows of about this maximum; a larger row loses nothing while its sum is below 2^120 or 2^1000.
     fn reference(max: Self) -> Reference<Self>;
     /// 2^-power e^(x - shift); 0 far below the reference, infinite far above, NaN for NaN.
     fn term<const FMA: bool, const SHIFT: bool>(x: Self, reference: &Reference<Self>) -> Self;
+    /// Bits that exponents have had.
+    type Seen: Copy + Default + BitOr<Output = Self::Seen>;
+    /// The same without a shift for terms that are normal, 0 or infinite, without a look at the limits, and the exponent.
+    fn term_seen<const FMA: bool>(x: Self, reference: &Reference<Self>) -> (Self, Self::Seen);
+    /// Whether all exponents seen are those of terms.
+    fn are_exponents(seen: &[Self::Seen]) -> bool;
     /// Whether a sum of v terms and a total that holds it lie where no bits are lost: the sum far above what is
     /// flushed to zero, the total and its inverse far from the ends of the range.
     fn ordinary(sum: f64, total: f64, v: usize) -> bool;
@@ -84,6 +91,7 @@ impl Arithmetic for f32 {
         T::from_f32(self)
     }
 
+    #[inline(always)]
     fn reference(max: Self) -> Reference<Self> {
         let large = f64::from(max).abs() > LARGE;
         let shift = if large { max } else { 0.0 };
@@ -107,6 +115,16 @@ impl Arithmetic for f32 {
         let x = if reference.ceiling < x { reference.ceiling } else { x };
         let (p, t) = exp_parts::<FMA>(x, reference.whole);
         p * f32::from_bits(t << 23)
+    }
+    type Seen = u32;
+    #[inline(always)]
+    fn term_seen<const FMA: bool>(x: Self, reference: &Reference<Self>) -> (Self, u32) {
+        let (p, t) = exp_parts::<FMA>(x, reference.whole);
+        (p * f32::from_bits(t << 23), t ^ WHOLE32.to_bits())
+    }
+    #[inline(always)]
+    fn are_exponents(seen: &[u32]) -> bool {
+        seen.iter().fold(0, |all, bits| all | bits) < 1 << 8
     }
     #[inline(always)]
     fn ordinary(sum: f64, total: f64, v: usize) -> bool {
@@ -151,6 +169,7 @@ impl Arithmetic for f64 {
         T::from_f64(self)
     }
 
+    #[inline(always)]
     fn reference(max: Self) -> Reference<Self> {
         let large = max.abs() > LARGE;
         let shift = if large { max } else { 0.0 };
@@ -175,6 +194,18 @@ impl Arithmetic for f64 {
         let t = x * std::f64::consts::LOG2_E + reference.whole;
         let m = elementary::exp_rest64(x, t - reference.whole);
         (1.0 + m) * f64::from_bits(t.to_bits() << 52)
+    }
+    type Seen = u64;
+    #[inline(always)]
+    fn term_seen<const FMA: bool>(x: Self, reference: &Reference<Self>) -> (Self, u64) {
+        let t = x * std::f64::consts::LOG2_E + reference.whole;
+        let m = elementary::exp_rest64(x, t - reference.whole);
+        let bits = t.to_bits();
+        ((1.0 + m) * f64::from_bits(bits << 52), bits ^ elementary::WHOLE.to_bits())
+    }
+    #[inline(always)]
+    fn are_exponents(seen: &[u64]) -> bool {
+        seen.iter().fold(0, |all, bits| all | bits) < 1 << 11
     }
     #[inline(always)]
     fn ordinary(sum: f64, total: f64, _v: usize) -> bool {
@@ -250,103 +281,149 @@ fn terms_body<const FMA: bool, A: Arithmetic>(x: &[A], terms: &mut [A], referenc
 /// Numbers ahead that memory is asked for: the hardware stops at every page.
 const AHEAD: usize = 512;
 
+/// Numbers that are added up together: a chain in every lane.
+pub(crate) const fn unit<A: Arithmetic>() -> usize {
+    A::LANES * A::CHAIN
+}
+
 leveled! {
-    /// The sum of the terms of a row but one, as if all had been filled in and added, that one as 0.
-    pub(crate) fn sum_terms[A: Arithmetic](x: &[A], but: usize, reference: &Reference<A>) -> f64 => sum_terms_body::<FMA>
+    /// The sum of the terms of a row but that at `but`.
+    pub(crate) fn sum_terms[A: Arithmetic](x: &[A], v: usize, but: usize, reference: &Reference<A>) -> f64 => sum_terms_body::<FMA>
 }
 
 #[inline(always)]
 fn sum_terms_body<const FMA: bool, A: Arithmetic>(
     x: &[A],
+    v: usize,
     but: usize,
     reference: &Reference<A>,
 ) -> f64 {
-    sum_units::<FMA, false, A>(x, &mut [], but, reference)
+    sum_but::<FMA, true, false, A>(x, v, &mut [], but, reference).unwrap_or(f64::NAN)
 }
 
 leveled! {
-    /// The same, with the terms in `out`, which is as long.
-    pub(crate) fn fill_and_sum[A: Arithmetic](x: &[A], out: &mut [A], but: usize, reference: &Reference<A>) -> f64
+    /// The same, with the terms in `out`, which is as long, that one as 0.
+    pub(crate) fn fill_and_sum[A: Arithmetic](x: &[A], v: usize, out: &mut [A], but: usize, reference: &Reference<A>) -> f64
         => fill_and_sum_body::<FMA>
 }
 
 #[inline(always)]
 fn fill_and_sum_body<const FMA: bool, A: Arithmetic>(
     x: &[A],
+    v: usize,
     out: &mut [A],
     but: usize,
     reference: &Reference<A>,
 ) -> f64 {
-    sum_units::<FMA, true, A>(x, &mut out[..x.len()], but, reference)
+    sum_but::<FMA, true, true, A>(x, v, out, but, reference).unwrap_or(f64::NAN)
 }
 
+/// The sum of the terms of a row but that at `but`, and with `KEEP` the terms in `out`, that one as 0.
+///
+/// The row is the first `v` numbers of `x`: what is behind it may be read, and counts nothing. The unit of `but` comes last, whole
+/// or not, so that all others are one loop of the same length for rows of the same length. Without `CLAMP` it is faster, with
+/// the same bits, and nothing where a number is beyond the limits of the scale.
 #[inline(always)]
-fn sum_units<const FMA: bool, const KEEP: bool, A: Arithmetic>(
+pub(crate) fn sum_but<const FMA: bool, const CLAMP: bool, const KEEP: bool, A: Arithmetic>(
     x: &[A],
+    v: usize,
     out: &mut [A],
     but: usize,
     reference: &Reference<A>,
-) -> f64 {
-    let n = A::LANES * A::CHAIN;
-    let special = but / n * n;
-    let after = x.len().min(special + n);
-    let last = after.max(x.len() / n * n);
-    let mut sum = Accumulator::new();
-    whole_units::<FMA, KEEP, A>(&mut sum, x, out, 0..special, reference);
-    odd_unit::<FMA, KEEP, A>(&mut sum, x, out, special..after, Some(but - special), reference);
-    whole_units::<FMA, KEEP, A>(&mut sum, x, out, after..last, reference);
-    odd_unit::<FMA, KEEP, A>(&mut sum, x, out, last..x.len(), None, reference);
-    sum.total::<A>()
+) -> Option<f64> {
+    let n = const { unit::<A>() };
+    let (special, whole) = (but / n, v / n);
+    let mut sums = Sums { high: Accumulator::new(), seen: [A::Seen::default(); 16] };
+    for i in 0..whole - usize::from(special < whole) {
+        let at = (i + usize::from(i >= special)) * n;
+        let out = if KEEP { &mut out[at..at + n] } else { &mut [] };
+        sums.add::<FMA, CLAMP, KEEP, false>(&x[at..at + n], out, (n, n), reference);
+    }
+    if special < whole && whole * n < v {
+        sums.add_odd::<FMA, CLAMP, KEEP>(x, out, (whole * n, v), v, reference);
+    }
+    let end = v.min((special + 1) * n);
+    sums.add_odd::<FMA, CLAMP, KEEP>(x, out, (special * n, end), but, reference);
+    (CLAMP || A::are_exponents(&sums.seen)).then(|| total_apart::<A>(&sums.high.clone()))
 }
 
-/// Adds the terms of whole units of numbers, in registers.
-#[inline(always)]
-fn whole_units<const FMA: bool, const KEEP: bool, A: Arithmetic>(
-    sum: &mut Accumulator,
-    x: &[A],
-    out: &mut [A],
-    range: Range<usize>,
-    reference: &Reference<A>,
-) {
-    let n = A::LANES * A::CHAIN;
-    let line = 64 / size_of::<A>();
-    let mut outs = if KEEP { &mut out[range.clone()] } else { out }.chunks_exact_mut(n);
-    for unit in x[range].chunks_exact(n) {
-        for at in (0..n).step_by(line) {
-            simd::prefetch(unit, AHEAD + at);
+/// A sum, and the exponents of its terms.
+struct Sums<A: Arithmetic> {
+    high: Accumulator,
+    seen: [A::Seen; 16],
+}
+
+impl<A: Arithmetic> Sums<A> {
+    /// Adds the terms of a unit, a lane at a time; if it is `ODD`, 0 for that at `but` and those from `end` on.
+    #[inline(always)]
+    fn add<const FMA: bool, const CLAMP: bool, const KEEP: bool, const ODD: bool>(
+        &mut self,
+        x: &[A],
+        out: &mut [A],
+        (but, end): (usize, usize),
+        reference: &Reference<A>,
+    ) {
+        let n = const { unit::<A>() };
+        simd::prefetch_lines(x, AHEAD, n);
+        let x = &x[..n];
+        let out = &mut out[..if KEEP { n } else { 0 }];
+        let (but, end) = (but as u32, end as u32);
+        let mut lanes = [A::default(); 16];
+        for l in 0..A::LANES {
+            let (mut lane, mut all) = (A::default(), self.seen[l]);
+            for at in (l..n).step_by(A::LANES) {
+                let (mut term, mut bits) = if !CLAMP {
+                    A::term_seen::<FMA>(x[at], reference)
+                } else if reference.shift == A::default() {
+                    (A::term::<FMA, false>(x[at], reference), A::Seen::default())
+                } else {
+                    (A::term::<FMA, true>(x[at], reference), A::Seen::default())
+                };
+                if ODD {
+                    let none = (at as u32 == but) | (at as u32 >= end);
+                    term = if none { A::default() } else { term };
+                    bits = if none { A::Seen::default() } else { bits };
+                }
+                lane = lane.plus(term);
+                all = all | bits;
+                if KEEP {
+                    out[at] = term;
+                }
+            }
+            (lanes[l], self.seen[l]) = (lane, all);
         }
+        self.high.add_lanes::<A>(&lanes);
+    }
+
+    /// Adds the terms of the unit in `from..to`, that at `but` as 0.
+    #[inline(always)]
+    fn add_odd<const FMA: bool, const CLAMP: bool, const KEEP: bool>(
+        &mut self,
+        x: &[A],
+        out: &mut [A],
+        (from, to): (usize, usize),
+        but: usize,
+        reference: &Reference<A>,
+    ) {
+        let n = const { unit::<A>() };
+        let mut copy = [A::default(); 64];
+        let numbers = x.get(from..from + n).unwrap_or_else(|| {
+            copy[..to - from].copy_from_slice(&x[from..to]);
+            &copy[..n]
+        });
         let mut terms = [A::default(); 64];
-        terms_body::<FMA, A>(unit, &mut terms[..n], reference);
-        sum.add_unit::<A, false>(terms[..n].chunks_exact(A::LANES));
-        if KEEP && let Some(out) = outs.next() {
-            out.copy_from_slice(&terms[..n]);
+        let places = (but - from, to - from);
+        self.add::<FMA, CLAMP, KEEP, true>(numbers, &mut terms[..n], places, reference);
+        if KEEP {
+            out[from..to].copy_from_slice(&terms[..to - from]);
         }
     }
 }
 
-/// Adds the terms of one unit, which may be short, one of them as 0.
-#[inline(always)]
-fn odd_unit<const FMA: bool, const KEEP: bool, A: Arithmetic>(
-    sum: &mut Accumulator,
-    x: &[A],
-    out: &mut [A],
-    range: Range<usize>,
-    but: Option<usize>,
-    reference: &Reference<A>,
-) {
-    if range.is_empty() {
-        return;
-    }
-    let len = range.len();
-    let mut terms = [A::default(); 64];
-    terms_body::<FMA, A>(&x[range.clone()], &mut terms[..len], reference);
-    if let Some(but) = but {
-        terms[but] = A::default();
-    }
-    sum.add_unit::<A, false>(terms[..A::LANES * A::CHAIN].chunks_exact(A::LANES));
-    if KEEP {
-        out[range].copy_from_slice(&terms[..len]);
-    }
+/// The sum, out of sight of the loops before: its tree would have the compiler take their lanes apart.
+#[inline(never)]
+fn total_apart<A: Arithmetic>(sum: &Accumulator) -> f64 {
+    sum.total::<A>()
 }
 
 leveled! {
@@ -375,7 +452,7 @@ leveled! {
 }
 
 #[inline(always)]
-fn scale_body<const FMA: bool, A: Arithmetic>(x: &mut [A], factor: A) {
+pub(crate) fn scale_body<const FMA: bool, A: Arithmetic>(x: &mut [A], factor: A) {
     for x in x {
         *x = x.times(factor);
     }
@@ -434,6 +511,12 @@ impl Accumulator {
                 *lane = lane.plus(term);
             }
         }
+        self.add_lanes(&lanes);
+    }
+
+    /// Adds a number a lane.
+    #[inline(always)]
+    fn add_lanes<A: Arithmetic>(&mut self, lanes: &[A; 16]) {
         for l in 0..A::LANES {
             let x = lanes[l].to_f64();
             if A::WIDE {
@@ -477,6 +560,13 @@ impl Accumulator {
         }
         if low[0].is_finite() { high[0] + low[0] } else { high[0] }
     }
+}
+
+/// 2^-power e^x for a power of an x that is near.
+#[inline(always)]
+pub(crate) fn term_near(x: f64, power: f64) -> f64 {
+    let (m, n) = exp_parts64(x);
+    (1.0 + m) * elementary::power_of_two(n - power)
 }
 
 /// 2^-power e^x; 0 or infinite where that is out of range.
