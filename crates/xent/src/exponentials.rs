@@ -1,14 +1,18 @@
 //! Sums of exponentials of a row, in f32 or f64: what softmax and cross entropy are made of.
 //!
 //! e^x is taken as 2^n p with x = n ln 2 + r reduced exactly, and scaled by a power of two near the
-//! row's maximum. No maximum is subtracted, so no rounding of x - max enters, and any one term (the
+//! target's term or the row's maximum. No maximum is subtracted, so no rounding of x - max enters, and any one term (the
 //! target's) can be left out of the sum: both are what makes small losses right.
 
-use std::ops::Range;
+use std::ops::BitOr;
 
 use crate::element::Element;
 use crate::elementary::{self, WHOLE32, exp_parts, exp_parts64};
-use crate::simd::{self, leveled};
+use crate::simd::leveled;
+
+mod row_sum;
+
+pub(crate) use row_sum::{fill_and_sum, sum_but, sum_terms};
 
 /// Numbers worked on at a time: input and terms stay in the first-level cache.
 pub(crate) const BLOCK: usize = 512;
@@ -49,9 +53,16 @@ pub(crate) trait Arithmetic: Element + PartialOrd {
     fn slice<T: Element>(slice: &[T]) -> Option<&[Self]>;
     fn slice_mut<T: Element>(slice: &mut [T]) -> Option<&mut [Self]>;
     fn narrow<T: Element>(self) -> T;
+    /// The scale for rows of about this maximum; a larger row loses nothing while its sum is below 2^120 or 2^1000.
     fn reference(max: Self) -> Reference<Self>;
     /// 2^-power e^(x - shift); 0 far below the reference, infinite far above, NaN for NaN.
     fn term<const FMA: bool, const SHIFT: bool>(x: Self, reference: &Reference<Self>) -> Self;
+    /// Bits that exponents have had.
+    type Seen: Copy + Default + BitOr<Output = Self::Seen>;
+    /// The same without a shift for terms that are normal, 0 or infinite, without a look at the limits, and the exponent.
+    fn term_seen<const FMA: bool>(x: Self, reference: &Reference<Self>) -> (Self, Self::Seen);
+    /// Whether all exponents seen are those of terms.
+    fn are_exponents(seen: &[Self::Seen]) -> bool;
     /// Whether a sum of v terms and a total that holds it lie where no bits are lost: the sum far above what is
     /// flushed to zero, the total and its inverse far from the ends of the range.
     fn ordinary(sum: f64, total: f64, v: usize) -> bool;
@@ -84,6 +95,7 @@ impl Arithmetic for f32 {
         T::from_f32(self)
     }
 
+    #[inline(always)]
     fn reference(max: Self) -> Reference<Self> {
         let large = f64::from(max).abs() > LARGE;
         let shift = if large { max } else { 0.0 };
@@ -107,6 +119,16 @@ impl Arithmetic for f32 {
         let x = if reference.ceiling < x { reference.ceiling } else { x };
         let (p, t) = exp_parts::<FMA>(x, reference.whole);
         p * f32::from_bits(t << 23)
+    }
+    type Seen = u32;
+    #[inline(always)]
+    fn term_seen<const FMA: bool>(x: Self, reference: &Reference<Self>) -> (Self, u32) {
+        let (p, t) = exp_parts::<FMA>(x, reference.whole);
+        (p * f32::from_bits(t << 23), t ^ WHOLE32.to_bits())
+    }
+    #[inline(always)]
+    fn are_exponents(seen: &[u32]) -> bool {
+        seen.iter().fold(0, |all, bits| all | bits) < 1 << 8
     }
     #[inline(always)]
     fn ordinary(sum: f64, total: f64, v: usize) -> bool {
@@ -151,6 +173,7 @@ impl Arithmetic for f64 {
         T::from_f64(self)
     }
 
+    #[inline(always)]
     fn reference(max: Self) -> Reference<Self> {
         let large = max.abs() > LARGE;
         let shift = if large { max } else { 0.0 };
@@ -175,6 +198,18 @@ impl Arithmetic for f64 {
         let t = x * std::f64::consts::LOG2_E + reference.whole;
         let m = elementary::exp_rest64(x, t - reference.whole);
         (1.0 + m) * f64::from_bits(t.to_bits() << 52)
+    }
+    type Seen = u64;
+    #[inline(always)]
+    fn term_seen<const FMA: bool>(x: Self, reference: &Reference<Self>) -> (Self, u64) {
+        let t = x * std::f64::consts::LOG2_E + reference.whole;
+        let m = elementary::exp_rest64(x, t - reference.whole);
+        let bits = t.to_bits();
+        ((1.0 + m) * f64::from_bits(bits << 52), bits ^ elementary::WHOLE.to_bits())
+    }
+    #[inline(always)]
+    fn are_exponents(seen: &[u64]) -> bool {
+        seen.iter().fold(0, |all, bits| all | bits) < 1 << 11
     }
     #[inline(always)]
     fn ordinary(sum: f64, total: f64, _v: usize) -> bool {
@@ -247,106 +282,9 @@ fn terms_body<const FMA: bool, A: Arithmetic>(x: &[A], terms: &mut [A], referenc
     }
 }
 
-/// Numbers ahead that memory is asked for: the hardware stops at every page.
-const AHEAD: usize = 512;
-
-leveled! {
-    /// The sum of the terms of a row but one, as if all had been filled in and added, that one as 0.
-    pub(crate) fn sum_terms[A: Arithmetic](x: &[A], but: usize, reference: &Reference<A>) -> f64 => sum_terms_body::<FMA>
-}
-
-#[inline(always)]
-fn sum_terms_body<const FMA: bool, A: Arithmetic>(
-    x: &[A],
-    but: usize,
-    reference: &Reference<A>,
-) -> f64 {
-    sum_units::<FMA, false, A>(x, &mut [], but, reference)
-}
-
-leveled! {
-    /// The same, with the terms in `out`, which is as long.
-    pub(crate) fn fill_and_sum[A: Arithmetic](x: &[A], out: &mut [A], but: usize, reference: &Reference<A>) -> f64
-        => fill_and_sum_body::<FMA>
-}
-
-#[inline(always)]
-fn fill_and_sum_body<const FMA: bool, A: Arithmetic>(
-    x: &[A],
-    out: &mut [A],
-    but: usize,
-    reference: &Reference<A>,
-) -> f64 {
-    sum_units::<FMA, true, A>(x, &mut out[..x.len()], but, reference)
-}
-
-#[inline(always)]
-fn sum_units<const FMA: bool, const KEEP: bool, A: Arithmetic>(
-    x: &[A],
-    out: &mut [A],
-    but: usize,
-    reference: &Reference<A>,
-) -> f64 {
-    let n = A::LANES * A::CHAIN;
-    let special = but / n * n;
-    let after = x.len().min(special + n);
-    let last = after.max(x.len() / n * n);
-    let mut sum = Accumulator::new();
-    whole_units::<FMA, KEEP, A>(&mut sum, x, out, 0..special, reference);
-    odd_unit::<FMA, KEEP, A>(&mut sum, x, out, special..after, Some(but - special), reference);
-    whole_units::<FMA, KEEP, A>(&mut sum, x, out, after..last, reference);
-    odd_unit::<FMA, KEEP, A>(&mut sum, x, out, last..x.len(), None, reference);
-    sum.total::<A>()
-}
-
-/// Adds the terms of whole units of numbers, in registers.
-#[inline(always)]
-fn whole_units<const FMA: bool, const KEEP: bool, A: Arithmetic>(
-    sum: &mut Accumulator,
-    x: &[A],
-    out: &mut [A],
-    range: Range<usize>,
-    reference: &Reference<A>,
-) {
-    let n = A::LANES * A::CHAIN;
-    let line = 64 / size_of::<A>();
-    let mut outs = if KEEP { &mut out[range.clone()] } else { out }.chunks_exact_mut(n);
-    for unit in x[range].chunks_exact(n) {
-        for at in (0..n).step_by(line) {
-            simd::prefetch(unit, AHEAD + at);
-        }
-        let mut terms = [A::default(); 64];
-        terms_body::<FMA, A>(unit, &mut terms[..n], reference);
-        sum.add_unit::<A, false>(terms[..n].chunks_exact(A::LANES));
-        if KEEP && let Some(out) = outs.next() {
-            out.copy_from_slice(&terms[..n]);
-        }
-    }
-}
-
-/// Adds the terms of one unit, which may be short, one of them as 0.
-#[inline(always)]
-fn odd_unit<const FMA: bool, const KEEP: bool, A: Arithmetic>(
-    sum: &mut Accumulator,
-    x: &[A],
-    out: &mut [A],
-    range: Range<usize>,
-    but: Option<usize>,
-    reference: &Reference<A>,
-) {
-    if range.is_empty() {
-        return;
-    }
-    let len = range.len();
-    let mut terms = [A::default(); 64];
-    terms_body::<FMA, A>(&x[range.clone()], &mut terms[..len], reference);
-    if let Some(but) = but {
-        terms[but] = A::default();
-    }
-    sum.add_unit::<A, false>(terms[..A::LANES * A::CHAIN].chunks_exact(A::LANES));
-    if KEEP {
-        out[range].copy_from_slice(&terms[..len]);
-    }
+/// Numbers that are added up together: a chain in every lane.
+pub(crate) const fn unit<A: Arithmetic>() -> usize {
+    A::LANES * A::CHAIN
 }
 
 leveled! {
@@ -375,7 +313,7 @@ leveled! {
 }
 
 #[inline(always)]
-fn scale_body<const FMA: bool, A: Arithmetic>(x: &mut [A], factor: A) {
+pub(crate) fn scale_body<const FMA: bool, A: Arithmetic>(x: &mut [A], factor: A) {
     for x in x {
         *x = x.times(factor);
     }
@@ -434,6 +372,12 @@ impl Accumulator {
                 *lane = lane.plus(term);
             }
         }
+        self.add_lanes(&lanes);
+    }
+
+    /// Adds a number a lane.
+    #[inline(always)]
+    fn add_lanes<A: Arithmetic>(&mut self, lanes: &[A; 16]) {
         for l in 0..A::LANES {
             let x = lanes[l].to_f64();
             if A::WIDE {
@@ -477,6 +421,13 @@ impl Accumulator {
         }
         if low[0].is_finite() { high[0] + low[0] } else { high[0] }
     }
+}
+
+/// 2^-power e^x for a power of an x that is near.
+#[inline(always)]
+pub(crate) fn term_near(x: f64, power: f64) -> f64 {
+    let (m, n) = exp_parts64(x);
+    (1.0 + m) * elementary::power_of_two(n - power)
 }
 
 /// 2^-power e^x; 0 or infinite where that is out of range.

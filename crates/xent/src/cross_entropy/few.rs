@@ -27,7 +27,7 @@ const RAISE: f32 = 16_777_216.0;
 const RAISE_BITS: u32 = 24 << 23;
 /// Of a smaller d the raised term is taken for 0: -151 ln 2.
 const FLOOR: f32 = -104.665_22;
-/// Of a larger d the sum is out of range: 103 ln 2.
+/// Rows with a larger d are odd: 103 ln 2.
 const CEILING: f32 = 71.393_16;
 /// Targets beyond this are odd: the bounds of d would not be what they say.
 const FAR: f32 = 65_536.0;
@@ -257,13 +257,14 @@ fn deal<const V: usize>(s: &mut Columns, rows: &[[f32; V]], labels: &[u32]) {
 /// 2^24 e^(x - target), within a relative 1.6 * 2^-24: the difference in two parts.
 #[inline(always)]
 fn term<const FMA: bool>(x: f32, target: f32) -> f32 {
-    // For -inf: a difference of which the second part is a number. NaN passes all.
+    // For -inf: a difference of which the second part is a small number. NaN passes all.
     let x = if -2.0 * FAR > x { -2.0 * FAR } else { x };
     let d = x - target;
     let part = d - x;
     let lost = (x - (d - part)) - (target + part);
     let d = if FLOOR > d { FLOOR } else { d };
-    let d = if CEILING < d { CEILING } else { d };
+    // Not the ceiling itself: what a larger difference lost can be as large as the target.
+    let d = if d > CEILING { f32::NAN } else { d };
     elementary::exp_of_two::<FMA>(d, lost, WHOLE32 + (127.0 + 24.0))
 }
 

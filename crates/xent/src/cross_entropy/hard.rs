@@ -8,8 +8,8 @@ use super::{BATCH, Batch, Io, general};
 use crate::element::Element;
 use crate::elementary;
 use crate::exponentials::{
-    self, Accumulator, Arithmetic, BLOCK, Reference, add_squares, add_terms, fill_terms,
-    loss_beside, term_of,
+    self, Accumulator, Arithmetic, BLOCK, Reference, add_squares, add_terms, fill_and_sum,
+    fill_terms, loss_beside, scale_body, sum_but, sum_terms, term_near, term_of, unit,
 };
 use crate::simd::{self, leveled};
 use crate::view::View;
@@ -37,27 +37,148 @@ pub(super) fn score<T: Element, A: Arithmetic>(
     let v = io.x().n_cols();
     if v <= SHORT {
         short::<T, A>(io, rows, batch, wants, scratch);
-    } else {
-        // The reference of a row is found before the row ahead of it is summed, so that nothing waits for it.
-        let (end, n) = (rows.end, rows.len());
-        let mut ratios = [-1.0; BATCH];
-        let mut reference = reference(&io.x(), rows.start, &mut scratch.numbers);
-        for (i, row) in rows.enumerate() {
-            let this = reference;
-            if row + 1 < end {
-                reference = self::reference(&io.x(), row + 1, &mut scratch.numbers);
-            }
-            if !batch.ignored[i] {
-                let scale = io.wants_gradient().then_some(batch.scale[i]);
-                let next = batch.labels.get(i + 1).map_or(0, |&next| next as usize);
-                let y = (batch.labels[i] as usize, next);
-                let done = long::<T, A>(io, row, y, &this, wants, scale, scratch, &mut ratios[i]);
-                batch.put(i, &done);
+        return;
+    }
+    let n = rows.len();
+    let mut ratios = [-1.0; BATCH];
+    let ratios = &mut ratios[..n];
+    if !wants.ranks && !wants.squares {
+        at_once::<T, A>(io, rows.clone(), batch, ratios);
+    }
+    for (i, row) in rows.enumerate() {
+        if !(batch.ignored[i] || ratios[i] >= 0.0) {
+            let scale = io.wants_gradient().then_some(batch.scale[i]);
+            let y = batch.labels[i] as usize;
+            let done = long::<T, A>(io, row, y, wants, scale, scratch, &mut ratios[i]);
+            batch.put(i, &done);
+        }
+    }
+    // Many side by side: alone, each would wait for its two divisions.
+    take_logarithms(ratios, &mut batch.loss[..n]);
+}
+
+/// The ratios of the ordinary ones of rows that lie side by side and are of the arithmetic's own kind, and their gradients.
+fn at_once<T: Element, A: Arithmetic>(
+    io: &mut Io<'_, '_, T>,
+    rows: Range<usize>,
+    batch: &Batch,
+    ratios: &mut [f64],
+) {
+    let Io::Apart { x, gradient } = io else { return };
+    let (n, v) = (rows.len(), x.n_cols());
+    let Some(numbers) = x.rows(rows.clone()).as_rows().and_then(A::slice) else { return };
+    let (labels, ignored, scales) = (&batch.labels[..n], &batch.ignored[..n], &batch.scale[..n]);
+    match gradient {
+        None => sum_rows(numbers, v, labels, ignored, ratios),
+        Some(gradient) => {
+            if let Some(out) = gradient.rows_mut(rows.start, n).and_then(A::slice_mut) {
+                scale_rows(numbers, v, labels, ignored, scales, out, ratios);
             }
         }
-        // Many side by side: alone, each would wait for its two divisions.
-        take_logarithms(&ratios[..n], &mut batch.loss[..n]);
     }
+}
+
+leveled! {
+    /// What is beside the targets of rows, as multiples of them; nothing is written for rows that are ignored or not ordinary.
+    fn sum_rows[A: Arithmetic](
+        x: &[A],
+        v: usize,
+        labels: &[u32],
+        ignored: &[bool],
+        ratios: &mut [f64],
+    ) => sum_rows_body::<FMA>
+}
+
+#[inline(always)]
+fn sum_rows_body<const FMA: bool, A: Arithmetic>(
+    x: &[A],
+    v: usize,
+    labels: &[u32],
+    ignored: &[bool],
+    ratios: &mut [f64],
+) {
+    let zeros = [0.0; BATCH];
+    let (mut rests, mut besides, mut powers) = (zeros, zeros, zeros);
+    let mut wild = false;
+    for i in 0..ratios.len().min(BATCH) {
+        if ignored[i] {
+            continue;
+        }
+        let row = &x[i * v..];
+        let y = ask_target(row, v, labels, i);
+        let reference = A::reference(row[y]);
+        // Where one row is beyond the limits of its scale, as where classes are masked, others will be.
+        wild |= reference.shift != A::default();
+        let tame = (!wild)
+            .then(|| sum_but::<FMA, false, false, A>(row, v, &mut [], y, &reference))
+            .flatten();
+        wild |= tame.is_none();
+        rests[i] = tame.unwrap_or_else(|| sum_terms(row, v, y, &reference));
+        (besides[i], powers[i]) = (row[y].to_f64() - reference.shift.to_f64(), reference.power);
+    }
+    let n = ratios.len().min(BATCH);
+    for i in 0..n {
+        let own = term_near(besides[i], powers[i]);
+        let fine = A::ordinary(rests[i], rests[i] + own, v) & (own > 0.0);
+        ratios[i] = if fine { rests[i] / own } else { ratios[i] };
+    }
+}
+
+leveled! {
+    /// The same, with the gradients of those rows.
+    fn scale_rows[A: Arithmetic](
+        x: &[A],
+        v: usize,
+        labels: &[u32],
+        ignored: &[bool],
+        scales: &[f64],
+        gradient: &mut [A],
+        ratios: &mut [f64],
+    ) => scale_rows_body::<FMA>
+}
+
+#[inline(always)]
+fn scale_rows_body<const FMA: bool, A: Arithmetic>(
+    x: &[A],
+    v: usize,
+    labels: &[u32],
+    ignored: &[bool],
+    scales: &[f64],
+    gradient: &mut [A],
+    ratios: &mut [f64],
+) {
+    let mut wild = false;
+    for (i, out) in gradient.chunks_exact_mut(v).enumerate() {
+        if ignored[i] {
+            continue;
+        }
+        let row = &x[i * v..];
+        let y = ask_target(row, v, labels, i);
+        let reference = A::reference(row[y]);
+        let beside = row[y].to_f64() - reference.shift.to_f64();
+        let own = term_near(beside, reference.power);
+        wild |= reference.shift != A::default();
+        let tame =
+            (!wild).then(|| sum_but::<FMA, false, true, A>(row, v, out, y, &reference)).flatten();
+        wild |= tame.is_none();
+        let rest = tame.unwrap_or_else(|| fill_and_sum(row, v, out, y, &reference));
+        let total = rest + own;
+        let factor = scales[i] / total;
+        if A::ordinary(rest, total, v) & A::is_factor(factor) & (own > 0.0) {
+            scale_body::<FMA, A>(out, A::from_f64(factor));
+            out[y] = A::from_f64(-scales[i] * (rest / total));
+            ratios[i] = rest / own;
+        }
+    }
+}
+
+/// The target of a row, and a wish for that of the next.
+#[inline(always)]
+fn ask_target<A>(row: &[A], v: usize, labels: &[u32], i: usize) -> usize {
+    if let Some(&next) = labels.get(i + 1) {
+        simd::prefetch(row, v + next as usize);
+    }
+    labels[i] as usize
 }
 
 /// Memory of the fast paths: numbers as A, their terms, and the sums of short rows.
@@ -135,40 +256,54 @@ fn reference<T: Element, A: Arithmetic>(
 }
 
 /// A row of many classes. The loss is ln(1 + `ratio`) if that is set to a number that is not negative.
-#[allow(clippy::too_many_arguments)]
+///
+/// The target's logit sets the scale, as in [`sum_rows`]; where that is too far from the others, the start of the row.
 fn long<T: Element, A: Arithmetic>(
     io: &mut Io<'_, '_, T>,
     row: usize,
-    (y, next): (usize, usize),
+    y: usize,
+    wants: Wants,
+    scale: Option<f64>,
+    scratch: &mut Scratch<A>,
+    ratio: &mut f64,
+) -> Done {
+    let from_target = A::reference(A::of(io.x().get(row, y)));
+    if let Some(done) = by_blocks(io, row, y, &from_target, wants, scale, scratch, ratio) {
+        return done;
+    }
+    let from_start = reference(&io.x(), row, &mut scratch.numbers);
+    by_blocks(io, row, y, &from_start, wants, scale, scratch, ratio)
+        .unwrap_or_else(|| general::odd_row(io, row, y, wants, scale))
+}
+
+/// A row block by block; nothing if it is not ordinary at this scale.
+#[allow(clippy::too_many_arguments)]
+fn by_blocks<T: Element, A: Arithmetic>(
+    io: &mut Io<'_, '_, T>,
+    row: usize,
+    y: usize,
     reference: &Reference<A>,
     wants: Wants,
     scale: Option<f64>,
     Scratch { numbers: buffer, terms, .. }: &mut Scratch<A>,
     ratio: &mut f64,
-) -> Done {
+) -> Option<Done> {
     let x = io.x();
     let v = x.n_cols();
-    if let Some(slice) = x.row(row) {
-        // The start of the next row and its target, before they are asked for.
-        for line in 0..4 {
-            simd::prefetch(slice, 2 * v + line * 16);
-        }
-        simd::prefetch(slice, v + next);
-    }
     let target = A::of(x.get(row, y));
     let beside = target.to_f64() - reference.shift.to_f64();
     if !(beside.is_finite() && reference.power.is_finite()) {
-        return general::odd_row(io, row, y, wants, scale);
+        return None;
     }
     let own = term_of(beside, reference.power);
-    let plain = !wants.ranks && !wants.squares;
-    let at_once = if plain { sum_at_once(io, row, y, reference) } else { None };
     // Terms go straight to the gradient where that is memory of its own and of this kind.
     let direct = scale.is_some() && io.stores_terms::<A>(row);
     let mut sum = Accumulator::new();
     let mut squares = Accumulator::new();
     let mut ahead = 0;
-    for cols in blocks(if at_once.is_some() { 0 } else { v }) {
+    // The target's unit is added last, as by `sum_but`.
+    let mut last = [A::default(); 64];
+    for cols in blocks(v) {
         // Equal numbers are ahead if they stand before the target.
         let before = y.saturating_sub(cols.start).min(cols.len());
         let in_block = cols.contains(&y).then(|| y - cols.start);
@@ -176,8 +311,14 @@ fn long<T: Element, A: Arithmetic>(
             fill_terms(numbers, terms, reference);
             if let Some(y) = in_block {
                 terms[y] = A::default();
+                let at = y / unit::<A>() * unit::<A>();
+                let end = terms.len().min(at + unit::<A>());
+                last[..end - at].copy_from_slice(&terms[at..end]);
+                add_terms(&mut sum, &terms[..at]);
+                add_terms(&mut sum, &terms[end..]);
+            } else {
+                add_terms(&mut sum, terms);
             }
-            add_terms(&mut sum, terms);
             if wants.squares {
                 add_squares(&mut squares, terms);
             }
@@ -196,11 +337,12 @@ fn long<T: Element, A: Arithmetic>(
             add(block(&io.x(), row, cols, buffer), &mut terms[..n]);
         }
     }
-    let rest = at_once.unwrap_or_else(|| sum.total::<A>());
+    add_terms(&mut sum, &last[..unit::<A>()]);
+    let rest = sum.total::<A>();
     let total = rest + own;
     let factor = scale.map_or(0.0, |scale| scale / total);
     if !A::ordinary(rest, total, v) || !A::is_factor(factor) {
-        return general::odd_row(io, row, y, wants, scale);
+        return None;
     }
     if let Some(scale) = scale {
         let own = -scale * (rest / total);
@@ -219,7 +361,7 @@ fn long<T: Element, A: Arithmetic>(
     } else {
         loss = loss_beside(beside, rest, reference.power);
     }
-    Done { loss, squared, rank: ahead }
+    Some(Done { loss, squared, rank: ahead })
 }
 
 leveled! {
@@ -231,25 +373,6 @@ leveled! {
 fn logarithms_body(ratios: &[f64], losses: &mut [f64]) {
     for (loss, &ratio) in losses.iter_mut().zip(ratios) {
         *loss = if ratio >= 0.0 { elementary::ln_1p(ratio) } else { *loss };
-    }
-}
-
-/// The sum of the terms of a row but the target's, and the terms in the gradient if it is wanted: in one sweep, if all
-/// lies side by side and is of the arithmetic's own kind.
-fn sum_at_once<T: Element, A: Arithmetic>(
-    io: &mut Io<'_, '_, T>,
-    row: usize,
-    y: usize,
-    reference: &Reference<A>,
-) -> Option<f64> {
-    let Io::Apart { x, gradient } = io else { return None };
-    let numbers = A::slice(x.row(row)?)?;
-    match gradient {
-        None => Some(exponentials::sum_terms(numbers, y, reference)),
-        Some(gradient) => {
-            let out = A::slice_mut(gradient.row_mut(row)?)?;
-            Some(exponentials::fill_and_sum(numbers, out, y, reference))
-        }
     }
 }
 

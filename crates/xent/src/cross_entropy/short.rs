@@ -1,7 +1,8 @@
 //! Rows of few classes, one class a row: many rows at a time, all scaled by the same power of two.
 //!
-//! Rows of two to four classes are worked on as columns, which the compiler makes of them, where there are registers enough;
-//! others number by number, and summed where they lie: the same operations, so the same bits. Rows whose terms leave the range of the scale go the way of odd rows.
+//! f32 rows of two to four classes are in `few`. f64 rows of two to four classes are worked on as columns, which the compiler
+//! makes of them, where there are registers enough; others number by number, and summed where they lie: the same operations, so
+//! the same bits. Rows whose terms leave the range of the scale go the way of odd rows.
 
 use std::ops::Range as Rows;
 
