@@ -234,42 +234,69 @@ pub fn ln(x: f64) -> f64 {
 /// -[`ln`] of a positive normal number, the same bits with fewer operations.
 #[inline(always)]
 pub(crate) fn surprisal(x: f64) -> f64 {
-    let Parts { k, f, half, tail } = parts(x);
+    surprisal_of(&reduce(x))
+}
+
+#[inline(always)]
+fn surprisal_of(&Reduced { k, f, s }: &Reduced) -> f64 {
+    let (half, tail) = series(f, s);
     ((half - (tail + k * LN2_LO)) - f) - k * LN2_HI
+}
+
+/// Numbers whose logarithms are taken together.
+pub(crate) const TOGETHER: usize = 64;
+
+/// [`surprisal`] of each number.
+///
+/// All divisions come first: what waits for one then does not stand in the way of the next.
+#[inline(always)]
+pub(crate) fn surprisals(numbers: &[f64; TOGETHER], results: &mut [f64; TOGETHER]) {
+    let [mut ks, mut fs, mut ss] = [[0.0; TOGETHER]; 3];
+    for i in 0..TOGETHER {
+        Reduced { k: ks[i], f: fs[i], s: ss[i] } = reduce(numbers[i]);
+    }
+    for i in 0..TOGETHER {
+        results[i] = surprisal_of(&Reduced { k: ks[i], f: fs[i], s: ss[i] });
+    }
 }
 
 /// ln(x (1 + c)) - less ln 2 for a normal x and a c of at most an ulp or so.
 #[inline(always)]
 fn ln_sum(x: f64, c: f64, less: f64) -> f64 {
-    let Parts { k, f, half, tail } = parts(x);
+    let Reduced { k, f, s } = reduce(x);
+    let (half, tail) = series(f, s);
     let k = k - less;
     let tail = tail + (k * LN2_LO + c);
     k * LN2_HI - ((half - tail) - f)
 }
 
-/// A logarithm: k ln 2 + f - (half - tail).
-struct Parts {
+/// x = 2^k (1 + f), s = f / (2 + f).
+struct Reduced {
     k: f64,
     f: f64,
-    half: f64,
-    tail: f64,
+    s: f64,
 }
 
 #[inline(always)]
-fn parts(x: f64) -> Parts {
+fn reduce(x: f64) -> Reduced {
     const MAGIC: u64 = 0x4330_0000_0000_0000; // 2^52: or-ing an integer in gives 2^52 + integer
     // The exponent counted from sqrt(1/2), kept positive by a bias of 1023 + 1.
     let shifted = x.to_bits().wrapping_sub(SQRT_HALF).wrapping_add(1024 << 52);
     let k = f64::from_bits((shifted >> 52) | MAGIC) - (4_503_599_627_370_496.0 + 1024.0);
     let m = f64::from_bits((shifted & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF));
     let f = m - 1.0;
-    let s = f / (2.0 + f);
+    Reduced { k, f, s: f / (2.0 + f) }
+}
+
+/// ln(1 + f) = f - (half - tail): both.
+#[inline(always)]
+fn series(f: f64, s: f64) -> (f64, f64) {
     let z = s * s;
     let z2 = z * z;
     let even = Q[0] + z2 * (Q[2] + z2 * (Q[4] + z2 * Q[6]));
     let odd = Q[1] + z2 * (Q[3] + z2 * Q[5]);
     let half = 0.5 * f * f;
-    Parts { k, f, half, tail: s * (half + z * (even + z * odd)) }
+    (half, s * (half + z * (even + z * odd)))
 }
 
 /// ln(1 + x), right for the smallest x too.

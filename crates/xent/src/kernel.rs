@@ -3,14 +3,14 @@
 //! Lane `l` works on row `r + l` and goes through the classes in order, so a row's arithmetic
 //! depends on the row only: not on the layout, the batch, or the instruction level.
 
-use crate::elementary::{ln, surprisal};
+use crate::elementary::{TOGETHER, ln, surprisal, surprisals};
 use crate::rows::{
     Matrix, Odd, Oddity, Problem, RowProblem, RowScores, Rules, SUM_ERROR, SUM_NOTE, Sums, is_far,
 };
 use crate::simd::{self, leveled};
 
 use few::score_few;
-pub(crate) use few::sum_few;
+pub(crate) use few::{STRETCH, few_losses};
 use wide::score_wide;
 
 mod few;
@@ -210,26 +210,46 @@ pub(crate) fn add_eight([a, b, c, d, e, f, g, h]: Lanes) -> f64 {
 
 leveled! {
     /// Losses of the targets' probabilities.
-    pub(crate) fn take_logarithms(losses: &mut [f64]) => logarithms_body
+    fn take_logarithms(losses: &mut [f64]) => logarithms_body
 }
 
+/// Losses of the targets' probabilities.
 #[inline(always)]
-fn logarithms_body(losses: &mut [f64]) {
-    let least = losses.iter().fold(i64::MAX, |least, p| least.min(p.to_bits() as i64));
-    if least >= LEAST_NORMAL {
-        for loss in losses {
+pub(crate) fn logarithms_body(losses: &mut [f64]) {
+    let (blocks, rest) = losses.as_chunks_mut::<TOGETHER>();
+    for losses in blocks {
+        if are_normal(losses) {
+            let targets = *losses;
+            surprisals(&targets, losses);
+        } else {
+            logarithms_at_0(losses);
+        }
+    }
+    if are_normal(rest) {
+        for loss in rest {
             *loss = surprisal(*loss);
         }
     } else {
-        for loss in losses {
-            // 0.0 - keeps a certain event's loss at +0.
-            *loss = 0.0 - ln(*loss);
-        }
+        logarithms_at_0(rest);
+    }
+}
+
+#[inline(always)]
+fn are_normal(targets: &[f64]) -> bool {
+    targets.iter().fold(i64::MAX, |least, p| least.min(p.to_bits() as i64)) >= LEAST_NORMAL
+}
+
+/// Where some are 0 or subnormal.
+#[inline(always)]
+fn logarithms_at_0(losses: &mut [f64]) {
+    for loss in losses {
+        // 0.0 - keeps a certain event's loss at +0.
+        *loss = 0.0 - ln(*loss);
     }
 }
 
 /// Bits of the smallest number that is not subnormal.
-const LEAST_NORMAL: i64 = f64::MIN_POSITIVE.to_bits() as i64;
+pub(crate) const LEAST_NORMAL: i64 = f64::MIN_POSITIVE.to_bits() as i64;
 
 /// Any number of rows: whole groups of eight, and a last group filled up with its last row.
 fn score_any(

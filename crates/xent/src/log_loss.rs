@@ -1,23 +1,19 @@
 //! Log loss of probabilities alone: what a loop over epochs or a monitor asks for, without the other scores.
 
 use crate::exact::ExactSum;
-use crate::kernel::{positive_losses, sum_few, take_logarithms};
+use crate::kernel::{STRETCH, few_losses, logarithms_body, positive_losses};
 use crate::rows::{
-    Matrix, Problem, RowNotes, RowProblem, RowScores, Rules, SUM_NOTE, Target, check_labels, is_far,
+    Matrix, Problem, RowNotes, RowProblem, RowScores, Rules, SUM_DECIMALS, SUM_NOTE, Target,
+    check_labels,
 };
 use crate::simd::{self, leveled};
 
 /// Losses between two additions to the sum.
 const BATCH: usize = 512;
-
-/// Rows at a time, so that memory brings the next meanwhile; measured. A divisor of [`BATCH`].
-fn stretch(matrix: Matrix<'_>) -> usize {
-    match matrix {
-        Matrix::Positive(_) => BATCH,
-        Matrix::Rows { width: 6..=32, .. } => 32,
-        _ => 64,
-    }
-}
+/// Classes from which on rows are added up one after another.
+const MANY: usize = 32;
+/// Numbers ahead that memory is asked for.
+const AHEAD: usize = 512;
 
 /// The sum of the log losses of rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,102 +70,185 @@ pub fn log_loss(matrix: Matrix<'_>, labels: &[u32]) -> Result<LogLoss, RowProble
     if labels.len() != n {
         return Err(RowProblem { row: n.min(labels.len()), problem: Problem::Shape });
     }
-    check_labels(labels, k)?;
+    let (all_labels, is_positive) = (labels, matches!(matrix, Matrix::Positive(_)));
+    if !is_positive {
+        check_labels(labels, k)?;
+    }
     let mut all = LogLoss { rows: n as u64, ..LogLoss::default() };
     let mut batch = [0.0; BATCH];
     let mut scores = RowScores::default();
-    let stretch = stretch(matrix);
-    for at in (0..n).step_by(stretch) {
-        let labels = &labels[at..n.min(at + stretch)];
-        let slot = at % BATCH;
-        let losses = &mut batch[slot..slot + labels.len()];
-        let clean = match matrix {
-            Matrix::Rows { values, width } => {
+    for at in (0..n).step_by(BATCH) {
+        let labels = &labels[at..n.min(at + BATCH)];
+        let losses = &mut batch[..labels.len()];
+        let mut odd = match matrix {
+            Matrix::Rows { values, width: width @ 2.. } => {
                 let values = &values[at * width..(at + labels.len()) * width];
                 rows(values, width, labels, losses)
             }
             Matrix::Positive(p) => positive(&p[at..at + labels.len()], labels, losses),
-            Matrix::Columns(_) => false,
+            // Columns, and what is no distribution.
+            _ => u64::MAX,
         };
-        if !clean {
-            // Columns, and whatever is out of the ordinary.
+        if is_positive && odd != 0 {
+            check_labels(all_labels, k)?;
+        }
+        odd &= (1 << labels.len().div_ceil(STRETCH)) - 1;
+        while odd != 0 {
+            let from = odd.trailing_zeros() as usize * STRETCH;
+            let to = labels.len().min(from + STRETCH);
+            odd &= odd - 1;
             let part: Vec<&[f64]>;
-            let rows = at..at + labels.len();
+            let rows = at + from..at + to;
             let matrix = match matrix {
                 Matrix::Rows { values, width } => {
                     Matrix::Rows { values: &values[rows.start * width..rows.end * width], width }
                 }
-                Matrix::Positive(p) => Matrix::Positive(&p[rows]),
+                Matrix::Positive(p) => Matrix::Positive(&p[rows.clone()]),
                 Matrix::Columns(columns) => {
                     part = columns.iter().map(|c| &c[rows.clone()]).collect();
                     Matrix::Columns(&part)
                 }
             };
             scores
-                .score(matrix, Target::Classes(labels), &Rules::default())
-                .map_err(|e| RowProblem { row: at + e.row, problem: e.problem })?;
+                .score(matrix, Target::Classes(&labels[from..to]), &Rules::default())
+                .map_err(|e| RowProblem { row: rows.start + e.row, problem: e.problem })?;
             scores.odd.iter().for_each(|odd| all.notes.add(odd));
             all.notes.ties = 0;
-            losses.copy_from_slice(&scores.log_loss);
+            losses[from..to].copy_from_slice(&scores.log_loss);
         }
-        let filled = slot + labels.len();
-        if filled == BATCH || at + labels.len() == n {
-            all.sum.add_slice(&batch[..filled]);
-        }
+        all.sum.add_slice(losses);
     }
     all.infinite = all.sum.positive_infinities();
     Ok(all)
 }
 
-/// The losses of rows; whether all is in order.
-fn rows(values: &[f64], width: usize, labels: &[u32], losses: &mut [f64]) -> bool {
-    if width == 0 {
-        return false;
+/// The losses of at most [`BATCH`] rows; a bit for each [`STRETCH`] of them in which something is out of
+/// the ordinary.
+fn rows(values: &[f64], width: usize, labels: &[u32], losses: &mut [f64]) -> u64 {
+    match width {
+        2..=4 => few(values, width, labels, losses),
+        5..MANY => some(values, width, labels, losses),
+        _ => many(values, width, labels, losses),
     }
-    for line in 0..(values.len() / 8).min(256) {
-        simd::prefetch(values, values.len() + line * 8);
-    }
-    let clean = if let 2..=4 = width {
-        sum_few(values, width, labels, losses)
-    } else {
-        let far = match width {
-            5 => far_some::<5>(values),
-            6 => far_some::<6>(values),
-            7 => far_some::<7>(values),
-            8 => far_some::<8>(values),
-            9 => far_some::<9>(values),
-            10 => far_some::<10>(values),
-            _ => far_any(values, width),
-        };
-        for ((row, &label), loss) in values.chunks_exact(width).zip(labels).zip(&mut *losses) {
-            *loss = row[label as usize];
-        }
-        !far & (largest_bits(values) <= 1.0_f64.to_bits())
-    };
-    take_logarithms(losses);
-    clean
-}
-
-/// Whether a row's sum is off; not compiled for higher levels, where it becomes gathers.
-fn far_some<const W: usize>(values: &[f64]) -> bool {
-    let mut far = false;
-    for row in values.as_chunks::<W>().0 {
-        let mut sums = [0.0; 2];
-        for (c, &p) in row.iter().enumerate() {
-            sums[c % 2] += p;
-        }
-        far |= is_far(sums[0] + sums[1], SUM_NOTE);
-    }
-    far
 }
 
 leveled! {
-    /// The largest bits: above those of 1 there is a number outside [0, 1], or -0.
-    fn largest_bits(values: &[f64]) -> u64 => largest_body
+    fn few(values: &[f64], width: usize, labels: &[u32], losses: &mut [f64]) -> u64 => few_losses
+}
+leveled! {
+    fn many(values: &[f64], width: usize, labels: &[u32], losses: &mut [f64]) -> u64 => many_losses
+}
+
+/// Rows of some classes: each is added up to two numbers, and then many rows' two at a time.
+fn some(values: &[f64], width: usize, labels: &[u32], losses: &mut [f64]) -> u64 {
+    let halve = match width {
+        5 => halve_5,
+        6 => halve_6,
+        7 => halve_7,
+        8 => halve_8,
+        9 => halve_9,
+        10 => halve_10,
+        _ => halve_any,
+    };
+    let mut odd = 0;
+    let mut halves = [[0.5; 2]; STRETCH];
+    for (number, ((values, labels), losses)) in values
+        .chunks(STRETCH * width)
+        .zip(labels.chunks(STRETCH))
+        .zip(losses.chunks_mut(STRETCH))
+        .enumerate()
+    {
+        halve(values, width, labels, &mut halves, losses);
+        odd |= u64::from(finish(values, &halves, losses)) << number;
+    }
+    odd
+}
+
+leveled! {
+    /// Turns targets' probabilities into losses; whether something is out of the ordinary. Behind the
+    /// last rows there are sums of others, or of 1.
+    fn finish(values: &[f64], halves: &[[f64; 2]; STRETCH], losses: &mut [f64]) -> bool => finish_body
 }
 
 #[inline(always)]
-fn largest_body(values: &[f64]) -> u64 {
+fn finish_body(values: &[f64], halves: &[[f64; 2]; STRETCH], losses: &mut [f64]) -> bool {
+    let mut farthest = 0;
+    for half in halves {
+        farthest = farthest.max(distance(half));
+    }
+    logarithms_body(losses);
+    is_odd(farthest, &[largest_bits(values)])
+}
+
+/// Defines functions for rows of a width that the compiler knows: a row is then a few instructions.
+macro_rules! halves {
+    ($($name:ident $body:ident $width:expr;)*) => {$(
+        leveled! {
+            /// The sums of every other class of each row, and its target's probability.
+            fn $name(
+                values: &[f64],
+                width: usize,
+                labels: &[u32],
+                halves: &mut [[f64; 2]; STRETCH],
+                targets: &mut [f64],
+            ) => $body
+        }
+
+        #[inline(always)]
+        fn $body(
+            values: &[f64],
+            width: usize,
+            labels: &[u32],
+            halves: &mut [[f64; 2]; STRETCH],
+            targets: &mut [f64],
+        ) {
+            halve(values, $width.unwrap_or(width), labels, halves, targets);
+        }
+    )*};
+}
+
+halves! {
+    halve_5 halve_body_5 Some(5);
+    halve_6 halve_body_6 Some(6);
+    halve_7 halve_body_7 Some(7);
+    halve_8 halve_body_8 Some(8);
+    halve_9 halve_body_9 Some(9);
+    halve_10 halve_body_10 Some(10);
+    halve_any halve_body_any None::<usize>;
+}
+
+#[inline(always)]
+fn halve(
+    values: &[f64],
+    width: usize,
+    labels: &[u32],
+    halves: &mut [[f64; 2]; STRETCH],
+    targets: &mut [f64],
+) {
+    let n = targets.len().min(STRETCH);
+    let (values, labels) = (&values[..n * width], &labels[..n]);
+    for i in 0..n {
+        let row = &values[i * width..i * width + width];
+        for line in 0..width.div_ceil(8) {
+            simd::prefetch(row, AHEAD + line * 8);
+        }
+        let (pairs, rest) = row.as_chunks::<2>();
+        let mut sums = pairs[0];
+        for pair in &pairs[1..] {
+            sums[0] += pair[0];
+            sums[1] += pair[1];
+        }
+        if let [last] = rest {
+            sums[0] += last;
+        }
+        halves[i] = sums;
+        targets[i] = row[labels[i] as usize];
+    }
+}
+
+/// The largest bits of some numbers.
+#[inline(always)]
+fn largest_bits(values: &[f64]) -> u64 {
     let mut largest = 0;
     for p in values {
         let bits = p.to_bits();
@@ -178,32 +257,63 @@ fn largest_body(values: &[f64]) -> u64 {
     largest
 }
 
+/// Rows of many classes, one after another.
+#[inline(always)]
+fn many_losses(values: &[f64], width: usize, labels: &[u32], losses: &mut [f64]) -> u64 {
+    let mut odd = 0;
+    for (i, (row, &label)) in values.chunks_exact(width).zip(labels).enumerate() {
+        let mut sums = [0.0; 32];
+        let mut largest = [0; 8];
+        let (groups, rest) = row.as_chunks::<32>();
+        for group in groups {
+            for line in 0..4 {
+                simd::prefetch(group, AHEAD + line * 8);
+            }
+            for l in 0..32 {
+                sums[l] += group[l];
+            }
+            for eight in group.as_chunks::<8>().0 {
+                for l in 0..8 {
+                    let bits = eight[l].to_bits();
+                    largest[l] = if bits > largest[l] { bits } else { largest[l] };
+                }
+            }
+        }
+        for (sum, &p) in sums.iter_mut().zip(rest) {
+            *sum += p;
+            largest[0] = largest[0].max(p.to_bits());
+        }
+        losses[i] = row[label as usize];
+        odd |= u64::from(is_odd(distance(&sums), &largest)) << (i / STRETCH);
+    }
+    logarithms_body(losses);
+    odd
+}
+
+/// Bits of the distance of a row's sum from 1, which have the order of the distances; NaN is above all.
+#[inline(always)]
+fn distance(parts: &[f64]) -> i64 {
+    (parts.iter().sum::<f64>() - 1.0).abs().to_bits() as i64
+}
+
+/// Whether a number may be outside [0, 1] (negative numbers and NaN have larger bits than 1, and so
+/// has -0), or a sum may be off. Sums are taken in another order than by the scores, so this is a
+/// little stricter; the scores decide.
+#[inline(always)]
+fn is_odd(farthest: i64, largest: &[u64]) -> bool {
+    farthest > (SUM_NOTE + 0.5 * SUM_DECIMALS).to_bits() as i64
+        || largest.iter().any(|&bits| bits > 1.0_f64.to_bits())
+}
+
 leveled! {
-    fn far_any(values: &[f64], width: usize) -> bool => far_any_body
+    /// As the kernel of the scores does it. Labels are looked at here, not in a pass of their own.
+    fn positive(p: &[f64], labels: &[u32], losses: &mut [f64]) -> u64 => positive_body
 }
 
 #[inline(always)]
-fn far_any_body(values: &[f64], width: usize) -> bool {
-    let mut far = false;
-    for row in values.chunks_exact(width) {
-        let mut lanes = [0.0; 32];
-        let (groups, rest) = row.as_chunks::<32>();
-        for group in groups {
-            for l in 0..32 {
-                lanes[l] += group[l];
-            }
-        }
-        for (lane, &p) in lanes.iter_mut().zip(rest) {
-            *lane += p;
-        }
-        far |= is_far(lanes.iter().sum(), SUM_NOTE);
-    }
-    far
-}
-
-leveled! {
-    /// As the kernel of the scores does it.
-    fn positive(p: &[f64], labels: &[u32], losses: &mut [f64]) -> bool => positive_losses
+fn positive_body(p: &[f64], labels: &[u32], losses: &mut [f64]) -> u64 {
+    let largest = labels.iter().fold(0, |largest: u32, &label| largest.max(label));
+    if positive_losses(p, labels, losses) & (largest <= 1) { 0 } else { u64::MAX }
 }
 
 #[cfg(test)]
@@ -211,6 +321,7 @@ mod tests {
     use super::*;
     use crate::elementary::ln;
     use crate::kernel::positive_loss;
+    use crate::rows::SUM_ERROR;
 
     fn random(n: usize, seed: u64) -> Vec<f64> {
         let mut state = seed;
@@ -221,19 +332,28 @@ mod tests {
         (0..n).map(|_| next()).collect()
     }
 
+    fn noted(rows: &RowScores) -> RowNotes {
+        let mut notes = RowNotes::default();
+        rows.odd.iter().for_each(|odd| notes.add(odd));
+        RowNotes { ties: 0, ..notes }
+    }
+
     #[test]
     fn as_the_scores_say() {
-        for k in [2, 3, 4, 5, 8, 10, 11, 40, 700] {
-            let n = 150;
+        for (k, n) in [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 31, 32, 40, 700]
+            .into_iter()
+            .flat_map(|k| [(k, 150), (k, if k < 40 { 1_111 } else { 64 })])
+        {
             let mut p = random(n * k, k as u64);
             p.chunks_mut(k).for_each(|row| {
                 let sum: f64 = row.iter().sum();
                 row.iter_mut().for_each(|p| *p /= sum);
             });
             let labels: Vec<u32> = (0..n).map(|r| (r * 31 % k) as u32).collect();
-            // A probability of 0, and a rounded row.
+            // A probability of 0, and rounded rows, one among the last.
             (p[0], p[1]) = (0.0, p[0] + p[1]);
             p[7 * k] += 1e-4;
+            p[(n - 2) * k] += 1e-4;
             let matrix = Matrix::Rows { values: &p, width: k };
             let found = log_loss(matrix, &labels).unwrap();
             let mut rows = RowScores::default();
@@ -241,7 +361,8 @@ mod tests {
             let expected: ExactSum = rows.log_loss.iter().copied().collect();
             assert_eq!(found.sum, expected, "{k}");
             assert_eq!((found.rows, found.infinite), (n as u64, 1));
-            assert_eq!(found.notes.rounded_sums, 1);
+            assert_eq!(found.notes, noted(&rows));
+            assert_eq!(found.notes.rounded_sums, 2);
             let columns: Vec<Vec<f64>> =
                 (0..k).map(|c| (0..n).map(|r| p[r * k + c]).collect()).collect();
             let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
@@ -253,6 +374,42 @@ mod tests {
         rows.score(Matrix::Positive(&p), Target::Classes(&labels), &Rules::default()).unwrap();
         let expected: ExactSum = rows.log_loss.iter().copied().collect();
         assert_eq!(log_loss(Matrix::Positive(&p), &labels).unwrap().sum, expected);
+    }
+
+    /// Sums are taken in another order than by the scores; at the very limits these decide.
+    #[test]
+    fn sums_at_the_limits_are_noted_as_by_the_scores() {
+        for k in [2, 3, 4, 5, 7, 10, 12, 31, 32, 100] {
+            for limit in [SUM_NOTE, SUM_ERROR] {
+                for ulps in -40..=40 {
+                    let mut p = vec![0.7 / (k - 1) as f64; 70 * k];
+                    p.chunks_mut(k).for_each(|row| row[k - 1] = 0.3);
+                    p[66 * k] += limit + SUM_DECIMALS + f64::from(ulps) * f64::EPSILON / 4.0;
+                    let matrix = Matrix::Rows { values: &p, width: k };
+                    let mut rows = RowScores::default();
+                    let scored = rows.score(matrix, Target::Classes(&[0; 70]), &Rules::default());
+                    let found = log_loss(matrix, &[0; 70]);
+                    match (scored, found) {
+                        (Ok(()), Ok(found)) => assert_eq!(found.notes, noted(&rows), "{k} {ulps}"),
+                        (Err(expected), Err(found)) => assert_eq!(found, expected),
+                        different => panic!("{k} {ulps}: {different:?}"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// As everywhere, before any other error, wherever it stands.
+    #[test]
+    fn a_label_out_of_range_comes_first() {
+        let mut p = vec![0.5; 1_200];
+        p[3] = 1.5;
+        let mut labels = vec![1; 1_200];
+        labels[1_100] = 2;
+        let error = log_loss(Matrix::Positive(&p), &labels).unwrap_err();
+        assert_eq!(error.to_string(), "row 1100: label 2 is out of range for 2 classes");
+        p[3] = 0.5;
+        assert_eq!(log_loss(Matrix::Positive(&p), &labels).unwrap_err(), error);
     }
 
     /// The short form of the logarithm and the long one, which rows beside 0 take, have the same bits.

@@ -4,12 +4,14 @@
 //! turns eight of them into columns. What is looked for in all rows (sums, numbers outside [0, 1], ties) is kept as
 //! the extreme of some bits: those of numbers that are not negative have the order of the numbers.
 
-use super::take_logarithms;
+use super::logarithms_body;
 use crate::rows::{Odd, Oddity, RowScores, SUM_DECIMALS, SUM_NOTE};
 use crate::simd::{self, leveled};
 
 /// Rows at a time that are looked at, and then their logarithms taken, while memory brings the next.
-const STRETCH: usize = 64;
+pub(crate) const STRETCH: usize = 64;
+/// Stretches ahead that memory is asked for.
+const AHEAD: usize = 1;
 
 /// The rows' scores; whether all is in order.
 pub(super) fn score_few(out: &mut RowScores, values: &[f64], width: usize, labels: &[u32]) -> bool {
@@ -26,7 +28,6 @@ pub(super) fn score_few(out: &mut RowScores, values: &[f64], width: usize, label
         let found = few(stretch, width, &labels[at..end], losses, squares, errors, tops);
         seen.odd |= found.odd;
         seen.tied |= found.tied;
-        take_logarithms(losses);
     }
     if seen.tied {
         for (row, p) in values.chunks_exact(width).enumerate() {
@@ -47,7 +48,6 @@ struct Seen {
 }
 
 leveled! {
-    /// Everything but the logarithm, which the target's probabilities are left for.
     fn few(
         values: &[f64],
         width: usize,
@@ -92,11 +92,11 @@ fn few_rows<const W: usize>(
     let (mut sums, mut least_gap) = (Extremes::default(), i64::MAX);
     for i in 0..n {
         let (row, label) = (rows[i], labels[i]);
-        let (mut target, mut squared) = (0.0, 0.0);
+        let target = target(&row, label);
+        let mut squared = 0.0;
         let (mut max, mut second, mut top) = (row[0], row[0], 0);
         for (c, &p) in row.iter().enumerate() {
             let hit = label == c as u32;
-            target = if hit { p } else { target };
             let difference = p - if hit { 1.0 } else { 0.0 };
             squared += difference * difference;
             if c > 0 {
@@ -113,39 +113,68 @@ fn few_rows<const W: usize>(
         errors[i] = if top == label { 0.0 } else { 1.0 };
         tops[i] = top;
     }
+    logarithms_body(losses);
     Seen { odd: sums.are_odd(), tied: least_gap <= 0 }
 }
 
-leveled! {
-    /// The targets' probabilities of rows of two to four classes; whether the rows are in order.
-    pub(crate) fn sum_few(values: &[f64], width: usize, labels: &[u32], targets: &mut [f64]) -> bool => sum_few_body
-}
-
+/// The log losses alone, of rows of two to four classes; a bit for each [`STRETCH`] that is not in order.
+///
+/// At most 64 stretches.
 #[inline(always)]
-fn sum_few_body(values: &[f64], width: usize, labels: &[u32], targets: &mut [f64]) -> bool {
+pub(crate) fn few_losses(values: &[f64], width: usize, labels: &[u32], losses: &mut [f64]) -> u64 {
     match width {
-        2 => sum_few_rows::<2>(values, labels, targets),
-        3 => sum_few_rows::<3>(values, labels, targets),
-        _ => sum_few_rows::<4>(values, labels, targets),
+        2 => losses_of::<2>(values, labels, losses),
+        3 => losses_of::<3>(values, labels, losses),
+        _ => losses_of::<4>(values, labels, losses),
     }
 }
 
 #[inline(always)]
-fn sum_few_rows<const W: usize>(values: &[f64], labels: &[u32], targets: &mut [f64]) -> bool {
-    let n = labels.len();
-    let rows = &values.as_chunks::<W>().0[..n];
-    let targets = &mut targets[..n];
-    let mut sums = Extremes::default();
-    for i in 0..n {
-        let (row, label) = (rows[i], labels[i]);
-        let mut target = 0.0;
-        for (c, &p) in row.iter().enumerate() {
-            target = if label == c as u32 { p } else { target };
+fn losses_of<const W: usize>(values: &[f64], labels: &[u32], losses: &mut [f64]) -> u64 {
+    let rows = values.as_chunks::<W>().0;
+    let mut odd = 0;
+    for (number, at) in (0..rows.len()).step_by(STRETCH).enumerate() {
+        let n = STRETCH.min(rows.len() - at);
+        let (rows, labels) = (&rows[at..at + n], &labels[at..at + n]);
+        let losses = &mut losses[at..at + n];
+        for line in 0..STRETCH * W / 8 {
+            simd::prefetch(rows.as_flattened(), STRETCH * W * AHEAD + line * 8);
         }
-        sums.see(&row);
-        targets[i] = target;
+        // A number of rows known to the compiler takes no loop for a rest.
+        let sums = if n == STRETCH {
+            targets_of(rows, labels, losses, STRETCH)
+        } else {
+            targets_of(rows, labels, losses, n)
+        };
+        logarithms_body(losses);
+        odd |= u64::from(sums.are_odd()) << number;
     }
-    !sums.are_odd()
+    odd
+}
+
+#[inline(always)]
+fn targets_of<const W: usize>(
+    rows: &[[f64; W]],
+    labels: &[u32],
+    targets: &mut [f64],
+    n: usize,
+) -> Extremes {
+    let mut sums = Extremes::default();
+    let (rows, labels, targets) = (&rows[..n], &labels[..n], &mut targets[..n]);
+    for i in 0..n {
+        sums.see(&rows[i]);
+        targets[i] = target(&rows[i], labels[i]);
+    }
+    sums
+}
+
+#[inline(always)]
+fn target<const W: usize>(row: &[f64; W], label: u32) -> f64 {
+    let mut target = 0.0;
+    for (c, &p) in row.iter().enumerate() {
+        target = if label == c as u32 { p } else { target };
+    }
+    target
 }
 
 /// What decides whether rows are in order.
