@@ -476,13 +476,6 @@ pub fn cases() -> Vec<Case> {
         )
         .file("t.svm", "1 1:2 2:1\n-1 1:1 2:1\n1 2:1\n-1 1:3 2:1\n1 1:1 2:1\n"),
         case(
-            "sparse rows out of core",
-            "train t.svm --C 1 --out-of-core",
-            "t.svm: an svmlight file is held in memory",
-            "leave out --out-of-core: …",
-        )
-        .file("t.svm", svm),
-        case(
             "labels beside sparse rows",
             "train t.svm --labels l.csv",
             "an svmlight file has its labels in it",
