@@ -447,7 +447,7 @@ fn sigmoids_come_normalised_and_raw() {
 #[test]
 fn sparse_rows_out_of_core_give_the_same_model() {
     let dir = Dir::new();
-    let mut random = common::tables::Random(5);
+    let mut random = Random(5);
     // Ones only, 32-bit numbers, 64-bit numbers from a row on; labels that are words; queries.
     for (kind, is_word) in [("ones", true), ("f32", false), ("f64", false)] {
         let mut text = String::new();

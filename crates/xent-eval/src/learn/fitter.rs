@@ -389,7 +389,7 @@ impl<'a> Fitter<'a> {
             ),
             TrainError::Range { feature, least, greatest } => (
                 format!(
-                    "column {} goes from {least} to {greatest}, too far to be standardised",
+                    "column {} goes from {least:e} to {greatest:e}, too far to be standardised",
                     name(*feature)
                 ),
                 "change its unit, or leave it out with --drop".to_owned(),

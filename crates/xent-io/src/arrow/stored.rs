@@ -231,7 +231,7 @@ impl Stored {
             };
             match layout {
                 Layout::Nothing => {
-                    cut.nodes.push((node, rows.end - rows.start, rows.end - rows.start))
+                    cut.nodes.push((node, rows.end - rows.start, rows.end - rows.start));
                 }
                 Layout::Fixed(bits) => cut.values(node, buffer, bits, rows)?,
                 Layout::Text(width) => cut.texts(node, buffer, width, rows)?,
