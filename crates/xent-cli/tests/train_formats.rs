@@ -442,3 +442,41 @@ fn sigmoids_come_normalised_and_raw() {
         assert!(!dir.path().join("q.csv").exists());
     }
 }
+
+/// Sparse rows in a mapped file are the same rows.
+#[test]
+fn sparse_rows_out_of_core_give_the_same_model() {
+    let dir = Dir::new();
+    let mut random = Random(5);
+    // Ones only, 32-bit numbers, 64-bit numbers from a row on; labels that are words; queries.
+    for (kind, is_word) in [("ones", true), ("f32", false), ("f64", false)] {
+        let mut text = String::new();
+        for i in 0..20_000 {
+            let y = usize::from(random.uniform() + f64::from(u8::from(i % 3 == 0)) > 0.8);
+            let label = if is_word { ["no", "yes"][y] } else { ["-1", "+1"][y] };
+            text += &format!("{label} qid:{}", i / 7);
+            let mut index = 3 - i % 3;
+            for _ in 0..4 {
+                let value = match kind {
+                    "ones" => "1".to_owned(),
+                    "f64" if i > 19_000 => (random.uniform() / 3.0).to_string(),
+                    _ => format!("{}.25", random.below(9)),
+                };
+                text += &format!(" {index}:{value}");
+                index += 7 + random.below(40);
+            }
+            text += "\n";
+        }
+        dir.write("t.svm", text);
+        for args in ["--C 1", "--C 1 --folds 3 --group qid --threads 2", "--l1 0.001"] {
+            let model = |more: &str| {
+                ok(&dir.xent(&format!("train t.svm {args} {more} -o m.json")));
+                dir.read("m.json")
+            };
+            assert!(model("") == model("--out-of-core"), "{kind} {args}");
+        }
+    }
+    let ran = dir.xent("train t.svm --C 1 --out-of-core --checkpoint c.json --max-iterations 2");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ok(&dir.xent("train t.svm --C 1 --resume c.json -o m.json"));
+}

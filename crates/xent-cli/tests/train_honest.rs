@@ -103,3 +103,40 @@ fn sparse_columns_far_from_0_are_refused_with_a_hint() {
         ran.stderr
     );
 }
+
+#[test]
+fn coefficients_without_bound_are_named_though_some_rows_tie() {
+    let dir = Dir::new();
+    // The textbook table: up to 3 one class, from 3 on the other.
+    let note = "without a penalty the coefficient of x grows without bound: it tells some rows' classes for certain, and no row speaks against it (quasi-complete separation); use --l2 or --C";
+    dir.write("ties.csv", "x,z,y\n1,4,a\n2,1,a\n3,1,a\n3,2,b\n3,3,a\n4,4,b\n5,1,b\n6,3,b\n");
+    dir.write("over.csv", "x,z,y\n1,4,a\n2,1,a\n3,1,a\n3,2,b\n3,3,a\n4,4,b\n5,1,b\n6,3,b\n4,2,a\n");
+    for solver in ["auto", "newton", "lbfgs", "irls", "newton-cg"] {
+        let ran = dir.xent(&format!("train ties.csv --target y --solver {solver}"));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let screen = ran.stdout.replace("\n      ", " ").replace("\n  ", " ");
+        assert!(screen.contains(note), "{solver}: {screen}");
+        let json = dir.xent(&format!("train ties.csv --target y --solver {solver} --format json"));
+        let json = json.json();
+        assert_eq!((&json["separable"], &json["unbounded"]), (&false.into(), &["x"][..].into()));
+    }
+    // What has an optimum has none of this, with a penalty or by its rows.
+    for args in ["ties.csv --target y --C 1", "over.csv --target y"] {
+        let json = dir.xent(&format!("train {args} --format json")).json();
+        assert_eq!(json["unbounded"], serde_json::json!([]), "{args}");
+    }
+    // A flag whose rows are all of one class, beside a level that is noted already.
+    let rows: String = (0..60)
+        .map(|i| {
+            let (flag, job) = (i % 10 == 3, if i % 12 == 5 { "solo" } else { ["p", "q"][i % 2] });
+            let y = if flag || job == "solo" { "a" } else { ["a", "b"][i / 2 % 2] };
+            format!("{},{flag},{job},{y}\n", i * 7 % 11)
+        })
+        .collect();
+    dir.write("flag.csv", format!("x,flag,job,y\n{rows}"));
+    let json = dir.xent("train flag.csv --target y --format json").json();
+    assert_eq!(json["unbounded"], serde_json::json!(["flag", "job=solo"]));
+    let notes = json["notes"].to_string();
+    assert!(notes.contains("the coefficient of flag grows without bound"), "{notes}");
+    assert!(notes.contains("level solo has no row of some class"), "{notes}");
+}

@@ -1,4 +1,4 @@
-//! svmlight (libsvm) files: labelled sparse rows, read whole into compressed rows (CSR).
+//! svmlight (libsvm) files: labelled sparse rows, read whole into compressed rows (CSR), in memory or in a mapped file.
 //!
 //! ```text
 //! label [qid:n] index:value index:value ... [# comment]
@@ -30,10 +30,13 @@ use crate::input::TextInput;
 use crate::table::Format;
 
 mod part;
+mod spilled;
 #[cfg(test)]
 mod tests;
 
 use part::Part;
+
+pub use spilled::{MappedTable, MappedValues, read_mapped};
 
 /// Labelled sparse rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,25 +114,34 @@ impl SparseTable {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn read(spec: &str, threads: usize) -> Result<SparseTable, Error> {
+    let files = find::text_inputs(spec, Format::Svmlight)?;
+    let parts = parse_all(&files, threads, &Ok)?;
+    check(&files, &parts)?;
+    join(&files, parts)
+}
+
+/// The parts of all files in their order, each as `keep` leaves it.
+fn parse_all(
+    files: &[(String, TextInput)],
+    threads: usize,
+    keep: &(dyn Fn(Part) -> Result<Part, Error> + Sync),
+) -> Result<Vec<Part>, Error> {
     let threads = match threads {
         0 => std::thread::available_parallelism().map_or(1, Into::into),
         n => n.min(256),
     };
-    let files = find::text_inputs(spec, Format::Svmlight)?;
-    let queue = Mutex::new(Queue { files: &files, file: 0, chunker: None, taken: 0 });
-    let parts = Mutex::new(Vec::new());
+    let queue = Mutex::new(Queue { files, file: 0, chunker: None, taken: 0 });
+    let parts = Mutex::new(Ok(Vec::new()));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(|| work(&queue, &parts, &stop));
+            scope.spawn(|| work(&queue, keep, &parts, &stop));
         }
-        work(&queue, &parts, &stop);
+        work(&queue, keep, &parts, &stop);
     });
-    let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner)?;
     parts.sort_unstable_by_key(|(number, _)| *number);
-    let parts: Vec<Part> = parts.into_iter().map(|(_, part)| part).collect();
-    check(&files, &parts)?;
-    join(&files, parts)
+    Ok(parts.into_iter().map(|(_, part)| part).collect())
 }
 
 /// The chunks of all files, taken in order.
@@ -175,7 +187,12 @@ struct Task {
 
 /// Parses chunks until there are none, or one is faulty: every chunk before that was taken, so its fault
 /// or an earlier one is the first.
-fn work(queue: &Mutex<Queue<'_>>, parts: &Mutex<Vec<(usize, Part)>>, stop: &AtomicBool) {
+fn work(
+    queue: &Mutex<Queue<'_>>,
+    keep: &(dyn Fn(Part) -> Result<Part, Error> + Sync),
+    parts: &Mutex<Result<Vec<(usize, Part)>, Error>>,
+    stop: &AtomicBool,
+) {
     loop {
         let Task { file, number, is_first, chunk } = {
             let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,7 +212,16 @@ fn work(queue: &Mutex<Queue<'_>>, parts: &Mutex<Vec<(usize, Part)>>, stop: &Atom
         if part.fault.is_some() {
             stop.store(true, Ordering::Relaxed);
         }
-        parts.lock().unwrap_or_else(PoisonError::into_inner).push((number, part));
+        let part = keep(part);
+        let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&mut *parts, part) {
+            (Ok(parts), Ok(part)) => parts.push((number, part)),
+            (Ok(_), Err(error)) => {
+                stop.store(true, Ordering::Relaxed);
+                *parts = Err(error);
+            }
+            (Err(_), _) => {}
+        }
     }
 }
 
@@ -228,29 +254,19 @@ fn check(files: &[(String, TextInput)], parts: &[Part]) -> Result<(), Error> {
 
 /// Puts the parts together.
 fn join(files: &[(String, TextInput)], parts: Vec<Part>) -> Result<SparseTable, Error> {
-    let n_rows: usize = parts.iter().map(|part| part.ends.len()).sum();
-    let n_values = parts.iter().map(|part| part.indices.len()).sum();
-    let base = u32::from(!parts.iter().any(|part| part.has_zero));
-    let is_ones = parts.iter().all(|part| part.values.is_empty());
-    let is_f32 = parts.iter().all(|part| part.is_f32);
+    let Heads { offsets, labels, queries, base } = heads(files, &parts)?;
+    let n_values = offsets.last().copied().unwrap_or(0);
     let last = parts.iter().filter_map(|part| part.largest).max();
-    let mut values = match (is_ones, is_f32) {
-        (true, _) => Values::Ones,
-        (false, true) => Values::F32(Vec::with_capacity(n_values)),
-        (false, false) => Values::F64(Vec::with_capacity(n_values)),
+    let mut values = match kind_of(&parts) {
+        ValueKind::Ones => Values::Ones,
+        ValueKind::F32 => Values::F32(Vec::with_capacity(n_values)),
+        ValueKind::F64 => Values::F64(Vec::with_capacity(n_values)),
     };
-    let mut offsets = Vec::with_capacity(n_rows + 1);
-    offsets.push(0);
     let mut indices: Vec<u32> = Vec::with_capacity(n_values);
-    let mut queries = Vec::new();
-    let mut dictionary = Dictionary::default();
-    let mut codes: Vec<u32> = Vec::with_capacity(n_rows);
     // Each part is dropped once it is copied.
     for part in parts {
-        let before = indices.len();
-        offsets.extend(part.ends.iter().map(|end| before + end));
         indices.extend(part.indices.iter().map(|index| index - base));
-        let ones = if part.values.is_empty() { part.indices.len() } else { 0 };
+        let ones = if part.is_ones { part.indices.len() } else { 0 };
         match &mut values {
             Values::Ones => {}
             Values::F32(all) => {
@@ -262,25 +278,69 @@ fn join(files: &[(String, TextInput)], parts: Vec<Part>) -> Result<SparseTable, 
                 all.extend(std::iter::repeat_n(1.0, ones));
             }
         }
-        queries.extend_from_slice(&part.queries);
-        let mut renumbered = Vec::with_capacity(part.labels.names.len());
-        for name in part.labels.names {
-            let code = dictionary.code(&name);
-            renumbered.push(code.ok_or_else(|| {
-                Error::new(&files[part.file].0, "has more than 4,294,967,295 different labels")
-            })?);
-        }
-        codes.extend(part.codes.iter().map(|&code| renumbered[code as usize]));
     }
     Ok(SparseTable {
         offsets,
         indices,
         values,
         n_features: last.map_or(0, |last| last as usize + 1 - base as usize),
-        labels: labels(dictionary.names, codes),
-        queries: (!queries.is_empty()).then_some(queries),
+        labels,
+        queries,
         is_zero_based: base == 0,
     })
+}
+
+/// What a table holds a row, and the first index.
+struct Heads {
+    offsets: Vec<usize>,
+    labels: Labels,
+    queries: Option<Vec<u64>>,
+    base: u32,
+}
+
+/// How values are held.
+#[derive(Clone, Copy)]
+enum ValueKind {
+    Ones,
+    F32,
+    F64,
+}
+
+fn kind_of(parts: &[Part]) -> ValueKind {
+    if parts.iter().all(|part| part.is_ones) {
+        ValueKind::Ones
+    } else if parts.iter().all(|part| part.is_f32) {
+        ValueKind::F32
+    } else {
+        ValueKind::F64
+    }
+}
+
+/// Puts together all but the features.
+fn heads(files: &[(String, TextInput)], parts: &[Part]) -> Result<Heads, Error> {
+    let n_rows: usize = parts.iter().map(|part| part.ends.len()).sum();
+    let base = u32::from(!parts.iter().any(|part| part.has_zero));
+    let mut offsets = Vec::with_capacity(n_rows + 1);
+    offsets.push(0);
+    let mut queries = Vec::new();
+    let mut dictionary = Dictionary::default();
+    let mut codes: Vec<u32> = Vec::with_capacity(n_rows);
+    let mut before = 0;
+    for part in parts {
+        offsets.extend(part.ends.iter().map(|end| before + end));
+        before += part.n_values;
+        queries.extend_from_slice(&part.queries);
+        let mut renumbered = Vec::with_capacity(part.labels.names.len());
+        for name in &part.labels.names {
+            let code = dictionary.code(name);
+            renumbered.push(code.ok_or_else(|| {
+                Error::new(&files[part.file].0, "has more than 4,294,967,295 different labels")
+            })?);
+        }
+        codes.extend(part.codes.iter().map(|&code| renumbered[code as usize]));
+    }
+    let labels = labels(dictionary.names, codes);
+    Ok(Heads { offsets, labels, queries: (!queries.is_empty()).then_some(queries), base })
 }
 
 fn labels(names: Vec<Vec<u8>>, codes: Vec<u32>) -> Labels {

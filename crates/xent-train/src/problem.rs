@@ -3,6 +3,7 @@
 mod coefficients;
 mod link;
 mod pass;
+mod unbounded;
 
 use xent::view::View;
 

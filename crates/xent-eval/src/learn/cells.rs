@@ -31,6 +31,7 @@ impl Default for Cells {
 
 /// Which kinds hold all numbers seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one a kind")]
 struct Fits {
     u8: bool,
     i8: bool,

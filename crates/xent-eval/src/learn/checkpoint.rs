@@ -6,7 +6,6 @@
 //! only tests or writes may be others.
 
 use serde_json::{Map, Value, json};
-use xent_io::svmlight;
 use xent_train::solve::State;
 
 use super::dataset::{Dataset, Targets};
@@ -14,7 +13,7 @@ use super::fitter::Fitter;
 use super::model::{checksum, head_name};
 use super::options::{ClassWeights, TrainOptions, loss_name};
 use super::split::Split;
-use super::values::{RowLevels, Values};
+use super::values::{RowLevels, SparseNumbers, Values};
 use crate::error::Error;
 
 /// The contract of checkpoints.
@@ -213,9 +212,9 @@ fn add_data(hash: &mut crc32fast::Hasher, data: &Dataset, weights: Option<&[f64]
                 add_numbers(hash, offsets.iter().map(|&offset| offset as f64));
                 add_codes(hash, indices);
                 match values {
-                    svmlight::Values::Ones => {}
-                    svmlight::Values::F32(x) => add_numbers(hash, x.iter().map(|&x| x.into())),
-                    svmlight::Values::F64(x) => add_numbers(hash, x.iter().copied()),
+                    SparseNumbers::Ones => {}
+                    SparseNumbers::F32(x) => add_numbers(hash, x.iter().map(|&x| x.into())),
+                    SparseNumbers::F64(x) => add_numbers(hash, x.iter().copied()),
                 }
             }
         }

@@ -53,7 +53,8 @@ impl Coded {
         coded
     }
 
-    fn code(&mut self, level: &str) -> u32 {
+    /// The code of a level, new or known; an empty text is missing.
+    pub fn code(&mut self, level: &str) -> u32 {
         if level.is_empty() {
             return MISSING;
         }

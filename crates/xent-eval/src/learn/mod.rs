@@ -11,6 +11,7 @@ mod in_place;
 mod levels;
 mod lot;
 mod model;
+mod optimum;
 mod options;
 mod part;
 mod piece;

@@ -3,6 +3,8 @@
 //! Features are known by the numbers that the file gives them. Training keeps those that occur; an index that no
 //! row had has no coefficient, and in prediction it is what a new level is for a category.
 
+use std::collections::HashMap;
+
 use xent::information::sigmoid;
 use xent_io::MISSING;
 use xent_io::svmlight::{self, Labels, SparseTable};
@@ -11,10 +13,11 @@ use xent_train::problem::probabilities;
 use super::coded::{Coded, Texts};
 use super::dataset::{Dataset, MissingValues, ReadOptions, Targets};
 use super::feature::{Feature, FeatureKind};
+use super::lot::Lot;
 use super::model::Model;
 use super::predict::{PredictOptions, Prediction, TOO_LARGE, Unseen, foreign_class};
 use super::reader::class_order;
-use super::values::Values;
+use super::values::{SparseNumbers, Values};
 use crate::error::Error;
 use crate::roles::canonical;
 
@@ -38,14 +41,11 @@ impl Dataset {
             error(format!("{option} is about columns, and an svmlight file has none"))
                 .with_hint("its label is the target, and its features are numbered; --group qid keeps queries together")
         })?;
-        if options.out_of_core {
-            return Err(error("an svmlight file is held in memory".to_owned())
-                .with_hint("leave out --out-of-core: sparse rows take 8 to 12 bytes for each number that is there"));
-        }
-        let mut table = svmlight::read(spec, options.threads)?;
+        let Rows { offsets, indices, values, features, labels, queries } =
+            Rows::read(spec, options)?;
         let mut texts = Texts::default();
         texts.append(
-            classes(&table.labels).map_err(|(row, label)| {
+            classes(&labels).map_err(|(row, label)| {
                 error(format!("row {}: the label is {label}, not a class", row + 1))
                     .with_hint("classes are whole numbers or words")
             })?,
@@ -54,7 +54,7 @@ impl Dataset {
         let (order, classes) = class_order(&texts, options)
             .map_err(|(what, hint)| error(format!("the label {what}")).with_hint(hint))?;
         let codes = texts.codes.finish(None, |code| order[code as usize])?;
-        let group = match (&options.roles.group, &table.queries) {
+        let group = match (&options.roles.group, &queries) {
             (Some(_), None) => {
                 return Err(error("its rows have no qid".to_owned())
                     .with_hint("a row with a query is: label qid:7 index:value ..."));
@@ -62,15 +62,14 @@ impl Dataset {
             (Some(_), Some(queries)) => Some(ranks(queries)),
             (None, _) => None,
         };
-        let indices = compact(&mut table);
-        if indices.is_empty() {
+        if features.is_empty() {
             return Err(error("no row has a feature".to_owned())
                 .with_hint("a row is: label index:value index:value ..."));
         }
-        let width = indices.len();
+        let width = features.len();
         Ok(Self {
             source: spec.to_owned(),
-            rows: table.n_rows(),
+            rows: offsets.len() - 1,
             dropped: 0,
             classes,
             target_name: LABEL.to_owned(),
@@ -78,15 +77,10 @@ impl Dataset {
             weight_name: None,
             features: vec![Feature {
                 column: INDEX.to_owned(),
-                kind: FeatureKind::Sparse { indices },
+                kind: FeatureKind::Sparse { indices: features },
             }],
             notes: Vec::new(),
-            values: vec![Values::Sparse {
-                offsets: table.offsets,
-                indices: table.indices,
-                values: table.values,
-                width,
-            }],
+            values: vec![Values::Sparse { offsets, indices, values, width }],
             targets: Targets::Classes(codes),
             weights: None,
             offsets: Vec::new(),
@@ -94,6 +88,44 @@ impl Dataset {
             group,
             time: None,
             constants: Vec::new(),
+        })
+    }
+}
+
+/// The rows of a file, in memory or mapped.
+struct Rows {
+    offsets: Vec<usize>,
+    /// Places in `features`.
+    indices: Lot<u32>,
+    values: SparseNumbers,
+    /// The indices that occur, as the file has them.
+    features: Vec<u32>,
+    labels: Labels,
+    queries: Option<Vec<u64>>,
+}
+
+impl Rows {
+    fn read(spec: &str, options: &ReadOptions) -> Result<Self, Error> {
+        if options.out_of_core {
+            let table = svmlight::read_mapped(spec, options.threads)?;
+            return Ok(Self {
+                offsets: table.offsets,
+                indices: Lot::Mapped(table.indices),
+                values: table.values.into(),
+                features: table.features,
+                labels: table.labels,
+                queries: table.queries,
+            });
+        }
+        let mut table = svmlight::read(spec, options.threads)?;
+        let features = compact(&mut table);
+        Ok(Self {
+            offsets: table.offsets,
+            indices: table.indices.into(),
+            values: table.values.into(),
+            features,
+            labels: table.labels,
+            queries: table.queries,
         })
     }
 }
@@ -134,9 +166,15 @@ fn classes(labels: &Labels) -> Result<Coded, (usize, f64)> {
     if let Some(row) = texts.iter().position(|x| x.fract() != 0.0) {
         return Err((row, texts[row]));
     }
+    let mut coded = Coded::default();
+    let mut known: HashMap<u64, u32> = HashMap::new();
     // -0 is 0.
-    let names: Vec<String> = texts.iter().map(|x| format!("{}", x + 0.0)).collect();
-    Ok(Coded::of(&names.iter().map(|name| Some(name.as_str())).collect(), canonical))
+    let numbers = texts.iter().map(|x| x + 0.0);
+    let codes = numbers.map(|x| {
+        *known.entry(x.to_bits()).or_insert_with(|| coded.code(&canonical(&x.to_string())))
+    });
+    coded.codes = codes.collect();
+    Ok(coded)
 }
 
 /// Numbers the features that occur from 0, and returns the file's numbers of them.

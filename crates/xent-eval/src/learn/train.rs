@@ -60,6 +60,8 @@ pub struct Trained {
     pub out_of_fold: OutOfFold,
     /// Whether the classes are separable and there is no penalty, so that there is no optimum.
     pub is_separable: bool,
+    /// Coefficients that grow without bound for want of a penalty, though the classes are not all told apart; a note says so.
+    pub unbounded: Vec<String>,
     /// Whether steps were so long that the objective is larger than at the start; a note says so.
     pub diverges: bool,
     /// Whether the user asked to stop before the end.
@@ -104,10 +106,7 @@ pub fn train(
         ));
     }
     fitter.note_constants(&fitted, &mut notes);
-    let is_separable = fitter.is_separable(&fitted, weights.as_deref())?;
-    if !is_separable {
-        fitter.note_levels(weights.as_deref(), &mut notes);
-    }
+    let separation = fitter.separation(&fitted, weights.as_deref(), &mut notes)?;
     let totals = fitter.class_totals(weights.as_deref());
     let mut was_interrupted = fitted.solution.stop == Stop::Asked;
     let model = fitter.model(&fitted, rows as u64, &totals)?;
@@ -168,7 +167,8 @@ pub fn train(
         folds,
         tested,
         out_of_fold,
-        is_separable,
+        is_separable: separation.is_complete,
+        unbounded: separation.unbounded,
         diverges,
         was_interrupted,
         notes,

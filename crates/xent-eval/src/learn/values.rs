@@ -3,7 +3,8 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use xent::view::View;
-use xent_io::{MappedCodes, svmlight};
+use xent_io::MappedCodes;
+use xent_io::svmlight::{self, MappedValues};
 use xent_train::{Block, Category, Codes, Sparse, SparseValues};
 
 use super::cells::Cells;
@@ -23,10 +24,39 @@ pub(crate) enum Values {
     /// Row `i` holds what is at `offsets[i]..offsets[i + 1]`.
     Sparse {
         offsets: Vec<usize>,
-        indices: Vec<u32>,
-        values: svmlight::Values,
+        indices: Lot<u32>,
+        values: SparseNumbers,
         width: usize,
     },
+}
+
+/// The numbers of sparse rows.
+#[derive(Clone, Debug)]
+pub(crate) enum SparseNumbers {
+    /// Each is 1.
+    Ones,
+    F32(Lot<f32>),
+    F64(Lot<f64>),
+}
+
+impl From<svmlight::Values> for SparseNumbers {
+    fn from(values: svmlight::Values) -> Self {
+        match values {
+            svmlight::Values::Ones => Self::Ones,
+            svmlight::Values::F32(x) => Self::F32(x.into()),
+            svmlight::Values::F64(x) => Self::F64(x.into()),
+        }
+    }
+}
+
+impl From<MappedValues> for SparseNumbers {
+    fn from(values: MappedValues) -> Self {
+        match values {
+            MappedValues::Ones => Self::Ones,
+            MappedValues::F32(x) => Self::F32(Lot::Mapped(x)),
+            MappedValues::F64(x) => Self::F64(Lot::Mapped(x)),
+        }
+    }
 }
 
 /// Where the numbers of a row are: that of column `j` at `row * row_stride + j * column_stride`.
@@ -119,9 +149,9 @@ impl Values {
                 offsets,
                 indices,
                 values: match values {
-                    svmlight::Values::Ones => SparseValues::Ones,
-                    svmlight::Values::F32(x) => SparseValues::F32(x),
-                    svmlight::Values::F64(x) => SparseValues::F64(x),
+                    SparseNumbers::Ones => SparseValues::Ones,
+                    SparseNumbers::F32(x) => SparseValues::F32(x),
+                    SparseNumbers::F64(x) => SparseValues::F64(x),
                 },
                 width: *width,
             }),

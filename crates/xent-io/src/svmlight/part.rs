@@ -25,6 +25,12 @@ pub(super) struct Part {
     /// One an index; none as long as each is 1.
     pub values: Vec<f64>,
     pub is_f32: bool,
+    /// Whether each is 1.
+    pub is_ones: bool,
+    /// Where the features are, if not here.
+    pub place: usize,
+    /// Indices, wherever they are held.
+    pub n_values: usize,
     pub has_zero: bool,
     pub largest: Option<u32>,
     pub labels: Dictionary,
@@ -46,6 +52,9 @@ impl Default for Part {
             indices: Vec::new(),
             values: Vec::new(),
             is_f32: true,
+            is_ones: true,
+            place: 0,
+            n_values: 0,
             has_zero: false,
             largest: None,
             labels: Dictionary::default(),
@@ -88,6 +97,7 @@ pub(super) fn parse(file: usize, chunk: &Chunk, is_first: bool) -> Part {
         part.fault = Some(Fault { row, ..fault.line(count_lines(&data[..start])) });
         break;
     }
+    (part.is_ones, part.n_values) = (part.values.is_empty(), part.indices.len());
     part.indices.shrink_to_fit();
     part.values.shrink_to_fit();
     part

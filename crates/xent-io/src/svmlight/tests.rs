@@ -17,6 +17,39 @@ fn read_text(text: &str) -> SparseTable {
     read_bytes("t.svm", text.as_bytes(), 1).unwrap()
 }
 
+fn mapped_text(text: &str) -> MappedTable {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.svm");
+    std::fs::write(&path, text).unwrap();
+    read_mapped(path.to_str().unwrap(), 3).unwrap()
+}
+
+/// Whether both hold the same rows, to the bit.
+fn is_same(held: &SparseTable, mapped: &MappedTable) -> bool {
+    let first = u32::from(!held.is_zero_based);
+    let indices: Vec<u32> =
+        mapped.indices.iter().map(|&i| mapped.features[i as usize] - first).collect();
+    let values = match (&held.values, &mapped.values) {
+        (Values::Ones, MappedValues::Ones) => true,
+        (Values::F32(a), MappedValues::F32(b)) => {
+            a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
+        }
+        (Values::F64(a), MappedValues::F64(b)) => {
+            a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
+        }
+        _ => false,
+    };
+    let mut occur = indices.clone();
+    occur.sort_unstable();
+    occur.dedup();
+    values
+        && indices == held.indices
+        && mapped.offsets == held.offsets
+        && mapped.labels == held.labels
+        && mapped.queries == held.queries
+        && occur.len() == mapped.features.len()
+}
+
 /// The message behind the file's name, and the hint.
 fn refusal(bytes: &[u8]) -> (String, String) {
     let error = read_bytes("t.svm", bytes, 2).unwrap_err();
@@ -115,6 +148,13 @@ fn what_is_refused_and_what_to_try() {
     }
     assert_eq!(refusal(b"\xff\xfe1\0").0, ": is UTF-16 text");
     assert!(refusal(b"PAR1....").0.contains("is not svmlight but Parquet"));
+    for (bytes, message, _) in &cases[..3] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.svm");
+        std::fs::write(&path, bytes).unwrap();
+        let error = read_mapped(path.to_str().unwrap(), 2).unwrap_err().to_string();
+        assert!(error.ends_with(message), "{error}");
+    }
     assert!(read("no-such-file.svm", 1).unwrap_err().to_string().contains("no such file"));
 }
 
@@ -151,6 +191,7 @@ fn the_same_rows_whatever_the_threads_and_the_compression() {
         (100_000, 200_000, 900_000)
     );
     assert_eq!(plain.indices[2 * 77_777..][..2], [77_777, 899_999]);
+    assert!(is_same(&plain, &mapped_text(&text)));
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(text.as_bytes()).unwrap();
     let gz = gz.finish().unwrap();
@@ -289,7 +330,8 @@ proptest! {
             }
         }
         let queries: Option<Vec<u64>> = rows.iter().map(|row| row.1).collect();
-        prop_assert_eq!(table.queries, queries);
+        prop_assert_eq!(&table.queries, &queries);
+        prop_assert!(is_same(&table, &mapped_text(&text)));
     }
 
     /// Any bytes give rows or an error, never a panic, and rows are in order.

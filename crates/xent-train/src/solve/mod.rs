@@ -2,7 +2,7 @@
 
 pub(crate) mod auto;
 mod cd;
-mod cholesky;
+pub(crate) mod cholesky;
 mod descent;
 mod epochs;
 pub(crate) mod gap;
