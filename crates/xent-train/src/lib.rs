@@ -16,6 +16,7 @@
 pub mod design;
 mod error;
 pub mod fit;
+mod gram;
 mod kernel;
 mod parts;
 pub mod problem;

@@ -49,7 +49,7 @@ impl<'a> Flat<'a> {
 
     /// Rows that are read together: they stay in the first-level cache from the first product to the second.
     pub fn height(&self) -> usize {
-        (3_600 / self.width / LANES * LANES).clamp(LANES, 128)
+        (2_400 / self.width / LANES * LANES).clamp(LANES, 128)
     }
 }
 

@@ -6,6 +6,7 @@ use xent::view::View;
 
 use super::{Head, Held, Problem};
 use crate::design::Block;
+use crate::gram::Gram;
 use crate::kernel::{self, LANES, Lanes, ZERO};
 use crate::parts::each_part;
 use crate::rowwise::{self, Coefs, Flat, Sums};
@@ -21,6 +22,8 @@ pub(super) enum Want<'a> {
     /// The Hessian times a vector (of squared error: the Gauss-Newton part).
     Product(&'a [f64]),
     Hessian,
+    /// The same in f32, of dense features only.
+    Rough,
     /// Its two factors, as if it were a product.
     Kronecker,
     /// The diagonal of the Hessian; then, if there is room for it, of each parameter the entry with its output's intercept.
@@ -37,6 +40,8 @@ struct Workspace {
     extra: Vec<Lanes>,
     weighted: Vec<Lanes>,
     weight: Vec<Lanes>,
+    gram: Option<Gram>,
+    curvature: Vec<f32>,
 }
 
 /// A part's sums.
@@ -102,12 +107,13 @@ impl Problem<'_> {
         let expand = self.is_expanded(want);
         let width = if expand { self.scaling.len() } else { self.scaling.n_dense + 1 };
         let is_product = matches!(want, Want::Value | Want::Gradient | Want::Product(_));
-        let flat = self.flat().filter(|_| is_product);
+        let is_rough = matches!(want, Want::Rough);
+        let flat = self.flat().filter(|_| is_product || is_rough);
         let is_sparse = self.scaling.n_dense == 0 && !expand && self.held.is_none();
         let height = match &flat {
-            Some(flat) => flat.height(),
+            Some(flat) if is_product => flat.height(),
             None if is_sparse => sparse::HEIGHT,
-            None => height(width),
+            _ => height(width),
         };
         let at = self.weighing(params, flat.as_ref());
         let ahead = match want {
@@ -130,8 +136,11 @@ impl Problem<'_> {
                 let chunk = start..(start + height).min(range.end);
                 self.chunk(rows, chunk, flat.as_ref(), &at, ahead.as_ref(), want, ws, &mut partial);
             }
-            if let (Some(flat), Some(sums), false) = (&flat, &mut ws.sums, len == 0) {
+            if let (Some(flat), Some(sums), true) = (&flat, &mut ws.sums, is_product && len > 0) {
                 sums.take(flat, self.scaling, &mut partial.sums);
+            }
+            if let Some(gram) = &mut ws.gram {
+                gram.take(&mut partial.sums);
             }
             partial
         };
@@ -145,6 +154,8 @@ impl Problem<'_> {
             extra: vec![ZERO; self.outputs * height / LANES],
             weighted: Vec::new(),
             weight: vec![ZERO; height / LANES],
+            gram: is_rough.then(|| Gram::new(width, self.pairs())),
+            curvature: Vec::new(),
         };
         // A thread costs more than a little work.
         let work = n as f64 * (self.scaling.n_dense + 20) as f64 * self.outputs as f64;
@@ -169,7 +180,7 @@ impl Problem<'_> {
                     self.unscale_others(&mut beside[first..]);
                 }
             }
-            Want::Value | Want::Hessian | Want::Kronecker => {}
+            Want::Value | Want::Hessian | Want::Rough | Want::Kronecker => {}
         }
         ((loss.0 + loss.1) / self.total_weight, self.total_weight)
     }
@@ -244,6 +255,19 @@ impl Problem<'_> {
             (Want::Hessian, Dense::Tile(tile)) => {
                 let (extra, weighted) = (&mut ws.extra, &mut ws.weighted);
                 self.add_hessian(tile, z, extra, weighted, weight, &mut partial.sums);
+            }
+            (Want::Rough, _) => {
+                let Some(gram) = &mut ws.gram else { return };
+                match (dense, flat) {
+                    (Dense::Tile(tile), _) => gram.load_tile(tile, len),
+                    (Dense::Rows(rows, width), flat) => {
+                        let first = flat.map_or(0, |flat| flat.feature);
+                        let center = &self.scaling.center[first..first + width];
+                        gram.load_rows(rows, center, &self.scaling.inverse[first..first + width]);
+                    }
+                }
+                self.curvatures(z, weight, len, &mut ws.curvature);
+                gram.add(&ws.curvature);
             }
             (Want::Kronecker, Dense::Tile(tile)) => {
                 let (gram, outputs) = partial.sums.split_at_mut(n_dense * (n_dense + 1) / 2);
@@ -426,6 +450,31 @@ impl Problem<'_> {
                 }
             }
         });
+    }
+
+    /// Pairs of outputs b <= a.
+    pub(super) fn pairs(&self) -> usize {
+        self.outputs * (self.outputs + 1) / 2
+    }
+
+    /// Of each row and each pair of outputs the curvature, with a mean weight of 1.
+    fn curvatures(&self, p: &[Lanes], weight: &[Lanes], n: usize, out: &mut Vec<f32>) {
+        let (m, groups) = (self.outputs, weight.len());
+        let is_sigmoid = self.head == Head::Sigmoid;
+        let scale = self.n_rows() as f64 / self.total_weight;
+        out.clear();
+        for i in 0..n {
+            let (g, l) = (i / LANES, i % LANES);
+            let weight = scale * weight[g][l];
+            for a in 0..m {
+                let pa = p[a * groups + g][l];
+                let before = p[..a * groups].chunks_exact(groups);
+                out.extend(
+                    before.map(|p| if is_sigmoid { 0.0 } else { (-weight * pa * p[g][l]) as f32 }),
+                );
+                out.push((weight * pa * (1.0 - pa)) as f32);
+            }
+        }
     }
 
     /// Adds the Hessian of a chunk: for each pair of outputs b <= a the lower triangle of the features.

@@ -18,6 +18,8 @@ use crate::solve::{Clock, Flow, Iteration, Lbfgs, Limits, Observer, Solution, St
 const NAME: &str = "auto";
 /// Parameters up to which the Hessian is factorised whole.
 const WHOLE: usize = 1_200;
+/// What must be left of each diagonal entry of a Hessian in f32 as a pivot.
+const COLLINEAR: f64 = 1e-4;
 /// Columns up to which a matrix of features by features is factorised.
 const WIDE: usize = 4_000;
 
@@ -181,9 +183,20 @@ fn inverse(mut a: Vec<f64>, m: usize) -> Vec<f64> {
     out
 }
 
+/// The whole Hessian; of a sample, which is not exact anyway, from sums in f32, unless features are so nearly collinear that
+/// its rounding would count.
 fn whole(problem: &Problem<'_>, params: &[f64]) -> Inverse {
     let n = problem.n_params();
     let mut hessian = vec![0.0; n * n];
+    if problem.is_sample() && problem.data().design.is_dense() {
+        problem.rough_hessian(params, &mut hessian);
+        problem.add_loose_gauge(&mut hessian);
+        let cholesky = Cholesky::new(hessian, n);
+        if cholesky.least > COLLINEAR {
+            return Inverse::Whole(cholesky);
+        }
+        hessian = vec![0.0; n * n];
+    }
     problem.hessian(params, &mut hessian);
     Inverse::Whole(Cholesky::new(hessian, n))
 }
@@ -246,7 +259,8 @@ pub(crate) fn solve(
     let part = problem.over(sample(n, size)).held();
     let from = match from {
         Begin::State(state) => Begin::State(state),
-        Begin::Start(start) => {
+        Begin::Start(mut start) => {
+            problem.fix_ridge(&mut start);
             // Nearer than a share of what the sample's minimum is off by chance is of no use: p / 2 rows, in nats.
             let tolerance = (0.01 * p as f64 / size as f64).min(1e-3);
             let rough = Limits { tolerance, max_iterations: 50 };
