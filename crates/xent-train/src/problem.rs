@@ -8,6 +8,7 @@ use xent::view::View;
 
 use crate::design::Design;
 use crate::error::Error;
+use crate::parts::each_part;
 use crate::rowwise::Flat;
 use crate::scaling::{Scaling, height};
 use crate::tile::{Rows, Tile};
@@ -109,6 +110,22 @@ pub struct Problem<'a> {
     held: Option<Held>,
     total_weight: f64,
     threads: usize,
+}
+
+/// Rows of a sample.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    rows: Vec<u32>,
+    held: Option<Held>,
+}
+
+/// What a pass finds before the features are measured: at a point the mean loss and the sums of its gradient, in the coordinates of
+/// [`Scaling::draft`], and what [`Scaling::finish`] makes the scaling of.
+#[derive(Debug)]
+pub(crate) struct First {
+    loss: f64,
+    sums: Vec<f64>,
+    pub moments: (Vec<f64>, Vec<f64>),
 }
 
 /// Numbers of a sample.
@@ -216,26 +233,35 @@ impl<'a> Problem<'a> {
         let width = self.scaling.n_dense + 1;
         let (design, rows) = (self.data.design, self.row_list());
         let n = rows.len();
-        if n * width * size_of::<f64>() > 48 << 20 {
+        if self.held.is_some() || n * width * size_of::<f64>() > 48 << 20 {
             return self;
         }
-        self.held = Some(if let Some(Flat { rows: all, width, .. }) = Flat::of(design) {
-            let mut held = Vec::with_capacity(n * width);
-            for i in 0..n {
-                held.extend_from_slice(&all[rows.at(i) * width..(rows.at(i) + 1) * width]);
-            }
-            Held::Rows(held)
+        self.held = Some(if let Some(flat) = Flat::of(design) {
+            Held::Rows(flat.gather(rows, self.threads))
         } else {
             let height = height(width);
-            let load = |start: usize| {
-                let range = start..(start + height).min(n);
+            let load = |i: usize, (): &mut ()| {
+                let range = i * height..((i + 1) * height).min(n);
                 let mut tile = Tile::new(width, range.len());
                 tile.load(design, self.scaling, rows, &range, false);
                 tile
             };
-            Held::Tiles((0..n).step_by(height).map(load).collect())
+            let mut tiles = Vec::new();
+            each_part(n.div_ceil(height), self.threads, || (), load, |tile| tiles.push(tile));
+            Held::Tiles(tiles)
         });
         self
+    }
+
+    /// The rows of a sample, with their numbers if they are held as they are in the data.
+    pub(crate) fn into_sample(self) -> Sample {
+        let held = self.held.filter(|held| matches!(held, Held::Rows(_)));
+        Sample { rows: self.rows.unwrap_or_default(), held }
+    }
+
+    /// The same objective over a sample.
+    pub(crate) fn over_sample(&self, sample: Sample) -> Problem<'a> {
+        Problem { held: sample.held, ..self.over(sample.rows) }.held()
     }
 
     /// Number of parameters.
@@ -360,11 +386,47 @@ impl<'a> Problem<'a> {
 
     /// The same, and its gradient.
     pub fn gradient(&self, params: &[f64], gradient: &mut [f64]) -> f64 {
-        let (loss, total) = self.pass(params, Want::Gradient, gradient);
-        for (i, (g, &u)) in gradient.iter_mut().zip(params).enumerate() {
-            *g = if self.is_free(i) { *g / total + self.l2(i) * u } else { 0.0 };
-        }
+        let (loss, _) = self.pass(params, Want::Gradient, gradient);
+        self.finish_gradient(params, gradient);
         loss + self.ridge(params)
+    }
+
+    /// The mean of sums, and the slope of the ridge.
+    fn finish_gradient(&self, params: &[f64], gradient: &mut [f64]) {
+        for (i, (g, &u)) in gradient.iter_mut().zip(params).enumerate() {
+            *g = if self.is_free(i) { *g / self.total_weight + self.l2(i) * u } else { 0.0 };
+        }
+    }
+
+    /// The pass that measures the features too.
+    pub(crate) fn first(&self, params: &[f64]) -> First {
+        let n_dense = self.scaling.n_dense;
+        let mut sums = vec![0.0; params.len() + 2 * n_dense];
+        let (loss, _) = self.pass(params, Want::Measured, &mut sums);
+        let squares = sums.split_off(params.len() + n_dense);
+        let means = sums.split_off(params.len());
+        First { loss, sums, moments: (means, squares) }
+    }
+
+    /// What [`Problem::gradient`] gives, from what a pass found in other coordinates, those of `draft`.
+    pub(crate) fn gradient_from(
+        &self,
+        first: &First,
+        draft: &Scaling,
+        params: &[f64],
+    ) -> (f64, Vec<f64>) {
+        let m = self.outputs;
+        let mut gradient = first.sums.clone();
+        let at = self.scaling.n_dense * m;
+        for (j, &place) in self.scaling.order.iter().enumerate() {
+            let moved = draft.center[j] - self.scaling.center[j];
+            for k in 0..m {
+                let sum = first.sums[place * m + k] + moved * first.sums[at + k];
+                gradient[place * m + k] = sum * self.scaling.inverse[j];
+            }
+        }
+        self.finish_gradient(params, &mut gradient);
+        (first.loss + self.ridge(params), gradient)
     }
 
     /// The Hessian at `params` times a vector. Of squared error: the part without second derivatives of the outputs.

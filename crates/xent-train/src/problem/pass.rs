@@ -9,8 +9,8 @@ use crate::design::Block;
 use crate::gram::Gram;
 use crate::kernel::{self, LANES, Lanes, ZERO};
 use crate::parts::each_part;
-use crate::rowwise::{self, Coefs, Flat, Sums};
-use crate::scaling::height;
+use crate::rowwise::{self, Coefs, Flat, Moments, Sums};
+use crate::scaling::{add_moments, height};
 use crate::sparse;
 use crate::tile::{Rows, Tile, for_each};
 
@@ -19,6 +19,8 @@ use crate::tile::{Rows, Tile, for_each};
 pub(super) enum Want<'a> {
     Value,
     Gradient,
+    /// The gradient; then of the dense features, less their centers, the sums and the sums of squares.
+    Measured,
     /// The Hessian times a vector (of squared error: the Gauss-Newton part).
     Product(&'a [f64]),
     Hessian,
@@ -40,6 +42,7 @@ struct Workspace {
     extra: Vec<Lanes>,
     weighted: Vec<Lanes>,
     weight: Vec<Lanes>,
+    moments: Option<Moments>,
     gram: Option<Gram>,
     curvature: Vec<f32>,
 }
@@ -106,8 +109,10 @@ impl Problem<'_> {
         let n = rows.len();
         let expand = self.is_expanded(want);
         let width = if expand { self.scaling.len() } else { self.scaling.n_dense + 1 };
-        let is_product = matches!(want, Want::Value | Want::Gradient | Want::Product(_));
+        let is_product =
+            matches!(want, Want::Value | Want::Gradient | Want::Measured | Want::Product(_));
         let is_rough = matches!(want, Want::Rough);
+        let is_measured = matches!(want, Want::Measured);
         let flat = self.flat().filter(|_| is_product || is_rough);
         let is_sparse = self.scaling.n_dense == 0 && !expand && self.held.is_none();
         let height = match &flat {
@@ -121,7 +126,8 @@ impl Problem<'_> {
             _ => None,
         };
         // Fixed parts of the rows, whatever the threads.
-        let most = if out.len() > 32_768 { 4 } else { 16 };
+        // Moments have the bits of those that `Scaling::measure` takes.
+        let most = if out.len() > 32_768 && !is_measured { 4 } else { 16 };
         let chunks = n.div_ceil(height);
         let n_parts = most.min(chunks).max(1);
         let part = |i: usize| {
@@ -139,6 +145,11 @@ impl Problem<'_> {
             if let (Some(flat), Some(sums), true) = (&flat, &mut ws.sums, is_product && len > 0) {
                 sums.take(flat, self.scaling, &mut partial.sums);
             }
+            if let (Some(moments), Some(flat)) = (&mut ws.moments, &flat) {
+                let sums = &mut partial.sums[self.n_params()..];
+                let (means, squares) = sums.split_at_mut(flat.width);
+                moments.take(means, squares);
+            }
             if let Some(gram) = &mut ws.gram {
                 gram.take(&mut partial.sums);
             }
@@ -154,6 +165,10 @@ impl Problem<'_> {
             extra: vec![ZERO; self.outputs * height / LANES],
             weighted: Vec::new(),
             weight: vec![ZERO; height / LANES],
+            moments: is_measured
+                .then_some(flat.as_ref())
+                .flatten()
+                .map(|flat| Moments::new(flat, self.scaling)),
             gram: is_rough.then(|| Gram::new(width, self.pairs())),
             curvature: Vec::new(),
         };
@@ -171,7 +186,9 @@ impl Problem<'_> {
         });
         let first = (self.scaling.n_dense + 1) * self.outputs;
         match want {
-            Want::Gradient | Want::Product(_) => self.unscale_others(&mut out[first..]),
+            Want::Gradient | Want::Measured | Want::Product(_) => {
+                self.unscale_others(&mut out[first..]);
+            }
             Want::Diagonal => {
                 let (diagonal, beside) = out.split_at_mut(self.n_params());
                 self.unscale_others(&mut diagonal[first..]);
@@ -240,9 +257,21 @@ impl Problem<'_> {
         partial.loss = add(partial.loss, kernel::weighted_sum(weight, loss));
         match (want, dense) {
             (Want::Value, _) => {}
-            (Want::Gradient, _) => {
+            (Want::Gradient | Want::Measured, _) => {
                 self.residuals(rows, &range, z, &ws.y[..groups], weight);
-                self.add_products(dense, rows, &range, z, ws.sums.as_mut(), &mut partial.sums);
+                let (sums, moments) = partial.sums.split_at_mut(self.n_params());
+                self.add_products(dense, rows, &range, z, ws.sums.as_mut(), sums);
+                let (means, squares) = moments.split_at_mut(moments.len() / 2);
+                match (dense, &mut ws.moments) {
+                    (Dense::Rows(rows, width), Some(moments)) => {
+                        let weights = self.data.weights.map(|weights| &weights[range.clone()]);
+                        moments.add(rows, width, weights, false);
+                    }
+                    (Dense::Tile(tile), _) => {
+                        add_moments(&tile.lanes, tile.stride, weight, means, squares);
+                    }
+                    (Dense::Rows(..), None) => {}
+                }
             }
             (Want::Product(_), _) => {
                 let extra = &mut ws.extra[..m * groups];
