@@ -269,13 +269,12 @@ impl Trainer {
         let data = Data { weights: weights.as_deref().or(data.weights), ..*data };
         let (design, weights) = (data.design, data.weights);
         // The pass over all rows that measures the features is the first of the solver too, where it starts from a sample.
-        let ahead = if self.method == Method::Auto && state.is_none() {
-            let sketch = Scaling::sketch(design);
-            let problem = self.problem(data, &sketch);
-            problem.ok().and_then(|problem| Ahead::of(&problem, self.start.as_ref()))
-        } else {
-            None
-        };
+        let looks_ahead = self.method == Method::Auto && state.is_none();
+        let sketch = looks_ahead.then(|| Scaling::sketch(design, self.has_intercept));
+        let ahead = sketch.as_ref().and_then(|sketch| {
+            let problem = self.problem(data, sketch).ok()?;
+            Ahead::of(&problem, self.start.as_ref())
+        });
         let draft = Scaling::draft(design);
         let (mut measured, first) = if let Some(ahead) = &ahead {
             let mut first = ahead.first(&self.problem(data, &draft)?);

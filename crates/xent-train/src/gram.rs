@@ -10,6 +10,7 @@ use xent::leveled;
 use xent::view::{View, ViewMut};
 
 use crate::kernel::LANES;
+use crate::narrow::from_tile;
 use crate::tile::Tile;
 
 /// Pairs of outputs from which on the products of two features are written down once for all pairs.
@@ -46,46 +47,46 @@ impl Gram {
         }
     }
 
-    /// Takes in rows as they lie, to be standardised; the last feature is the intercept.
-    pub fn load_rows(&mut self, rows: &[f64], center: &[f64], inverse: &[f64]) {
-        let n = rows.len() / center.len();
-        self.x.resize(n * self.width, 1.0);
-        narrow(rows, center, inverse, &mut self.x);
+    /// Adds so many rows of a tile with their curvatures.
+    pub fn add_tile(&mut self, tile: &Tile, n: usize, q: &[f32]) {
+        let mut x = std::mem::take(&mut self.x);
+        x.resize(n * self.width, 0.0);
+        from_tile(tile, self.width, self.width, &mut x);
+        self.add(&x, self.width, q);
+        self.x = x;
     }
 
-    /// Takes in so many rows of a tile.
-    pub fn load_tile(&mut self, tile: &Tile, n: usize) {
-        self.x.resize(n * self.width, 1.0);
-        for (i, x) in self.x.chunks_exact_mut(self.width).enumerate() {
-            let lanes = &tile.lanes[i / LANES * tile.stride..];
-            for (x, lanes) in x.iter_mut().zip(lanes) {
-                *x = lanes[i % LANES] as f32;
-            }
-        }
-    }
-
-    /// Adds the rows taken in with their curvatures `q[row * pairs + pair]`.
-    pub fn add(&mut self, q: &[f32]) {
+    /// Adds rows so far apart with their curvatures `q[row * pairs + pair]`.
+    pub fn add(&mut self, x: &[f32], stride: usize, q: &[f32]) {
         let (width, pairs) = (self.width, self.pairs);
-        let Self { sums, x, right, left, workspace, .. } = self;
+        let Self { sums, right, left, workspace, .. } = self;
         if pairs >= MANY {
             let triangle = width * (width + 1) / 2;
             let height = (PRODUCTS / triangle).clamp(LANES, 256);
-            for (x, q) in x.chunks(height * width).zip(q.chunks(height * pairs)) {
-                right.resize(x.len() / width * triangle, 0.0);
-                multiply(x, width, right);
-                add_product(q, pairs, 0..pairs, right, triangle, ..triangle, sums, workspace);
+            for (x, q) in x.chunks(height * stride).zip(q.chunks(height * pairs)) {
+                right.resize(x.len() / stride * triangle, 0.0);
+                multiply(x, stride, width, right);
+                add_product(
+                    q,
+                    pairs,
+                    0..pairs,
+                    right,
+                    triangle,
+                    ..triangle,
+                    (sums, triangle),
+                    workspace,
+                );
             }
             return;
         }
         for (pair, sums) in sums.chunks_exact_mut(width * width).enumerate() {
             left.clear();
-            for (x, q) in x.chunks_exact(width).zip(q.chunks_exact(pairs)) {
+            for (x, q) in x.chunks_exact(stride).zip(q.chunks_exact(pairs)) {
                 left.extend(x.iter().map(|x| q[pair] * x));
             }
             for from in (0..width).step_by(BLOCK) {
                 let to = (from + BLOCK).min(width);
-                add_product(left, width, from..to, x, width, ..to, sums, workspace);
+                add_product(left, stride, from..to, x, stride, ..to, (sums, width), workspace);
             }
         }
     }
@@ -116,12 +117,12 @@ fn add_product(
     left_width: usize,
     columns: Range<usize>,
     right: &[f32],
-    width: usize,
+    right_width: usize,
     first: RangeTo<usize>,
-    sums: &mut [f32],
+    (sums, width): (&mut [f32], usize),
     workspace: &mut Workspace,
 ) {
-    let (left, right) = (View::rows_of(left, left_width), View::rows_of(right, width));
+    let (left, right) = (View::rows_of(left, left_width), View::rows_of(right, right_width));
     if let (Ok(left), Ok(right), Ok(sums)) = (left, right, ViewMut::rows_of(sums, width)) {
         let left = left.cols(columns.clone()).transposed();
         let sums = sums.rows(columns).cols(0..first.end);
@@ -130,27 +131,13 @@ fn add_product(
 }
 
 leveled! {
-    /// (x - center) / scale in f32, and a place for the intercept left alone behind each row.
-    fn narrow(rows: &[f64], center: &[f64], inverse: &[f64], out: &mut [f32]) => narrow_body
-}
-#[inline(always)]
-fn narrow_body(rows: &[f64], center: &[f64], inverse: &[f64], out: &mut [f32]) {
-    let n = center.len();
-    for (x, out) in rows.chunks_exact(n).zip(out.chunks_exact_mut(n + 1)) {
-        for (((out, x), center), inverse) in out.iter_mut().zip(x).zip(center).zip(inverse) {
-            *out = ((x - center) * inverse) as f32;
-        }
-    }
-}
-
-leveled! {
     /// Of each row the products of two of its numbers, the second not behind the first.
-    fn multiply(x: &[f32], width: usize, out: &mut [f32]) => multiply_body
+    fn multiply(x: &[f32], stride: usize, width: usize, out: &mut [f32]) => multiply_body
 }
 #[inline(always)]
-fn multiply_body(x: &[f32], width: usize, out: &mut [f32]) {
+fn multiply_body(x: &[f32], stride: usize, width: usize, out: &mut [f32]) {
     let triangle = width * (width + 1) / 2;
-    for (x, mut out) in x.chunks_exact(width).zip(out.chunks_exact_mut(triangle)) {
+    for (x, mut out) in x.chunks_exact(stride).zip(out.chunks_exact_mut(triangle)) {
         for i in 0..width {
             let (row, rest) = out.split_at_mut(i + 1);
             row.iter_mut().zip(x).for_each(|(out, y)| *out = x[i] * y);

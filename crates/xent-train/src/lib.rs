@@ -18,6 +18,7 @@ mod error;
 pub mod fit;
 mod gram;
 mod kernel;
+mod narrow;
 mod parts;
 pub mod problem;
 mod rowwise;

@@ -8,10 +8,9 @@ use xent::view::View;
 
 use crate::design::Design;
 use crate::error::Error;
-use crate::parts::each_part;
-use crate::rowwise::Flat;
-use crate::scaling::{Scaling, height};
-use crate::tile::{Rows, Tile};
+use crate::narrow::Narrow;
+use crate::scaling::Scaling;
+use crate::tile::Rows;
 pub use coefficients::{Coefficients, probabilities};
 use pass::Want;
 
@@ -106,17 +105,10 @@ pub struct Problem<'a> {
     l2: Vec<f64>,
     l1: Vec<f64>,
     rows: Option<Vec<u32>>,
-    /// Of a sample that is gone over many times: its numbers, loaded once.
-    held: Option<Held>,
+    /// Of a sample that is gone over many times: its dense numbers, near enough for what it is for.
+    held: Option<Narrow>,
     total_weight: f64,
     threads: usize,
-}
-
-/// Rows of a sample.
-#[derive(Debug)]
-pub(crate) struct Sample {
-    rows: Vec<u32>,
-    held: Option<Held>,
 }
 
 /// What a pass finds before the features are measured: at a point the mean loss and the sums of its gradient, in the coordinates of
@@ -126,14 +118,6 @@ pub(crate) struct First {
     loss: f64,
     sums: Vec<f64>,
     pub moments: (Vec<f64>, Vec<f64>),
-}
-
-/// Numbers of a sample.
-#[derive(Debug)]
-enum Held {
-    Tiles(Vec<Tile>),
-    /// As they are in the data, row by row.
-    Rows(Vec<f64>),
 }
 
 impl<'a> Problem<'a> {
@@ -228,40 +212,31 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Keeps the dense numbers, if they need at most 48 MiB: rows from all over a large array are slow to get.
-    pub(crate) fn held(mut self) -> Self {
-        let width = self.scaling.n_dense + 1;
-        let (design, rows) = (self.data.design, self.row_list());
-        let n = rows.len();
-        if self.held.is_some() || n * width * size_of::<f64>() > 48 << 20 {
-            return self;
+    /// The same objective over a sample of the rows, whose numbers are held in f32 if they need little memory; as they were
+    /// taken down by a sketch of the scaling.
+    pub(crate) fn sampled(&self, rows: Vec<u32>, sketch: &Scaling) -> Problem<'a> {
+        let design = self.data.design;
+        let mut held = Narrow::gather(design, sketch, Rows::List(&rows), self.threads);
+        if let Some(held) = held.as_mut().filter(|_| !std::ptr::eq(sketch, self.scaling)) {
+            held.rebase(sketch, self.scaling);
         }
-        self.held = Some(if let Some(flat) = Flat::of(design) {
-            Held::Rows(flat.gather(rows, self.threads))
-        } else {
-            let height = height(width);
-            let load = |i: usize, (): &mut ()| {
-                let range = i * height..((i + 1) * height).min(n);
-                let mut tile = Tile::new(width, range.len());
-                tile.load(design, self.scaling, rows, &range, false);
-                tile
-            };
-            let mut tiles = Vec::new();
-            each_part(n.div_ceil(height), self.threads, || (), load, |tile| tiles.push(tile));
-            Held::Tiles(tiles)
-        });
-        self
+        Problem { held, ..self.over(rows) }
     }
 
-    /// The rows of a sample, with their numbers if they are held as they are in the data.
-    pub(crate) fn into_sample(self) -> Sample {
-        let held = self.held.filter(|held| matches!(held, Held::Rows(_)));
-        Sample { rows: self.rows.unwrap_or_default(), held }
+    /// Every so many-th row of a sample.
+    pub(crate) fn thinned(&self, step: usize) -> Problem<'a> {
+        let rows = self.rows.iter().flatten().step_by(step).copied().collect();
+        let held = self.held.as_ref().map(|held| held.thinned(step));
+        Problem { held, ..self.over(rows) }
     }
 
-    /// The same objective over a sample.
-    pub(crate) fn over_sample(&self, sample: Sample) -> Problem<'a> {
-        Problem { held: sample.held, ..self.over(sample.rows) }.held()
+    /// The sample in the coordinates of another problem over the same data.
+    pub(crate) fn rebased(mut self, problem: &Problem<'a>) -> Problem<'a> {
+        let mut held = self.held.take();
+        if let Some(held) = &mut held {
+            held.rebase(self.scaling, problem.scaling);
+        }
+        Problem { held, ..problem.over(self.rows.unwrap_or_default()) }
     }
 
     /// Number of parameters.

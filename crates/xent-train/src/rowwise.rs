@@ -16,7 +16,6 @@ use xent::simd::Level;
 use crate::design::{Block, Design};
 use crate::kernel::{LANES, Lanes, ZERO, sum};
 use crate::scaling::Scaling;
-use crate::tile::Rows;
 #[cfg(target_arch = "x86_64")]
 use crate::vector::{Avx2, Avx512};
 use crate::vector::{Plain, Vector, prefetch};
@@ -46,28 +45,6 @@ impl<'a> Flat<'a> {
             feature += block.width();
         }
         found
-    }
-
-    /// Some of the rows, one after another.
-    pub fn gather(&self, list: Rows<'_>, threads: usize) -> Vec<f64> {
-        let width = self.width;
-        let mut out = vec![0.0; list.len() * width];
-        let each = list.len().div_ceil(threads.max(1)).max(1);
-        let fill = |first: usize, out: &mut [f64]| {
-            for (i, out) in out.chunks_exact_mut(width).enumerate() {
-                let row = list.at(first + i);
-                out.copy_from_slice(&self.rows[row * width..(row + 1) * width]);
-            }
-        };
-        std::thread::scope(|scope| {
-            let mut parts = out.chunks_mut(each * width).enumerate();
-            let own = parts.next();
-            for (i, part) in parts {
-                scope.spawn(move || fill(i * each, part));
-            }
-            own.into_iter().for_each(|(_, part)| fill(0, part));
-        });
-        out
     }
 
     /// Rows that are read together: they stay in the first-level cache from the first product to the second.

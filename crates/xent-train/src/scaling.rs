@@ -71,8 +71,12 @@ impl Scaling {
     }
 
     /// Coordinates for the rows of a sample, when little is known: a draft with the spreads of its few rows, where they have any.
-    pub(crate) fn sketch(design: &Design<'_>) -> Self {
+    /// Without an intercept nothing is subtracted.
+    pub(crate) fn sketch(design: &Design<'_>, has_intercept: bool) -> Self {
         let mut sketch = Self::draft(design);
+        if !has_intercept {
+            sketch.center.fill(0.0);
+        }
         each_few(design, |feature, few| {
             let (_, spread) = spread(few.iter().map(|&x| (1.0, x)));
             if spread > 0.0 && spread.is_finite() && (1.0 / spread).is_finite() {
@@ -244,11 +248,14 @@ fn each_few(design: &Design<'_>, mut f: impl FnMut(usize, &[f64])) {
     let some = 64.min(n);
     let mut first = 0;
     for block in design.blocks() {
-        if block.is_dense() {
-            for col in 0..block.width() {
-                let few: Vec<f64> = (0..some).map(|i| block.number(i * n / some, col)).collect();
-                f(first + col, &few);
-            }
+        let width = if block.is_dense() { block.width() } else { 0 };
+        let mut few = vec![0.0; some * width];
+        // Row by row, which is how most lie in memory.
+        for i in 0..some {
+            (0..width).for_each(|col| few[col * some + i] = block.number(i * n / some, col));
+        }
+        for (col, few) in few.chunks(some.max(1)).enumerate() {
+            f(first + col, few);
         }
         first += block.width();
     }

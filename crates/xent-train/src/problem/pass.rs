@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use xent::view::View;
 
-use super::{Head, Held, Problem};
+use super::{Head, Problem};
 use crate::design::Block;
 use crate::gram::Gram;
 use crate::kernel::{self, LANES, Lanes, ZERO};
+use crate::narrow::{self, Narrow};
 use crate::parts::each_part;
 use crate::rowwise::{self, Coefs, Flat, Moments, Sums};
 use crate::scaling::{add_moments, height};
@@ -45,6 +46,8 @@ struct Workspace {
     moments: Option<Moments>,
     gram: Option<Gram>,
     curvature: Vec<f32>,
+    /// Sums of a chunk.
+    narrow: Vec<f32>,
 }
 
 /// A part's sums.
@@ -58,6 +61,8 @@ pub(super) struct Weighing<'p> {
     params: &'p [f64],
     /// Of rows that are taken as they lie.
     dense: Option<Coefs>,
+    /// Of rows that are held in f32.
+    narrow: Option<Vec<f32>>,
     /// Of categories and sparse features, divided by their scales.
     others: Vec<f64>,
 }
@@ -67,25 +72,29 @@ pub(super) struct Weighing<'p> {
 pub(super) enum Dense<'t> {
     /// As they lie.
     Rows(&'t [f64], usize),
+    /// In f32, with their distance.
+    Narrow(&'t [f32], usize),
     Tile(&'t Tile),
 }
 
 impl Problem<'_> {
     /// The dense features, if their rows can be taken as they lie.
     fn flat(&self) -> Option<Flat<'_>> {
-        match (&self.held, &self.rows) {
-            (Some(Held::Rows(rows)), _) => Some(Flat { rows, ..Flat::of(self.data.design)? }),
-            (None, None) => Flat::of(self.data.design),
-            _ => None,
-        }
+        if self.rows.is_some() { None } else { Flat::of(self.data.design) }
     }
 
-    pub(super) fn weighing<'p>(&self, params: &'p [f64], flat: Option<&Flat<'_>>) -> Weighing<'p> {
+    pub(super) fn weighing<'p>(
+        &self,
+        params: &'p [f64],
+        flat: Option<&Flat<'_>>,
+        held: Option<&Narrow>,
+    ) -> Weighing<'p> {
         let m = self.outputs;
         let dense = flat.map(|flat| Coefs::new(flat, self.scaling, params, m));
+        let narrow = held.map(|held| held.coefs(params, m, self.scaling.n_dense + 1));
         let mut others = params[(self.scaling.n_dense + 1) * m..].to_vec();
         self.unscale_others(&mut others);
-        Weighing { params, dense, others }
+        Weighing { params, dense, narrow, others }
     }
 
     /// Divides numbers of categories and sparse features, one for each output, by their scales.
@@ -113,16 +122,19 @@ impl Problem<'_> {
             matches!(want, Want::Value | Want::Gradient | Want::Measured | Want::Product(_));
         let is_rough = matches!(want, Want::Rough);
         let is_measured = matches!(want, Want::Measured);
-        let flat = self.flat().filter(|_| is_product || is_rough);
-        let is_sparse = self.scaling.n_dense == 0 && !expand && self.held.is_none();
-        let height = match &flat {
-            Some(flat) if is_product => flat.height(),
-            None if is_sparse => sparse::HEIGHT,
+        let flat = self.flat().filter(|_| is_product);
+        let is_near = is_rough || matches!(want, Want::Value | Want::Gradient);
+        let held = self.held.as_ref().filter(|_| is_near);
+        let is_sparse = self.scaling.n_dense == 0 && !expand;
+        let height = match (&flat, held) {
+            (Some(flat), _) => flat.height(),
+            (_, Some(held)) if !is_rough => held.height(),
+            _ if is_sparse => sparse::HEIGHT,
             _ => height(width),
         };
-        let at = self.weighing(params, flat.as_ref());
+        let at = self.weighing(params, flat.as_ref(), held);
         let ahead = match want {
-            Want::Product(vector) => Some(self.weighing(vector, flat.as_ref())),
+            Want::Product(vector) => Some(self.weighing(vector, flat.as_ref(), None)),
             _ => None,
         };
         // Fixed parts of the rows, whatever the threads.
@@ -140,7 +152,8 @@ impl Problem<'_> {
             let range = part(i);
             for start in range.clone().step_by(height) {
                 let chunk = start..(start + height).min(range.end);
-                self.chunk(rows, chunk, flat.as_ref(), &at, ahead.as_ref(), want, ws, &mut partial);
+                let dense = (flat.as_ref(), held);
+                self.chunk(rows, chunk, dense, &at, ahead.as_ref(), want, ws, &mut partial);
             }
             if let (Some(flat), Some(sums), true) = (&flat, &mut ws.sums, is_product && len > 0) {
                 sums.take(flat, self.scaling, &mut partial.sums);
@@ -157,7 +170,7 @@ impl Problem<'_> {
         };
         let workspace = || Workspace {
             // Rows that are taken as they lie need no room.
-            tile: Tile::new(width, if flat.is_some() { 0 } else { height }),
+            tile: Tile::new(width, if flat.is_some() || held.is_some() { 0 } else { height }),
             sums: flat.as_ref().map(|flat| Sums::new(flat, self.scaling, self.outputs)),
             z: vec![ZERO; self.outputs * height / LANES],
             y: vec![ZERO; height / LANES],
@@ -171,6 +184,7 @@ impl Problem<'_> {
                 .map(|flat| Moments::new(flat, self.scaling)),
             gram: is_rough.then(|| Gram::new(width, self.pairs())),
             curvature: Vec::new(),
+            narrow: vec![0.0; held.map_or(0, |held| held.stride * self.outputs)],
         };
         // A thread costs more than a little work.
         let work = n as f64 * (self.scaling.n_dense + 20) as f64 * self.outputs as f64;
@@ -208,7 +222,7 @@ impl Problem<'_> {
         &self,
         rows: Rows<'_>,
         range: Range<usize>,
-        flat: Option<&Flat<'_>>,
+        (flat, held): (Option<&Flat<'_>>, Option<&Narrow>),
         at: &Weighing<'_>,
         ahead: Option<&Weighing<'_>>,
         want: Want<'_>,
@@ -222,20 +236,11 @@ impl Problem<'_> {
         let groups = range.len().div_ceil(LANES);
         let dense = if let Some(flat) = flat {
             Dense::Rows(&flat.rows[range.start * flat.width..range.end * flat.width], flat.width)
+        } else if let Some(held) = held {
+            Dense::Narrow(held.rows(range.clone()), held.stride)
         } else {
-            match (&self.held, self.flat()) {
-                (Some(Held::Tiles(tiles)), _) if !expand => {
-                    Dense::Tile(&tiles[range.start / height(n_dense)])
-                }
-                (Some(Held::Rows(_)), Some(held)) if !expand => {
-                    own.load_held(&held, self.scaling, &range);
-                    Dense::Tile(own)
-                }
-                _ => {
-                    own.load(self.data.design, self.scaling, rows, &range, expand);
-                    Dense::Tile(own)
-                }
-            }
+            own.load(self.data.design, self.scaling, rows, &range, expand);
+            Dense::Tile(own)
         };
         let z = &mut ws.z[..m * groups];
         self.scores(dense, rows, &range, at, self.data.offsets.as_ref(), z);
@@ -260,7 +265,8 @@ impl Problem<'_> {
             (Want::Gradient | Want::Measured, _) => {
                 self.residuals(rows, &range, z, &ws.y[..groups], weight);
                 let (sums, moments) = partial.sums.split_at_mut(self.n_params());
-                self.add_products(dense, rows, &range, z, ws.sums.as_mut(), sums);
+                let own = (ws.sums.as_mut(), &mut ws.narrow[..]);
+                self.add_products(dense, rows, &range, z, own, sums);
                 let (means, squares) = moments.split_at_mut(moments.len() / 2);
                 match (dense, &mut ws.moments) {
                     (Dense::Rows(rows, width), Some(moments)) => {
@@ -270,7 +276,7 @@ impl Problem<'_> {
                     (Dense::Tile(tile), _) => {
                         add_moments(&tile.lanes, tile.stride, weight, means, squares);
                     }
-                    (Dense::Rows(..), None) => {}
+                    (Dense::Rows(..) | Dense::Narrow(..), _) => {}
                 }
             }
             (Want::Product(_), _) => {
@@ -279,24 +285,22 @@ impl Problem<'_> {
                     self.scores(dense, rows, &range, ahead, None, extra);
                 }
                 self.curve(z, extra, groups, weight);
-                self.add_products(dense, rows, &range, extra, ws.sums.as_mut(), &mut partial.sums);
+                let own = (ws.sums.as_mut(), &mut ws.narrow[..]);
+                self.add_products(dense, rows, &range, extra, own, &mut partial.sums);
             }
             (Want::Hessian, Dense::Tile(tile)) => {
                 let (extra, weighted) = (&mut ws.extra, &mut ws.weighted);
                 self.add_hessian(tile, z, extra, weighted, weight, &mut partial.sums);
             }
             (Want::Rough, _) => {
-                let Some(gram) = &mut ws.gram else { return };
-                match (dense, flat) {
-                    (Dense::Tile(tile), _) => gram.load_tile(tile, len),
-                    (Dense::Rows(rows, width), flat) => {
-                        let first = flat.map_or(0, |flat| flat.feature);
-                        let center = &self.scaling.center[first..first + width];
-                        gram.load_rows(rows, center, &self.scaling.inverse[first..first + width]);
-                    }
-                }
                 self.curvatures(z, weight, len, &mut ws.curvature);
-                gram.add(&ws.curvature);
+                match (dense, &mut ws.gram) {
+                    (Dense::Narrow(rows, stride), Some(gram)) => {
+                        gram.add(rows, stride, &ws.curvature);
+                    }
+                    (Dense::Tile(tile), Some(gram)) => gram.add_tile(tile, len, &ws.curvature),
+                    _ => {}
+                }
             }
             (Want::Kronecker, Dense::Tile(tile)) => {
                 let (gram, outputs) = partial.sums.split_at_mut(n_dense * (n_dense + 1) / 2);
@@ -338,7 +342,9 @@ impl Problem<'_> {
                 }
                 self.add_curvature_of_others(rows, &range, z.as_flattened(), diagonal, beside);
             }
-            (_, Dense::Rows(..)) => unreachable!("only products take rows as they lie"),
+            (_, Dense::Rows(..) | Dense::Narrow(..)) => {
+                unreachable!("only products take rows as they lie")
+            }
         }
     }
 
@@ -349,7 +355,7 @@ impl Problem<'_> {
         rows: Rows<'_>,
         range: &Range<usize>,
         residuals: &[Lanes],
-        own: Option<&mut Sums>,
+        (own, narrow): (Option<&mut Sums>, &mut [f32]),
         sums: &mut [f64],
     ) {
         let m = self.outputs;
@@ -361,6 +367,13 @@ impl Problem<'_> {
             (Dense::Tile(tile), _) => {
                 let sums = &mut sums[..n_dense * m];
                 kernel::backward(&tile.lanes, tile.stride, residuals, m, sums);
+            }
+            (Dense::Narrow(rows, stride), _) => {
+                narrow::backward(rows, stride, residuals, narrow);
+                for (k, own) in narrow.chunks_exact(stride).enumerate() {
+                    let sums = sums[k..].iter_mut().step_by(m).take(n_dense);
+                    sums.zip(own).for_each(|(sum, &x)| *sum += f64::from(x));
+                }
             }
             (Dense::Rows(..), None) => {}
         }
@@ -456,6 +469,11 @@ impl Problem<'_> {
             (Dense::Rows(rows, width), Some(coefs)) => rowwise::forward(rows, width, coefs, z),
             (Dense::Tile(tile), _) => {
                 kernel::forward(&tile.lanes, tile.stride, &at.params[..first * m], m, z);
+            }
+            (Dense::Narrow(rows, stride), _) => {
+                if let Some(coefs) = &at.narrow {
+                    narrow::forward(rows, stride, coefs, z);
+                }
             }
             (Dense::Rows(..), None) => {}
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::kernel::dot;
-use crate::problem::{Coefficients, First, Loss, Problem, Sample};
+use crate::problem::{Coefficients, First, Loss, Problem};
 use crate::scaling::Scaling;
 use crate::solve::cholesky::Cholesky;
 use crate::solve::descent::Begin;
@@ -243,26 +243,26 @@ fn sample_size(problem: &Problem<'_>) -> Option<usize> {
 
 /// The minimum of a sample: where to begin with all rows.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+pub(crate) struct Ahead<'a> {
     coefficients: Coefficients,
-    sample: Sample,
+    sample: Problem<'a>,
 }
 
-impl Ahead {
+impl<'a> Ahead<'a> {
     /// Of a problem in coordinates that need not be more than a sketch; none if there is no sample or no minimum to be found.
-    pub fn of(problem: &Problem<'_>, start: Option<&Coefficients>) -> Option<Self> {
+    pub fn of(problem: &Problem<'a>, start: Option<&Coefficients>) -> Option<Self> {
         let (n, p, size) = (problem.n_rows(), problem.n_params(), sample_size(problem)?);
-        let part = problem.over(spread_rows(n, size)).held();
+        let part = problem.sampled(spread_rows(n, size), problem.scaling());
         if part.total_weight() == 0.0 {
             return None;
         }
         let mut start = start.map_or_else(|| vec![0.0; p], |start| problem.params(start));
         problem.fix_ridge(&mut start);
         // Nearer than a share of what the sample's minimum is off by chance is of no use: p / 2 rows, in nats.
-        let tolerance = (0.01 * p as f64 / size as f64).min(1e-3);
+        let tolerance = (0.05 * p as f64 / size as f64).min(1e-3);
         let rough = Limits { tolerance, max_iterations: 50 };
         // Steps within the sample are cheap, so its own first Hessian may be rougher.
-        let few = problem.over(spread_rows(n, size / 4)).held();
+        let few = part.thinned(4);
         let kind = kind(problem);
         let is_dense = problem.data().design.is_dense();
         let first = if kind == Kind::Whole && problem.n_outputs() > 1 && is_dense {
@@ -274,7 +274,7 @@ impl Ahead {
         let mut silent = |_: &Iteration<'_>| Flow::Continue;
         let warm = lbfgs.run(&part, start, &rough, &|x| first.apply(x), &mut silent).ok()?;
         let coefficients = problem.coefficients(&warm.params);
-        Some(Self { coefficients, sample: part.into_sample() })
+        Some(Self { coefficients, sample: part })
     }
 
     /// The pass over all rows there, by a problem in the coordinates of [`Scaling::draft`](crate::Scaling::draft).
@@ -288,7 +288,7 @@ impl Ahead {
         problem: &Problem<'_>,
         first: &First,
         draft: &Scaling,
-    ) -> Option<(State, Sample)> {
+    ) -> Option<(State, Problem<'a>)> {
         let params = problem.params(&self.coefficients);
         let (objective, gradient) = problem.gradient_from(first, draft, &params);
         if !objective.is_finite() || gradient.iter().any(|g| !g.is_finite()) {
@@ -310,7 +310,7 @@ impl Ahead {
 pub(crate) fn solve(
     problem: &Problem<'_>,
     from: Begin<'_>,
-    sample: Option<Sample>,
+    sample: Option<Problem<'_>>,
     limits: &Limits,
     observer: &mut Observer<'_>,
 ) -> Result<(Solution, String), Error> {
@@ -337,8 +337,11 @@ pub(crate) fn solve(
         return Ok((solution, reason));
     };
     let part = match sample {
-        Some(sample) => problem.over_sample(sample),
-        None => problem.over(spread_rows(n, size)).held(),
+        Some(sample) => sample.rebased(problem),
+        None => {
+            let sketch = Scaling::sketch(problem.data().design, problem.has_intercept());
+            problem.sampled(spread_rows(n, size), &sketch)
+        }
     };
     let reason = format!("L-BFGS from the {name} of {size} of {trained} rows, {p} parameters");
     let next = |begin| next_refresh(problem, &part, begin);
