@@ -141,7 +141,7 @@ fn starts_from_samples_lead_to_the_minimum_of_all_rows() {
         let data = Data { design, target, n_classes: k as usize, weights, offsets };
         let penalty = Penalty { l2: penalty.0, standardized: penalty.1, ..Penalty::default() };
         let limits = Limits { tolerance: 1e-13, ..Limits::default() };
-        let trainer = Trainer { penalty, limits, has_intercept, ..Trainer::default() };
+        let trainer = Trainer { penalty, has_intercept, limits, ..Trainer::default() };
         let mut states = Vec::new();
         let found = trainer
             .fit(&data, |seen| {
