@@ -1,6 +1,6 @@
 //! From data to a fitted model: the parameters, checked, and the result with its certificate.
 
-use crate::design::Design;
+use crate::design::{Block, Design};
 use crate::error::Error;
 use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target, probabilities};
 use crate::scaling::Scaling;
@@ -268,21 +268,30 @@ impl Trainer {
         let weights = self.weights(data)?;
         let data = Data { weights: weights.as_deref().or(data.weights), ..*data };
         let (design, weights) = (data.design, data.weights);
-        // The pass over all rows that measures the features is the first of the solver too, where it starts from a sample.
+        let (free, threads) = (self.has_intercept, self.threads);
         let looks_ahead = self.method == Method::Auto && state.is_none();
-        let sketch = looks_ahead.then(|| Scaling::sketch(design, self.has_intercept));
-        let ahead = sketch.as_ref().and_then(|sketch| {
-            let problem = self.problem(data, sketch).ok()?;
-            Ahead::of(&problem, self.start.as_ref())
-        });
-        let draft = Scaling::draft(design);
-        let (mut measured, first) = if let Some(ahead) = &ahead {
-            let mut first = ahead.first(&self.problem(data, &draft)?);
-            let moments = std::mem::take(&mut first.moments);
-            let (draft, threads) = (draft.clone(), self.threads);
-            (draft.finish(design, weights, self.has_intercept, threads, moments)?, Some(first))
+        // The pass over all rows that measures dense features is the first of the solver too, where it starts from a sample.
+        // Sparse columns are measured before, by themselves.
+        let is_sparse = design.blocks().iter().any(|block| matches!(block, Block::Sparse(_)));
+        let before = (is_sparse || !looks_ahead)
+            .then(|| Scaling::measure(design, weights, free, threads))
+            .transpose()?;
+        let sketch = before.clone().unwrap_or_else(|| Scaling::sketch(design, free));
+        let ahead = if looks_ahead {
+            let problem = self.problem(data, &sketch).ok();
+            problem.and_then(|problem| Ahead::of(&problem, self.start.as_ref()))
         } else {
-            (Scaling::measure(design, weights, self.has_intercept, self.threads)?, None)
+            None
+        };
+        let draft = Scaling::draft(design);
+        let (mut measured, first) = match (before, &ahead) {
+            (Some(measured), _) => (measured, None),
+            (None, Some(ahead)) => {
+                let mut first = ahead.first(&self.problem(data, &draft)?);
+                let moments = std::mem::take(&mut first.moments);
+                (draft.clone().finish(design, weights, free, threads, moments)?, Some(first))
+            }
+            (None, None) => (Scaling::measure(design, weights, free, threads)?, None),
         };
         let is_watched = self.method.is_for_watching() && (self.start.is_some() || state.is_some());
         if !is_watched {
@@ -302,12 +311,16 @@ impl Trainer {
             Method::Auto if problem.has_l1() => (Method::Cd, "there is a lasso".to_owned()),
             method => (method, "it was asked for".to_owned()),
         };
-        let begun = match (ahead, &first) {
-            (Some(ahead), Some(first)) => ahead.state(&problem, first, &draft),
-            _ => None,
-        };
-        let (own, sample) = begun.unzip();
-        let from = match (state.or(own.as_ref()), &self.start) {
+        let mut start = self.start.clone();
+        let (mut own, mut sample) = (None, None);
+        match (ahead, &first) {
+            (Some(ahead), Some(first)) => {
+                (own, sample) = ahead.state(&problem, first, &draft).unzip();
+            }
+            (Some(ahead), None) => (start, sample) = (Some(ahead.coefficients), Some(ahead.sample)),
+            (None, _) => {}
+        }
+        let from = match (state.or(own.as_ref()), &start) {
             (Some(state), _) => Begin::State(state),
             (None, Some(start)) => Begin::Start(problem.params(start)),
             (None, None) => Begin::Start(vec![0.0; problem.n_params()]),

@@ -70,15 +70,15 @@ impl Scaling {
         draft
     }
 
-    /// Coordinates for the rows of a sample, when little is known: a draft with the spreads of its few rows, where they have any.
-    /// Without an intercept nothing is subtracted.
+    /// Coordinates for the rows of a sample, when little is known: means and spreads of a few rows. What does not differ there is
+    /// centred at its value, so that a constant stays 0. Without an intercept nothing is subtracted.
     pub(crate) fn sketch(design: &Design<'_>, has_intercept: bool) -> Self {
-        let mut sketch = Self::draft(design);
-        if !has_intercept {
-            sketch.center.fill(0.0);
-        }
+        let mut sketch = Self::identity(design);
         each_few(design, |feature, few| {
-            let (_, spread) = spread(few.iter().map(|&x| (1.0, x)));
+            let (mean, spread) = spread(few.iter().map(|&x| (1.0, x)));
+            if has_intercept {
+                sketch.center[feature] = mean;
+            }
             if spread > 0.0 && spread.is_finite() && (1.0 / spread).is_finite() {
                 sketch.scale[feature] = spread;
                 sketch.inverse[feature] = 1.0 / spread;

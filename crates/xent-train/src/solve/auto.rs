@@ -244,8 +244,8 @@ fn sample_size(problem: &Problem<'_>) -> Option<usize> {
 /// The minimum of a sample: where to begin with all rows.
 #[derive(Debug)]
 pub(crate) struct Ahead<'a> {
-    coefficients: Coefficients,
-    sample: Problem<'a>,
+    pub coefficients: Coefficients,
+    pub sample: Problem<'a>,
 }
 
 impl<'a> Ahead<'a> {

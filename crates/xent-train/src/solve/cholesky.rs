@@ -27,7 +27,8 @@ impl Cholesky {
                     lower[j] = if pivot > 0.0 { x / pivot } else { 0.0 };
                 } else {
                     let x = lower[i] - dot(&lower[..i], &lower[..i]);
-                    let share = x / scale;
+                    // Of nothing nothing can be lost.
+                    let share = if scale == 0.0 { 1.0 } else { x / scale };
                     if share.is_nan() || share < least {
                         least = share;
                     }

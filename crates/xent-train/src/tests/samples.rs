@@ -103,10 +103,11 @@ fn samples_have_the_same_bits_at_every_level() {
 fn starts_from_samples_lead_to_the_minimum_of_all_rows() {
     let n = 9_000;
     let width = 9;
+    // The last column is constant, at a number whose mean is another by rounding.
     let x: Vec<f64> = numbers(n * width, 1)
         .iter()
         .enumerate()
-        .map(|(i, x)| x * 10_f64.powi(i as i32 % 9) + 3.0)
+        .map(|(i, x)| if i % 9 == 8 { 0.1 } else { x * 10_f64.powi(i as i32 % 9) + 3.0 })
         .collect();
     let bytes: Vec<u8> = (0..2 * n).map(|i| (i * i % 251) as u8).collect();
     let codes: Vec<u8> = (0..n).map(|i| (i % 7 % 4) as u8).collect();
@@ -161,7 +162,14 @@ fn starts_from_samples_lead_to_the_minimum_of_all_rows() {
             a.solution.stop,
             b.solution.stop
         );
-        let measured = Scaling::measure(design, weights, has_intercept, 2).unwrap();
+        if has_intercept && k == 2 {
+            assert_eq!(found.coefficients.coef[8], 0.0);
+        }
+        let mut measured = Scaling::measure(design, weights, has_intercept, 2).unwrap();
+        // Beside an intercept a constant is centred at its value.
+        for &(feature, value) in measured.constants.iter().filter(|_| has_intercept) {
+            measured.center[feature] = value;
+        }
         assert_eq!(found.scaling.center, measured.center);
         assert_eq!(found.scaling.scale, measured.scale);
         let threaded = Trainer { threads: 3, ..trainer.clone() }.fit(&data, unobserved).unwrap();
