@@ -1,9 +1,10 @@
 //! From data to a fitted model: the parameters, checked, and the result with its certificate.
 
-use crate::design::Design;
+use crate::design::{Block, Design};
 use crate::error::Error;
 use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target, probabilities};
 use crate::scaling::Scaling;
+use crate::solve::auto::Ahead;
 use crate::solve::gap::Duality;
 use crate::solve::{
     Begin, Cd, Flow, Gd, Irls, Iteration, Lbfgs, Limits, Newton, NewtonCg, Saga, Schedule, Sgd,
@@ -266,8 +267,32 @@ impl Trainer {
     ) -> Result<Fitted, Error> {
         let weights = self.weights(data)?;
         let data = Data { weights: weights.as_deref().or(data.weights), ..*data };
-        let mut measured =
-            Scaling::measure(data.design, data.weights, self.has_intercept, self.threads)?;
+        let (design, weights) = (data.design, data.weights);
+        let (free, threads) = (self.has_intercept, self.threads);
+        let looks_ahead = self.method == Method::Auto && state.is_none();
+        // The pass over all rows that measures dense features is the first of the solver too, where it starts from a sample.
+        // Sparse columns are measured before, by themselves.
+        let is_sparse = design.blocks().iter().any(|block| matches!(block, Block::Sparse(_)));
+        let before = (is_sparse || !looks_ahead)
+            .then(|| Scaling::measure(design, weights, free, threads))
+            .transpose()?;
+        let sketch = before.clone().unwrap_or_else(|| Scaling::sketch(design, free));
+        let ahead = if looks_ahead {
+            let problem = self.problem(data, &sketch).ok();
+            problem.and_then(|problem| Ahead::of(&problem, self.start.as_ref()))
+        } else {
+            None
+        };
+        let draft = Scaling::draft(design);
+        let (mut measured, first) = match (before, &ahead) {
+            (Some(measured), _) => (measured, None),
+            (None, Some(ahead)) => {
+                let mut first = ahead.first(&self.problem(data, &draft)?);
+                let moments = std::mem::take(&mut first.moments);
+                (draft.clone().finish(design, weights, free, threads, moments)?, Some(first))
+            }
+            (None, None) => (Scaling::measure(design, weights, free, threads)?, None),
+        };
         let is_watched = self.method.is_for_watching() && (self.start.is_some() || state.is_some());
         if !is_watched {
             self.refuse_hopeless(&data, &mut measured)?;
@@ -281,14 +306,21 @@ impl Trainer {
             });
         }
         let scaling = raw.as_ref().unwrap_or(&measured);
-        let problem =
-            Problem::new(data, scaling, self.head, self.loss, &self.penalty, self.has_intercept)?
-                .with_threads(self.threads);
+        let problem = self.problem(data, scaling)?;
         let (method, mut reason) = match self.method {
             Method::Auto if problem.has_l1() => (Method::Cd, "there is a lasso".to_owned()),
             method => (method, "it was asked for".to_owned()),
         };
-        let from = match (state, &self.start) {
+        let mut start = self.start.clone();
+        let (mut own, mut sample) = (None, None);
+        match (ahead, &first) {
+            (Some(ahead), Some(first)) => {
+                (own, sample) = ahead.state(&problem, first, &draft).unzip();
+            }
+            (Some(ahead), None) => (start, sample) = (Some(ahead.coefficients), Some(ahead.sample)),
+            (None, _) => {}
+        }
+        let from = match (state.or(own.as_ref()), &start) {
             (Some(state), _) => Begin::State(state),
             (None, Some(start)) => Begin::Start(problem.params(start)),
             (None, None) => Begin::Start(vec![0.0; problem.n_params()]),
@@ -297,7 +329,7 @@ impl Trainer {
         let mut solution = if let Some(solver) = self.solver(method) {
             solver.solve_from(&problem, from, limits, observer)?
         } else {
-            let (solution, why) = auto::solve(&problem, from, limits, observer)?;
+            let (solution, why) = auto::solve(&problem, from, sample, limits, observer)?;
             reason = why;
             solution
         };
@@ -340,6 +372,12 @@ impl Trainer {
             gap_bound,
             scaling: measured,
         })
+    }
+
+    fn problem<'a>(&self, data: Data<'a>, scaling: &'a Scaling) -> Result<Problem<'a>, Error> {
+        let (head, loss, penalty) = (self.head, self.loss, &self.penalty);
+        let problem = Problem::new(data, scaling, head, loss, penalty, self.has_intercept)?;
+        Ok(problem.with_threads(self.threads))
     }
 
     fn is_penalised(&self) -> bool {

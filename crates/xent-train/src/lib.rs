@@ -16,7 +16,9 @@
 pub mod design;
 mod error;
 pub mod fit;
+mod gram;
 mod kernel;
+mod narrow;
 mod parts;
 pub mod problem;
 mod rowwise;

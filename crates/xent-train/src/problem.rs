@@ -9,9 +9,9 @@ use xent::view::View;
 
 use crate::design::Design;
 use crate::error::Error;
-use crate::rowwise::Flat;
-use crate::scaling::{Scaling, height};
-use crate::tile::{Rows, Tile};
+use crate::narrow::Narrow;
+use crate::scaling::Scaling;
+use crate::tile::Rows;
 pub use coefficients::{Coefficients, probabilities};
 use pass::Want;
 
@@ -106,18 +106,19 @@ pub struct Problem<'a> {
     l2: Vec<f64>,
     l1: Vec<f64>,
     rows: Option<Vec<u32>>,
-    /// Of a sample that is gone over many times: its numbers, loaded once.
-    held: Option<Held>,
+    /// Of a sample that is gone over many times: its dense numbers, near enough for what it is for.
+    held: Option<Narrow>,
     total_weight: f64,
     threads: usize,
 }
 
-/// Numbers of a sample.
+/// What a pass finds before the features are measured: at a point the mean loss and the sums of its gradient, in the coordinates of
+/// [`Scaling::draft`], and what [`Scaling::finish`] makes the scaling of.
 #[derive(Debug)]
-enum Held {
-    Tiles(Vec<Tile>),
-    /// As they are in the data, row by row.
-    Rows(Vec<f64>),
+pub(crate) struct First {
+    loss: f64,
+    sums: Vec<f64>,
+    pub moments: (Vec<f64>, Vec<f64>),
 }
 
 impl<'a> Problem<'a> {
@@ -212,31 +213,31 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Keeps the dense numbers, if they need at most 48 MiB: rows from all over a large array are slow to get.
-    pub(crate) fn held(mut self) -> Self {
-        let width = self.scaling.n_dense + 1;
-        let (design, rows) = (self.data.design, self.row_list());
-        let n = rows.len();
-        if n * width * size_of::<f64>() > 48 << 20 {
-            return self;
+    /// The same objective over a sample of the rows, whose numbers are held in f32 if they need little memory; as they were
+    /// taken down by a sketch of the scaling.
+    pub(crate) fn sampled(&self, rows: Vec<u32>, sketch: &Scaling) -> Problem<'a> {
+        let design = self.data.design;
+        let mut held = Narrow::gather(design, sketch, Rows::List(&rows), self.threads);
+        if let Some(held) = held.as_mut().filter(|_| !std::ptr::eq(sketch, self.scaling)) {
+            held.rebase(sketch, self.scaling);
         }
-        self.held = Some(if let Some(Flat { rows: all, width, .. }) = Flat::of(design) {
-            let mut held = Vec::with_capacity(n * width);
-            for i in 0..n {
-                held.extend_from_slice(&all[rows.at(i) * width..(rows.at(i) + 1) * width]);
-            }
-            Held::Rows(held)
-        } else {
-            let height = height(width);
-            let load = |start: usize| {
-                let range = start..(start + height).min(n);
-                let mut tile = Tile::new(width, range.len());
-                tile.load(design, self.scaling, rows, &range, false);
-                tile
-            };
-            Held::Tiles((0..n).step_by(height).map(load).collect())
-        });
-        self
+        Problem { held, ..self.over(rows) }
+    }
+
+    /// Every so many-th row of a sample.
+    pub(crate) fn thinned(&self, step: usize) -> Problem<'a> {
+        let rows = self.rows.iter().flatten().step_by(step).copied().collect();
+        let held = self.held.as_ref().map(|held| held.thinned(step));
+        Problem { held, ..self.over(rows) }
+    }
+
+    /// The sample in the coordinates of another problem over the same data.
+    pub(crate) fn rebased(mut self, problem: &Problem<'a>) -> Problem<'a> {
+        let mut held = self.held.take();
+        if let Some(held) = &mut held {
+            held.rebase(self.scaling, problem.scaling);
+        }
+        Problem { held, ..problem.over(self.rows.unwrap_or_default()) }
     }
 
     /// Number of parameters.
@@ -299,6 +300,11 @@ impl<'a> Problem<'a> {
         self.row_list().len()
     }
 
+    /// Whether these are some of the rows.
+    pub(crate) fn is_sample(&self) -> bool {
+        self.rows.is_some()
+    }
+
     /// Whether there is an intercept.
     pub fn has_intercept(&self) -> bool {
         self.has_intercept
@@ -356,11 +362,47 @@ impl<'a> Problem<'a> {
 
     /// The same, and its gradient.
     pub fn gradient(&self, params: &[f64], gradient: &mut [f64]) -> f64 {
-        let (loss, total) = self.pass(params, Want::Gradient, gradient);
-        for (i, (g, &u)) in gradient.iter_mut().zip(params).enumerate() {
-            *g = if self.is_free(i) { *g / total + self.l2(i) * u } else { 0.0 };
-        }
+        let (loss, _) = self.pass(params, Want::Gradient, gradient);
+        self.finish_gradient(params, gradient);
         loss + self.ridge(params)
+    }
+
+    /// The mean of sums, and the slope of the ridge.
+    fn finish_gradient(&self, params: &[f64], gradient: &mut [f64]) {
+        for (i, (g, &u)) in gradient.iter_mut().zip(params).enumerate() {
+            *g = if self.is_free(i) { *g / self.total_weight + self.l2(i) * u } else { 0.0 };
+        }
+    }
+
+    /// The pass that measures the features too.
+    pub(crate) fn first(&self, params: &[f64]) -> First {
+        let n_dense = self.scaling.n_dense;
+        let mut sums = vec![0.0; params.len() + 2 * n_dense];
+        let (loss, _) = self.pass(params, Want::Measured, &mut sums);
+        let squares = sums.split_off(params.len() + n_dense);
+        let means = sums.split_off(params.len());
+        First { loss, sums, moments: (means, squares) }
+    }
+
+    /// What [`Problem::gradient`] gives, from what a pass found in other coordinates, those of `draft`.
+    pub(crate) fn gradient_from(
+        &self,
+        first: &First,
+        draft: &Scaling,
+        params: &[f64],
+    ) -> (f64, Vec<f64>) {
+        let m = self.outputs;
+        let mut gradient = first.sums.clone();
+        let at = self.scaling.n_dense * m;
+        for (j, &place) in self.scaling.order.iter().enumerate() {
+            let moved = draft.center[j] - self.scaling.center[j];
+            for k in 0..m {
+                let sum = first.sums[place * m + k] + moved * first.sums[at + k];
+                gradient[place * m + k] = sum * self.scaling.inverse[j];
+            }
+        }
+        self.finish_gradient(params, &mut gradient);
+        (first.loss + self.ridge(params), gradient)
     }
 
     /// The Hessian at `params` times a vector. Of squared error: the part without second derivatives of the outputs.
@@ -373,10 +415,19 @@ impl<'a> Problem<'a> {
 
     /// The Hessian, `(n_params, n_params)`; cross entropy only.
     pub fn hessian(&self, params: &[f64], out: &mut [f64]) {
+        self.hessian_of(Want::Hessian, self.total_weight, params, out);
+    }
+
+    /// The Hessian from sums in f32, of dense features; a relative error of some millionths.
+    pub(crate) fn rough_hessian(&self, params: &[f64], out: &mut [f64]) {
+        self.hessian_of(Want::Rough, self.n_rows() as f64, params, out);
+    }
+
+    fn hessian_of(&self, want: Want<'_>, total: f64, params: &[f64], out: &mut [f64]) {
         let (m, width) = (self.outputs, self.scaling.len());
         let triangle = width * (width + 1) / 2;
         let mut sums = vec![0.0; m * (m + 1) / 2 * triangle];
-        let (_, total) = self.pass(params, Want::Hessian, &mut sums);
+        self.pass(params, want, &mut sums);
         let n = self.n_params();
         for a in 0..m {
             for b in 0..=a {

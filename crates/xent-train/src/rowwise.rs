@@ -49,7 +49,7 @@ impl<'a> Flat<'a> {
 
     /// Rows that are read together: they stay in the first-level cache from the first product to the second.
     pub fn height(&self) -> usize {
-        (3_600 / self.width / LANES * LANES).clamp(LANES, 128)
+        (2_400 / self.width / LANES * LANES).clamp(LANES, 128)
     }
 }
 
@@ -369,22 +369,23 @@ impl Moments {
         Self { center, means: zeros.clone(), squares: zeros }
     }
 
-    /// Adds rows with their weights.
-    pub fn add(&mut self, rows: &[f64], width: usize, weights: Option<&[f64]>) {
-        add_moments(Level::Avx512, rows, width, weights, self);
+    /// Adds rows with their weights; `goes_on` if nobody else asks for the memory behind them.
+    pub fn add(&mut self, rows: &[f64], width: usize, weights: Option<&[f64]>, goes_on: bool) {
+        add_moments(Level::Avx512, rows, width, weights, goes_on, self);
     }
 
-    /// Of each feature.
-    pub fn finish(&self, width: usize) -> (Vec<f64>, Vec<f64>) {
-        let (mut means, mut squares) = (vec![0.0; width], vec![0.0; width]);
+    /// Of each feature, and back to 0.
+    pub fn take(&mut self, means: &mut [f64], squares: &mut [f64]) {
+        let width = means.len();
         numbers(self.means.iter().copied(), width, |j, x| means[j] = x);
         numbers(self.squares.iter().copied(), width, |j, x| squares[j] = x);
-        (means, squares)
+        self.means.fill(ZERO);
+        self.squares.fill(ZERO);
     }
 }
 
 leveled! {
-    fn add_moments(at: Level; rows: &[f64], width: usize, weights: Option<&[f64]>, moments: &mut Moments) => {
+    fn add_moments(at: Level; rows: &[f64], width: usize, weights: Option<&[f64]>, goes_on: bool, moments: &mut Moments) => {
         avx512: moments_body::<Avx512>, avx2: moments_body::<Avx2>, baseline: moments_body::<Plain>,
     }
 }
@@ -393,25 +394,40 @@ fn moments_body<V: Vector>(
     rows: &[f64],
     width: usize,
     weights: Option<&[f64]>,
+    goes_on: bool,
+    moments: &mut Moments,
+) {
+    match weights {
+        None if goes_on => moments_features::<V, false, true>(rows, width, &[], moments),
+        None => moments_features::<V, false, false>(rows, width, &[], moments),
+        Some(weights) => moments_features::<V, true, true>(rows, width, weights, moments),
+    }
+}
+
+#[inline(always)]
+fn moments_features<V: Vector, const WEIGHTED: bool, const GOES_ON: bool>(
+    rows: &[f64],
+    width: usize,
+    weights: &[f64],
     moments: &mut Moments,
 ) {
     let whole = width / LANES;
     let mut v = 0;
     while v + 4 <= whole {
-        moments_block::<V, 4>(rows, width, weights, v, moments);
+        moments_block::<V, 4, WEIGHTED, GOES_ON>(rows, width, weights, v, moments);
         v += 4;
     }
     while v < moments.center.len() {
-        moments_block::<V, 1>(rows, width, weights, v, moments);
+        moments_block::<V, 1, WEIGHTED, GOES_ON>(rows, width, weights, v, moments);
         v += 1;
     }
 }
 
 #[inline(always)]
-fn moments_block<V: Vector, const J: usize>(
+fn moments_block<V: Vector, const J: usize, const WEIGHTED: bool, const GOES_ON: bool>(
     rows: &[f64],
     width: usize,
-    weights: Option<&[f64]>,
+    weights: &[f64],
     v: usize,
     moments: &mut Moments,
 ) {
@@ -423,11 +439,13 @@ fn moments_block<V: Vector, const J: usize>(
     }
     for (i, row) in rows.chunks_exact(width).enumerate() {
         let x = &row[from..from + J * LANES].as_chunks().0[..J];
-        let w = V::splat(weights.map_or(1.0, |weights| weights[i]));
+        let w = if WEIGHTED { V::splat(weights[i]) } else { one };
         for a in 0..J {
-            prefetch(&x[a], rows.len());
+            if GOES_ON {
+                prefetch(&x[a], rows.len());
+            }
             let off = V::load(&x[a]).minus(center[a]);
-            let weighted = zero.fma(w, off);
+            let weighted = if WEIGHTED { zero.fma(w, off) } else { off };
             means[a] = means[a].fma(one, weighted);
             squares[a] = squares[a].fma(weighted, off);
         }

@@ -52,27 +52,55 @@ impl Scaling {
         has_intercept: bool,
         threads: usize,
     ) -> Result<Self, Error> {
-        let mut scaling = Self::identity(design);
-        scaling.inverse.fill(1.0);
-        let n = design.n_rows();
-        if n == 0 {
-            return Ok(scaling);
+        let draft = Self::draft(design);
+        if design.n_rows() == 0 {
+            return Ok(draft);
         }
+        let moments = draft.moments(design, weights, threads);
+        draft.finish(design, weights, has_intercept, threads, moments)
+    }
+
+    /// Centers from which moments are taken: the means of a few rows, so that squares do not cancel; scales of 1.
+    pub(crate) fn draft(design: &Design<'_>) -> Self {
+        let mut draft = Self::identity(design);
+        each_few(design, |feature, few| {
+            let n = few.len() as f64;
+            draft.center[feature] = few.iter().map(|x| x / n).sum();
+        });
+        draft
+    }
+
+    /// Coordinates for the rows of a sample, when little is known: means and spreads of a few rows. What does not differ there is
+    /// centred at its value, so that a constant stays 0. Without an intercept nothing is subtracted.
+    pub(crate) fn sketch(design: &Design<'_>, has_intercept: bool) -> Self {
+        let mut sketch = Self::identity(design);
+        each_few(design, |feature, few| {
+            let (mean, spread) = spread(few.iter().map(|&x| (1.0, x)));
+            if has_intercept {
+                sketch.center[feature] = mean;
+            }
+            if spread > 0.0 && spread.is_finite() && (1.0 / spread).is_finite() {
+                sketch.scale[feature] = spread;
+                sketch.inverse[feature] = 1.0 / spread;
+            }
+        });
+        sketch
+    }
+
+    /// The scaling, from a draft and the sums of `w (x - center)` and `w (x - center)²` of each dense feature.
+    pub(crate) fn finish(
+        self,
+        design: &Design<'_>,
+        weights: Option<&[f64]>,
+        has_intercept: bool,
+        threads: usize,
+        (mut means, mut squares): (Vec<f64>, Vec<f64>),
+    ) -> Result<Self, Error> {
+        let mut scaling = self;
+        let n = design.n_rows();
         let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
         let total: f64 = weights.map_or(n as f64, |weights| weights.iter().sum());
-        // Differences are taken from the mean of a few rows, so that squares do not cancel.
-        let some = 64.min(n);
-        let mut first = 0;
-        for block in design.blocks() {
-            if block.is_dense() {
-                for col in 0..block.width() {
-                    let few = (0..some).map(|i| block.number(i * n / some, col));
-                    scaling.center[first + col] = few.map(|x| x / some as f64).sum();
-                }
-            }
-            first += block.width();
-        }
-        let (means, squares) = scaling.moments(design, weights, total, threads);
+        means.iter_mut().chain(&mut squares).for_each(|x| *x /= total);
         let mut first = 0;
         for block in design.blocks() {
             let width = block.width();
@@ -155,12 +183,11 @@ impl Scaling {
         }
     }
 
-    /// Means and mean squares of the dense features from `self.center`.
+    /// Sums of the differences of the dense features from `self.center`, and of their squares.
     fn moments(
         &self,
         design: &Design<'_>,
         weights: Option<&[f64]>,
-        total: f64,
         threads: usize,
     ) -> (Vec<f64>, Vec<f64>) {
         let width = self.n_dense + 1;
@@ -182,9 +209,11 @@ impl Scaling {
                     let range = chunk * height..((chunk + 1) * height).min(n);
                     let weights = weights.map(|weights| &weights[range.clone()]);
                     let rows = &flat.rows[range.start * flat.width..range.end * flat.width];
-                    moments.add(rows, flat.width, weights);
+                    moments.add(rows, flat.width, weights, true);
                 }
-                return moments.finish(flat.width);
+                let (mut means, mut squares) = (vec![0.0; flat.width], vec![0.0; flat.width]);
+                moments.take(&mut means, &mut squares);
+                return (means, squares);
             }
             let (mut means, mut squares) = (vec![0.0; width], vec![0.0; width]);
             for chunk in i * chunks / n_parts..(i + 1) * chunks / n_parts {
@@ -204,14 +233,31 @@ impl Scaling {
             means.iter_mut().zip(&some).for_each(|(sum, x)| *sum += x);
             squares.iter_mut().zip(&some_squares).for_each(|(sum, x)| *sum += x);
         });
-        means.iter_mut().for_each(|x| *x /= total);
-        squares.iter_mut().for_each(|x| *x /= total);
         (means, squares)
     }
 
     /// Parameters of one output: features and intercept.
     pub(crate) fn len(&self) -> usize {
         self.order.len() + 1
+    }
+}
+
+/// Shows the numbers of each dense feature in a few rows from all over.
+fn each_few(design: &Design<'_>, mut f: impl FnMut(usize, &[f64])) {
+    let n = design.n_rows();
+    let some = 64.min(n);
+    let mut first = 0;
+    for block in design.blocks() {
+        let width = if block.is_dense() { block.width() } else { 0 };
+        let mut few = vec![0.0; some * width];
+        // Row by row, which is how most lie in memory.
+        for i in 0..some {
+            (0..width).for_each(|col| few[col * some + i] = block.number(i * n / some, col));
+        }
+        for (col, few) in few.chunks(some.max(1)).enumerate() {
+            f(first + col, few);
+        }
+        first += block.width();
     }
 }
 
@@ -328,7 +374,8 @@ fn sweep(
 }
 
 xent::leveled! {
-    fn add_moments(tile: &[[f64; LANES]], stride: usize, w: &[[f64; LANES]], means: &mut [f64], squares: &mut [f64]) => moments_body
+    /// Σ w x and Σ w x² of the columns of a tile.
+    pub(crate) fn add_moments(tile: &[[f64; LANES]], stride: usize, w: &[[f64; LANES]], means: &mut [f64], squares: &mut [f64]) => moments_body
 }
 #[inline(always)]
 fn moments_body(

@@ -7,7 +7,6 @@ use xent::view::View;
 
 use crate::design::{Block, Design};
 use crate::kernel::{LANES, Lanes, ZERO};
-use crate::rowwise::Flat;
 use crate::scaling::Scaling;
 
 /// Which rows a pass goes over, in order.
@@ -106,20 +105,6 @@ impl Tile {
         }
         if expand {
             self.expand(design, scaling, rows, range, first + 1);
-        }
-    }
-
-    /// Loads rows that a sample holds, without categories and sparse blocks.
-    pub fn load_held(&mut self, held: &Flat<'_>, scaling: &Scaling, range: &Range<usize>) {
-        self.groups = range.len().div_ceil(LANES);
-        let center = &scaling.center[held.feature..held.feature + held.width];
-        let inverse = &scaling.inverse[held.feature..held.feature + held.width];
-        let (stride, scratch, out) = (self.stride, &mut self.scratch, &mut self.lanes);
-        if let Ok(view) = View::rows_of(held.rows, held.width) {
-            fill(view, Rows::All(view.n_rows()), range, center, inverse, stride, scratch, out);
-        }
-        for g in 0..self.groups {
-            self.lanes[g * self.stride + held.width] = [1.0; LANES];
         }
     }
 

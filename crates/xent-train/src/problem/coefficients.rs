@@ -17,7 +17,7 @@ impl Problem<'_> {
         let k = self.data.n_classes;
         let mut z = vec![ZERO; m * height / LANES];
         let mut p = vec![0.0; k];
-        let at = self.weighing(params, None);
+        let at = self.weighing(params, None, None);
         let n = rows.len();
         for start in (0..n).step_by(height) {
             let range = start..(start + height).min(n);

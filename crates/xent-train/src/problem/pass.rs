@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use xent::view::View;
 
-use super::{Head, Held, Problem};
+use super::{Head, Problem};
 use crate::design::Block;
+use crate::gram::Gram;
 use crate::kernel::{self, LANES, Lanes, ZERO};
+use crate::narrow::{self, Narrow};
 use crate::parts::each_part;
-use crate::rowwise::{self, Coefs, Flat, Sums};
-use crate::scaling::height;
+use crate::rowwise::{self, Coefs, Flat, Moments, Sums};
+use crate::scaling::{add_moments, height};
 use crate::sparse;
 use crate::tile::{Rows, Tile, for_each};
 
@@ -18,9 +20,13 @@ use crate::tile::{Rows, Tile, for_each};
 pub(super) enum Want<'a> {
     Value,
     Gradient,
+    /// The gradient; then of the dense features, less their centers, the sums and the sums of squares.
+    Measured,
     /// The Hessian times a vector (of squared error: the Gauss-Newton part).
     Product(&'a [f64]),
     Hessian,
+    /// The same in f32, of dense features only.
+    Rough,
     /// Its two factors, as if it were a product.
     Kronecker,
     /// The diagonal of the Hessian; then, if there is room for it, of each parameter the entry with its output's intercept.
@@ -37,6 +43,11 @@ struct Workspace {
     extra: Vec<Lanes>,
     weighted: Vec<Lanes>,
     weight: Vec<Lanes>,
+    moments: Option<Moments>,
+    gram: Option<Gram>,
+    curvature: Vec<f32>,
+    /// Sums of a chunk.
+    narrow: Vec<f32>,
 }
 
 /// A part's sums.
@@ -50,6 +61,8 @@ pub(super) struct Weighing<'p> {
     params: &'p [f64],
     /// Of rows that are taken as they lie.
     dense: Option<Coefs>,
+    /// Of rows that are held in f32.
+    narrow: Option<Vec<f32>>,
     /// Of categories and sparse features, divided by their scales.
     others: Vec<f64>,
 }
@@ -59,25 +72,29 @@ pub(super) struct Weighing<'p> {
 pub(super) enum Dense<'t> {
     /// As they lie.
     Rows(&'t [f64], usize),
+    /// In f32, with their distance.
+    Narrow(&'t [f32], usize),
     Tile(&'t Tile),
 }
 
 impl Problem<'_> {
     /// The dense features, if their rows can be taken as they lie.
     fn flat(&self) -> Option<Flat<'_>> {
-        match (&self.held, &self.rows) {
-            (Some(Held::Rows(rows)), _) => Some(Flat { rows, ..Flat::of(self.data.design)? }),
-            (None, None) => Flat::of(self.data.design),
-            _ => None,
-        }
+        if self.rows.is_some() { None } else { Flat::of(self.data.design) }
     }
 
-    pub(super) fn weighing<'p>(&self, params: &'p [f64], flat: Option<&Flat<'_>>) -> Weighing<'p> {
+    pub(super) fn weighing<'p>(
+        &self,
+        params: &'p [f64],
+        flat: Option<&Flat<'_>>,
+        held: Option<&Narrow>,
+    ) -> Weighing<'p> {
         let m = self.outputs;
         let dense = flat.map(|flat| Coefs::new(flat, self.scaling, params, m));
+        let narrow = held.map(|held| held.coefs(params, m, self.scaling.n_dense + 1));
         let mut others = params[(self.scaling.n_dense + 1) * m..].to_vec();
         self.unscale_others(&mut others);
-        Weighing { params, dense, others }
+        Weighing { params, dense, narrow, others }
     }
 
     /// Divides numbers of categories and sparse features, one for each output, by their scales.
@@ -101,21 +118,28 @@ impl Problem<'_> {
         let n = rows.len();
         let expand = self.is_expanded(want);
         let width = if expand { self.scaling.len() } else { self.scaling.n_dense + 1 };
-        let is_product = matches!(want, Want::Value | Want::Gradient | Want::Product(_));
+        let is_product =
+            matches!(want, Want::Value | Want::Gradient | Want::Measured | Want::Product(_));
+        let is_rough = matches!(want, Want::Rough);
+        let is_measured = matches!(want, Want::Measured);
         let flat = self.flat().filter(|_| is_product);
-        let is_sparse = self.scaling.n_dense == 0 && !expand && self.held.is_none();
-        let height = match &flat {
-            Some(flat) => flat.height(),
-            None if is_sparse => sparse::HEIGHT,
-            None => height(width),
+        let is_near = is_rough || matches!(want, Want::Value | Want::Gradient);
+        let held = self.held.as_ref().filter(|_| is_near);
+        let is_sparse = self.scaling.n_dense == 0 && !expand;
+        let height = match (&flat, held) {
+            (Some(flat), _) => flat.height(),
+            (_, Some(held)) if !is_rough => held.height(),
+            _ if is_sparse => sparse::HEIGHT,
+            _ => height(width),
         };
-        let at = self.weighing(params, flat.as_ref());
+        let at = self.weighing(params, flat.as_ref(), held);
         let ahead = match want {
-            Want::Product(vector) => Some(self.weighing(vector, flat.as_ref())),
+            Want::Product(vector) => Some(self.weighing(vector, flat.as_ref(), None)),
             _ => None,
         };
         // Fixed parts of the rows, whatever the threads.
-        let most = if out.len() > 32_768 { 4 } else { 16 };
+        // Moments have the bits of those that `Scaling::measure` takes.
+        let most = if out.len() > 32_768 && !is_measured { 4 } else { 16 };
         let chunks = n.div_ceil(height);
         let n_parts = most.min(chunks).max(1);
         let part = |i: usize| {
@@ -128,16 +152,25 @@ impl Problem<'_> {
             let range = part(i);
             for start in range.clone().step_by(height) {
                 let chunk = start..(start + height).min(range.end);
-                self.chunk(rows, chunk, flat.as_ref(), &at, ahead.as_ref(), want, ws, &mut partial);
+                let dense = (flat.as_ref(), held);
+                self.chunk(rows, chunk, dense, &at, ahead.as_ref(), want, ws, &mut partial);
             }
-            if let (Some(flat), Some(sums), false) = (&flat, &mut ws.sums, len == 0) {
+            if let (Some(flat), Some(sums), true) = (&flat, &mut ws.sums, is_product && len > 0) {
                 sums.take(flat, self.scaling, &mut partial.sums);
+            }
+            if let (Some(moments), Some(flat)) = (&mut ws.moments, &flat) {
+                let sums = &mut partial.sums[self.n_params()..];
+                let (means, squares) = sums.split_at_mut(flat.width);
+                moments.take(means, squares);
+            }
+            if let Some(gram) = &mut ws.gram {
+                gram.take(&mut partial.sums);
             }
             partial
         };
         let workspace = || Workspace {
             // Rows that are taken as they lie need no room.
-            tile: Tile::new(width, if flat.is_some() { 0 } else { height }),
+            tile: Tile::new(width, if flat.is_some() || held.is_some() { 0 } else { height }),
             sums: flat.as_ref().map(|flat| Sums::new(flat, self.scaling, self.outputs)),
             z: vec![ZERO; self.outputs * height / LANES],
             y: vec![ZERO; height / LANES],
@@ -145,6 +178,13 @@ impl Problem<'_> {
             extra: vec![ZERO; self.outputs * height / LANES],
             weighted: Vec::new(),
             weight: vec![ZERO; height / LANES],
+            moments: is_measured
+                .then_some(flat.as_ref())
+                .flatten()
+                .map(|flat| Moments::new(flat, self.scaling)),
+            gram: is_rough.then(|| Gram::new(width, self.pairs())),
+            curvature: Vec::new(),
+            narrow: vec![0.0; held.map_or(0, |held| held.stride * self.outputs)],
         };
         // A thread costs more than a little work.
         let work = n as f64 * (self.scaling.n_dense + 20) as f64 * self.outputs as f64;
@@ -160,7 +200,9 @@ impl Problem<'_> {
         });
         let first = (self.scaling.n_dense + 1) * self.outputs;
         match want {
-            Want::Gradient | Want::Product(_) => self.unscale_others(&mut out[first..]),
+            Want::Gradient | Want::Measured | Want::Product(_) => {
+                self.unscale_others(&mut out[first..]);
+            }
             Want::Diagonal => {
                 let (diagonal, beside) = out.split_at_mut(self.n_params());
                 self.unscale_others(&mut diagonal[first..]);
@@ -169,7 +211,7 @@ impl Problem<'_> {
                     self.unscale_others(&mut beside[first..]);
                 }
             }
-            Want::Value | Want::Hessian | Want::Kronecker => {}
+            Want::Value | Want::Hessian | Want::Rough | Want::Kronecker => {}
         }
         ((loss.0 + loss.1) / self.total_weight, self.total_weight)
     }
@@ -180,7 +222,7 @@ impl Problem<'_> {
         &self,
         rows: Rows<'_>,
         range: Range<usize>,
-        flat: Option<&Flat<'_>>,
+        (flat, held): (Option<&Flat<'_>>, Option<&Narrow>),
         at: &Weighing<'_>,
         ahead: Option<&Weighing<'_>>,
         want: Want<'_>,
@@ -194,20 +236,11 @@ impl Problem<'_> {
         let groups = range.len().div_ceil(LANES);
         let dense = if let Some(flat) = flat {
             Dense::Rows(&flat.rows[range.start * flat.width..range.end * flat.width], flat.width)
+        } else if let Some(held) = held {
+            Dense::Narrow(held.rows(range.clone()), held.stride)
         } else {
-            match (&self.held, self.flat()) {
-                (Some(Held::Tiles(tiles)), _) if !expand => {
-                    Dense::Tile(&tiles[range.start / height(n_dense)])
-                }
-                (Some(Held::Rows(_)), Some(held)) if !expand => {
-                    own.load_held(&held, self.scaling, &range);
-                    Dense::Tile(own)
-                }
-                _ => {
-                    own.load(self.data.design, self.scaling, rows, &range, expand);
-                    Dense::Tile(own)
-                }
-            }
+            own.load(self.data.design, self.scaling, rows, &range, expand);
+            Dense::Tile(own)
         };
         let z = &mut ws.z[..m * groups];
         self.scores(dense, rows, &range, at, self.data.offsets.as_ref(), z);
@@ -229,9 +262,22 @@ impl Problem<'_> {
         partial.loss = add(partial.loss, kernel::weighted_sum(weight, loss));
         match (want, dense) {
             (Want::Value, _) => {}
-            (Want::Gradient, _) => {
+            (Want::Gradient | Want::Measured, _) => {
                 self.residuals(rows, &range, z, &ws.y[..groups], weight);
-                self.add_products(dense, rows, &range, z, ws.sums.as_mut(), &mut partial.sums);
+                let (sums, moments) = partial.sums.split_at_mut(self.n_params());
+                let own = (ws.sums.as_mut(), &mut ws.narrow[..]);
+                self.add_products(dense, rows, &range, z, own, sums);
+                let (means, squares) = moments.split_at_mut(moments.len() / 2);
+                match (dense, &mut ws.moments) {
+                    (Dense::Rows(rows, width), Some(moments)) => {
+                        let weights = self.data.weights.map(|weights| &weights[range.clone()]);
+                        moments.add(rows, width, weights, false);
+                    }
+                    (Dense::Tile(tile), _) => {
+                        add_moments(&tile.lanes, tile.stride, weight, means, squares);
+                    }
+                    (Dense::Rows(..) | Dense::Narrow(..), _) => {}
+                }
             }
             (Want::Product(_), _) => {
                 let extra = &mut ws.extra[..m * groups];
@@ -239,11 +285,22 @@ impl Problem<'_> {
                     self.scores(dense, rows, &range, ahead, None, extra);
                 }
                 self.curve(z, extra, groups, weight);
-                self.add_products(dense, rows, &range, extra, ws.sums.as_mut(), &mut partial.sums);
+                let own = (ws.sums.as_mut(), &mut ws.narrow[..]);
+                self.add_products(dense, rows, &range, extra, own, &mut partial.sums);
             }
             (Want::Hessian, Dense::Tile(tile)) => {
                 let (extra, weighted) = (&mut ws.extra, &mut ws.weighted);
                 self.add_hessian(tile, z, extra, weighted, weight, &mut partial.sums);
+            }
+            (Want::Rough, _) => {
+                self.curvatures(z, weight, len, &mut ws.curvature);
+                match (dense, &mut ws.gram) {
+                    (Dense::Narrow(rows, stride), Some(gram)) => {
+                        gram.add(rows, stride, &ws.curvature);
+                    }
+                    (Dense::Tile(tile), Some(gram)) => gram.add_tile(tile, len, &ws.curvature),
+                    _ => {}
+                }
             }
             (Want::Kronecker, Dense::Tile(tile)) => {
                 let (gram, outputs) = partial.sums.split_at_mut(n_dense * (n_dense + 1) / 2);
@@ -285,7 +342,9 @@ impl Problem<'_> {
                 }
                 self.add_curvature_of_others(rows, &range, z.as_flattened(), diagonal, beside);
             }
-            (_, Dense::Rows(..)) => unreachable!("only products take rows as they lie"),
+            (_, Dense::Rows(..) | Dense::Narrow(..)) => {
+                unreachable!("only products take rows as they lie")
+            }
         }
     }
 
@@ -296,7 +355,7 @@ impl Problem<'_> {
         rows: Rows<'_>,
         range: &Range<usize>,
         residuals: &[Lanes],
-        own: Option<&mut Sums>,
+        (own, narrow): (Option<&mut Sums>, &mut [f32]),
         sums: &mut [f64],
     ) {
         let m = self.outputs;
@@ -308,6 +367,13 @@ impl Problem<'_> {
             (Dense::Tile(tile), _) => {
                 let sums = &mut sums[..n_dense * m];
                 kernel::backward(&tile.lanes, tile.stride, residuals, m, sums);
+            }
+            (Dense::Narrow(rows, stride), _) => {
+                narrow::backward(rows, stride, residuals, narrow);
+                for (k, own) in narrow.chunks_exact(stride).enumerate() {
+                    let sums = sums[k..].iter_mut().step_by(m).take(n_dense);
+                    sums.zip(own).for_each(|(sum, &x)| *sum += f64::from(x));
+                }
             }
             (Dense::Rows(..), None) => {}
         }
@@ -404,6 +470,11 @@ impl Problem<'_> {
             (Dense::Tile(tile), _) => {
                 kernel::forward(&tile.lanes, tile.stride, &at.params[..first * m], m, z);
             }
+            (Dense::Narrow(rows, stride), _) => {
+                if let Some(coefs) = &at.narrow {
+                    narrow::forward(rows, stride, coefs, z);
+                }
+            }
             (Dense::Rows(..), None) => {}
         }
         let stride = groups * LANES;
@@ -426,6 +497,31 @@ impl Problem<'_> {
                 }
             }
         });
+    }
+
+    /// Pairs of outputs b <= a.
+    pub(super) fn pairs(&self) -> usize {
+        self.outputs * (self.outputs + 1) / 2
+    }
+
+    /// Of each row and each pair of outputs the curvature, with a mean weight of 1.
+    fn curvatures(&self, p: &[Lanes], weight: &[Lanes], n: usize, out: &mut Vec<f32>) {
+        let (m, groups) = (self.outputs, weight.len());
+        let is_sigmoid = self.head == Head::Sigmoid;
+        let scale = self.n_rows() as f64 / self.total_weight;
+        out.clear();
+        for i in 0..n {
+            let (g, l) = (i / LANES, i % LANES);
+            let weight = scale * weight[g][l];
+            for a in 0..m {
+                let pa = p[a * groups + g][l];
+                let before = p[..a * groups].chunks_exact(groups);
+                out.extend(
+                    before.map(|p| if is_sigmoid { 0.0 } else { (-weight * pa * p[g][l]) as f32 }),
+                );
+                out.push((weight * pa * (1.0 - pa)) as f32);
+            }
+        }
     }
 
     /// Adds the Hessian of a chunk: for each pair of outputs b <= a the lower triangle of the features.

@@ -8,16 +8,19 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::kernel::dot;
-use crate::problem::{Loss, Problem};
+use crate::problem::{Coefficients, First, Loss, Problem};
+use crate::scaling::Scaling;
 use crate::solve::cholesky::Cholesky;
 use crate::solve::descent::Begin;
 use crate::solve::lbfgs::Kept;
 use crate::solve::walk::Header;
-use crate::solve::{Clock, Flow, Iteration, Lbfgs, Limits, Observer, Solution, Stop};
+use crate::solve::{Clock, Flow, Iteration, Lbfgs, Limits, Observer, Solution, State, Stop};
 
 const NAME: &str = "auto";
 /// Parameters up to which the Hessian is factorised whole.
 const WHOLE: usize = 1_200;
+/// What must be left of each diagonal entry of a Hessian in f32 as a pivot.
+const COLLINEAR: f64 = 1e-4;
 /// Columns up to which a matrix of features by features is factorised.
 const WIDE: usize = 4_000;
 
@@ -112,7 +115,7 @@ fn centered(problem: &Problem<'_>, params: &[f64]) -> Inverse {
 
 /// Rows of a sample: one from each stretch of equal length, by a hash of its number, so that neither sorted nor periodic
 /// data fool it.
-fn sample(n: usize, size: usize) -> Vec<u32> {
+fn spread_rows(n: usize, size: usize) -> Vec<u32> {
     let row = |i: usize| {
         let (from, to) = (i * n / size, (i + 1) * n / size);
         // SplitMix64 (Steele, Lea and Flood 2014).
@@ -181,9 +184,20 @@ fn inverse(mut a: Vec<f64>, m: usize) -> Vec<f64> {
     out
 }
 
+/// The whole Hessian; of a sample, which is not exact anyway, from sums in f32, unless features are so nearly collinear that
+/// its rounding would count.
 fn whole(problem: &Problem<'_>, params: &[f64]) -> Inverse {
     let n = problem.n_params();
     let mut hessian = vec![0.0; n * n];
+    if problem.is_sample() && problem.data().design.is_dense() {
+        problem.rough_hessian(params, &mut hessian);
+        problem.add_loose_gauge(&mut hessian);
+        let cholesky = Cholesky::new(hessian, n);
+        if cholesky.least > COLLINEAR {
+            return Inverse::Whole(cholesky);
+        }
+        hessian = vec![0.0; n * n];
+    }
     problem.hessian(params, &mut hessian);
     Inverse::Whole(Cholesky::new(hessian, n))
 }
@@ -207,16 +221,101 @@ fn kind(problem: &Problem<'_>) -> Kind {
     }
 }
 
-/// Solves a smooth problem in few passes, from a start or from a state.
+fn inverse_of(kind: Kind, problem: &Problem<'_>, params: &[f64]) -> Inverse {
+    match kind {
+        Kind::Whole => whole(problem, params),
+        Kind::Product => product(problem, params),
+        Kind::Centered => centered(problem, params),
+    }
+}
+
+/// Rows of a sample; none if all rows are no more than a few samples, or if what stands for the Hessian is taken from all rows.
+fn sample_size(problem: &Problem<'_>) -> Option<usize> {
+    let is_smooth = problem.loss() != Loss::SquaredError && !problem.has_l1();
+    if !is_smooth || kind(problem) == Kind::Product {
+        return None;
+    }
+    // Enough that the sample's Hessian is within some percent of that of all.
+    let n = problem.n_rows();
+    let size = (32 * problem.scaling().len()).max(n / 16).max(4_096);
+    (n >= 2 * size).then_some(size)
+}
+
+/// The minimum of a sample: where to begin with all rows.
+#[derive(Debug)]
+pub(crate) struct Ahead<'a> {
+    pub coefficients: Coefficients,
+    pub sample: Problem<'a>,
+}
+
+impl<'a> Ahead<'a> {
+    /// Of a problem in coordinates that need not be more than a sketch; none if there is no sample or no minimum to be found.
+    pub fn of(problem: &Problem<'a>, start: Option<&Coefficients>) -> Option<Self> {
+        let (n, p, size) = (problem.n_rows(), problem.n_params(), sample_size(problem)?);
+        let part = problem.sampled(spread_rows(n, size), problem.scaling());
+        if part.total_weight() == 0.0 {
+            return None;
+        }
+        let mut start = start.map_or_else(|| vec![0.0; p], |start| problem.params(start));
+        problem.fix_ridge(&mut start);
+        // Nearer than a share of what the sample's minimum is off by chance is of no use: p / 2 rows, in nats.
+        let tolerance = (0.05 * p as f64 / size as f64).min(1e-3);
+        let rough = Limits { tolerance, max_iterations: 50 };
+        // Steps within the sample are cheap, so its own first Hessian may be rougher.
+        let few = part.thinned(4);
+        let kind = kind(problem);
+        let is_dense = problem.data().design.is_dense();
+        let first = if kind == Kind::Whole && problem.n_outputs() > 1 && is_dense {
+            product(&few, &start)
+        } else {
+            inverse_of(kind, &few, &start)
+        };
+        let lbfgs = Lbfgs { certifies: false, margin: 1.0, ..Lbfgs::default() };
+        let mut silent = |_: &Iteration<'_>| Flow::Continue;
+        let warm = lbfgs.run(&part, start, &rough, &|x| first.apply(x), &mut silent).ok()?;
+        let coefficients = problem.coefficients(&warm.params);
+        Some(Self { coefficients, sample: part })
+    }
+
+    /// The pass over all rows there, by a problem in the coordinates of [`Scaling::draft`](crate::Scaling::draft).
+    pub fn first(&self, draft: &Problem<'_>) -> First {
+        draft.first(&draft.params(&self.coefficients))
+    }
+
+    /// What a run is in its iteration 0 after that pass, and the sample; none if there is no number to go on with.
+    pub fn state(
+        self,
+        problem: &Problem<'_>,
+        first: &First,
+        draft: &Scaling,
+    ) -> Option<(State, Problem<'a>)> {
+        let params = problem.params(&self.coefficients);
+        let (objective, gradient) = problem.gradient_from(first, draft, &params);
+        if !objective.is_finite() || gradient.iter().any(|g| !g.is_finite()) {
+            return None;
+        }
+        let mut state = State { method: NAME.to_owned(), ..State::default() };
+        for (name, number) in [("passes", 1.0), ("begin", 0.0), ("pairs", 0.0)] {
+            state.put(name, number);
+        }
+        state.put("objective", objective);
+        state.put_vector("anchor", &params);
+        state.put_vector("params", &params);
+        state.put_vector("gradient", &gradient);
+        Some((state, self.sample))
+    }
+}
+
+/// Solves a smooth problem in few passes, from a start or from a state, with the sample if it is there already.
 pub(crate) fn solve(
     problem: &Problem<'_>,
     from: Begin<'_>,
+    sample: Option<Problem<'_>>,
     limits: &Limits,
     observer: &mut Observer<'_>,
 ) -> Result<(Solution, String), Error> {
     let n = problem.n_rows();
     let p = problem.n_params();
-    let width = problem.scaling().len();
     if problem.loss() == Loss::SquaredError {
         let of = |_: &Problem<'_>, _: &[f64]| Inverse::Diagonal(vec![1.0; p]);
         let solution = refreshed(problem, problem, from, limits, &of, &|_| usize::MAX, observer)?;
@@ -230,38 +329,18 @@ pub(crate) fn solve(
         Kind::Product => "Hessian as a product of features and outputs",
         Kind::Centered => "diagonal of the Hessian",
     };
-    let of = |problem: &Problem<'_>, params: &[f64]| match kind {
-        Kind::Whole => whole(problem, params),
-        Kind::Product => product(problem, params),
-        Kind::Centered => centered(problem, params),
-    };
-    // Enough rows that the sample's Hessian is within some percent of that of all.
-    let size = (32 * width).max(n / 16).max(4_096);
-    if n < 2 * size || kind == Kind::Product {
+    let of = |problem: &Problem<'_>, params: &[f64]| inverse_of(kind, problem, params);
+    let Some(size) = sample_size(problem) else {
         let reason = format!("L-BFGS from the {name}, {p} parameters and {trained} rows");
         let next = |begin| next_refresh(problem, problem, begin);
         let solution = refreshed(problem, problem, from, limits, &of, &next, observer)?;
         return Ok((solution, reason));
-    }
-    let part = problem.over(sample(n, size)).held();
-    let from = match from {
-        Begin::State(state) => Begin::State(state),
-        Begin::Start(start) => {
-            // Nearer than a share of what the sample's minimum is off by chance is of no use: p / 2 rows, in nats.
-            let tolerance = (0.01 * p as f64 / size as f64).min(1e-3);
-            let rough = Limits { tolerance, max_iterations: 50 };
-            // Steps within the sample are cheap, so its own first Hessian may be rougher.
-            let few = problem.over(sample(n, size / 4)).held();
-            let is_dense = problem.data().design.is_dense();
-            let first = if kind == Kind::Whole && problem.n_outputs() > 1 && is_dense {
-                product(&few, &start)
-            } else {
-                of(&few, &start)
-            };
-            let lbfgs = Lbfgs { certifies: false, margin: 1.0, ..Lbfgs::default() };
-            let mut silent = |_: &Iteration<'_>| Flow::Continue;
-            let warm = lbfgs.run(&part, start, &rough, &|x| first.apply(x), &mut silent)?;
-            Begin::Start(warm.params)
+    };
+    let part = match sample {
+        Some(sample) => sample.rebased(problem),
+        None => {
+            let sketch = Scaling::sketch(problem.data().design, problem.has_intercept());
+            problem.sampled(spread_rows(n, size), &sketch)
         }
     };
     let reason = format!("L-BFGS from the {name} of {size} of {trained} rows, {p} parameters");

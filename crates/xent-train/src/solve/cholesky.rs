@@ -7,12 +7,15 @@ use crate::solve::dot;
 pub(crate) struct Cholesky {
     n: usize,
     l: Vec<f64>,
+    /// The least share of a diagonal entry that was left of it as a pivot; not finite if `a` was not.
+    pub least: f64,
 }
 
 impl Cholesky {
     /// Factorises `a`, `(n, n)`, of which the lower triangle is read. Where a pivot is lost in rounding (parameters that
     /// do not move anything by themselves), the parameter is left where it is.
     pub fn new(mut a: Vec<f64>, n: usize) -> Self {
+        let mut least = 1.0;
         for i in 0..n {
             let scale = a[i * n + i];
             for j in 0..=i {
@@ -24,11 +27,16 @@ impl Cholesky {
                     lower[j] = if pivot > 0.0 { x / pivot } else { 0.0 };
                 } else {
                     let x = lower[i] - dot(&lower[..i], &lower[..i]);
+                    // Of nothing nothing can be lost.
+                    let share = if scale == 0.0 { 1.0 } else { x / scale };
+                    if share.is_nan() || share < least {
+                        least = share;
+                    }
                     lower[i] = if x > 1e-12 * scale.abs() { x.sqrt() } else { 0.0 };
                 }
             }
         }
-        Self { n, l: a }
+        Self { n, l: a, least }
     }
 
     /// x to A⁻¹ x.
