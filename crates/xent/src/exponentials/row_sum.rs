@@ -64,7 +64,11 @@ pub(crate) fn sum_but<const FMA: bool, const CLAMP: bool, const KEEP: bool, A: A
     }
     let end = v.min((special + 1) * n);
     sums.add_odd::<FMA, CLAMP, KEEP>(x, out, (special * n, end), but, reference);
-    (CLAMP || A::are_exponents(&sums.seen)).then(|| total_apart::<A>(&sums.high.clone()))
+    if CLAMP || A::are_exponents(&sums.seen) {
+        Some(total_apart::<A>(&sums.high.clone()))
+    } else {
+        None
+    }
 }
 
 /// A sum, and the exponents of its terms.
@@ -127,10 +131,12 @@ impl<A: Arithmetic> Sums<A> {
     ) {
         let n = const { unit::<A>() };
         let mut copy = [A::default(); 64];
-        let numbers = x.get(from..from + n).unwrap_or_else(|| {
+        let numbers = if let Some(numbers) = x.get(from..from + n) {
+            numbers
+        } else {
             copy[..to - from].copy_from_slice(&x[from..to]);
             &copy[..n]
-        });
+        };
         let mut terms = [A::default(); 64];
         let places = (but - from, to - from);
         self.add::<FMA, CLAMP, KEEP, true>(numbers, &mut terms[..n], places, reference);
