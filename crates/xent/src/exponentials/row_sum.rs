@@ -95,7 +95,9 @@ impl<A: Arithmetic> Sums<A> {
         let mut lanes = [A::default(); 16];
         for l in 0..A::LANES {
             let (mut lane, mut all) = (A::default(), self.seen[l]);
-            for at in (l..n).step_by(A::LANES) {
+            // Not stepped by lanes: this way the compiler sees that there are four.
+            for link in 0..A::CHAIN {
+                let at = link * A::LANES + l;
                 let (mut term, mut bits) = if !CLAMP {
                     A::term_seen::<FMA>(x[at], reference)
                 } else if reference.shift == A::default() {
