@@ -109,9 +109,12 @@ fn sum_rows_body<const FMA: bool, A: Arithmetic>(
         let reference = A::reference(row[y]);
         // Where one row is beyond the limits of its scale, as where classes are masked, others will be.
         wild |= reference.shift != A::default();
-        let tame = (!wild)
-            .then(|| sum_but::<FMA, false, false, A>(row, v, &mut [], y, &reference))
-            .flatten();
+        // No closure: it would be compiled for the lowest level.
+        let tame = if wild {
+            None
+        } else {
+            sum_but::<FMA, false, false, A>(row, v, &mut [], y, &reference)
+        };
         wild |= tame.is_none();
         rests[i] = tame.unwrap_or_else(|| sum_terms(row, v, y, &reference));
         (besides[i], powers[i]) = (row[y].to_f64() - reference.shift.to_f64(), reference.power);
@@ -159,7 +162,7 @@ fn scale_rows_body<const FMA: bool, A: Arithmetic>(
         let own = term_near(beside, reference.power);
         wild |= reference.shift != A::default();
         let tame =
-            (!wild).then(|| sum_but::<FMA, false, true, A>(row, v, out, y, &reference)).flatten();
+            if wild { None } else { sum_but::<FMA, false, true, A>(row, v, out, y, &reference) };
         wild |= tame.is_none();
         let rest = tame.unwrap_or_else(|| fill_and_sum(row, v, out, y, &reference));
         let total = rest + own;

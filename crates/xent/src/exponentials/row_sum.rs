@@ -64,7 +64,11 @@ pub(crate) fn sum_but<const FMA: bool, const CLAMP: bool, const KEEP: bool, A: A
     }
     let end = v.min((special + 1) * n);
     sums.add_odd::<FMA, CLAMP, KEEP>(x, out, (special * n, end), but, reference);
-    (CLAMP || A::are_exponents(&sums.seen)).then(|| total_apart::<A>(&sums.high.clone()))
+    if CLAMP || A::are_exponents(&sums.seen) {
+        Some(total_apart::<A>(&sums.high.clone()))
+    } else {
+        None
+    }
 }
 
 /// A sum, and the exponents of its terms.
@@ -91,7 +95,9 @@ impl<A: Arithmetic> Sums<A> {
         let mut lanes = [A::default(); 16];
         for l in 0..A::LANES {
             let (mut lane, mut all) = (A::default(), self.seen[l]);
-            for at in (l..n).step_by(A::LANES) {
+            // Not stepped by lanes: this way the compiler sees that there are four.
+            for link in 0..A::CHAIN {
+                let at = link * A::LANES + l;
                 let (mut term, mut bits) = if !CLAMP {
                     A::term_seen::<FMA>(x[at], reference)
                 } else if reference.shift == A::default() {
@@ -127,10 +133,12 @@ impl<A: Arithmetic> Sums<A> {
     ) {
         let n = const { unit::<A>() };
         let mut copy = [A::default(); 64];
-        let numbers = x.get(from..from + n).unwrap_or_else(|| {
+        let numbers = if let Some(numbers) = x.get(from..from + n) {
+            numbers
+        } else {
             copy[..to - from].copy_from_slice(&x[from..to]);
             &copy[..n]
-        });
+        };
         let mut terms = [A::default(); 64];
         let places = (but - from, to - from);
         self.add::<FMA, CLAMP, KEEP, true>(numbers, &mut terms[..n], places, reference);
