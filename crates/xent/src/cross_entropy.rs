@@ -33,6 +33,7 @@ pub(crate) mod hard;
 mod parallel;
 pub(crate) mod scores;
 mod short;
+mod temperature;
 
 /// What was true of each row.
 #[derive(Clone, Copy, Debug)]

@@ -660,3 +660,61 @@ fn a_class_that_occurs_twice_in_sparse_targets_has_both_shares() {
     };
     assert_eq!(run(&[2, 0, 2], &[0.25, 0.5, 0.25]), run(&[0, 2], &[0.5, 0.5]));
 }
+
+/// Divided first, both logits were +inf, and losses of 1e310 were 0 or NaN.
+#[test]
+fn temperatures_and_logits_at_the_ends_of_the_numbers() {
+    let (inf, tiny) = (f64::INFINITY, f64::from_bits(1));
+    let cases: Vec<([f64; 2], f64, f64, [f64; 2])> = vec![
+        // Logits, temperature, the loss of class 0, its gradient.
+        ([1e300, 2e300], 1e-10, inf, [-1e10, 1e10]),
+        ([2e300, 1e300], 1e-10, 0.0, [0.0, 0.0]),
+        ([-1e308, 1e308], 1.5, 1e308 / 0.75, [-1.0 / 1.5, 1.0 / 1.5]),
+        (
+            [-1e308, 1e308],
+            1e308,
+            2.0 + (-2_f64).exp().ln_1p(),
+            [-8.807970779778823e-309, 8.807970779778823e-309],
+        ),
+        (
+            [-f64::MAX, f64::MAX],
+            f64::MAX,
+            2.0 + (-2_f64).exp().ln_1p(),
+            [-4.8995963821452856e-309, 4.8995963821452856e-309],
+        ),
+        ([0.0, tiny], tiny, 1.0 + (-1_f64).exp().ln_1p(), [-inf, inf]),
+        ([1e300, 1e300], tiny, std::f64::consts::LN_2, [-inf, inf]),
+        ([0.0, -inf], 0.5, 0.0, [0.0, 0.0]),
+        ([0.0, inf], 0.5, inf, [-2.0, 2.0]),
+    ];
+    for (x, temperature, loss, gradient) in cases {
+        let options = Options { temperature, ..Options::default() };
+        let view = View::rows_of(&x, 2).unwrap();
+        let got = all(view, Target::Classes(&[0]), &options);
+        let same = |a: f64, b: f64| a == b || (a - b).abs() <= 1e-8 * b.abs();
+        assert!(same(got.losses[0], loss), "{x:?} {temperature:e}: {}", got.losses[0]);
+        for c in 0..2 {
+            let (mine, g) = (got.gradient[c], gradient[c]);
+            assert!(same(mine, g), "{x:?} {temperature:e} {c}: {mine:e} {g:e}");
+        }
+        let total = cross_entropy(view, Target::Classes(&[0]), &options, Wanted::default());
+        let total = total.unwrap();
+        assert_eq!((total.infinite, total.undefined), (u64::from(loss == inf), 0));
+    }
+}
+
+/// Where all logits are far below 0, terms beside the largest were flushed to 0 before they were probabilities.
+#[test]
+fn rows_far_below_0_have_all_their_gradients() {
+    for v in [3, 4, 7, 20, 40] {
+        let mut x = vec![-79.5_f32; v];
+        (x[0], x[v - 1]) = (-79.0, -115.0);
+        let labels = [0];
+        let got = all(View::rows_of(&x, v).unwrap(), Target::Classes(&labels), &Options::default());
+        let row: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        let (_, gradient) = reference(&row, 0);
+        for (c, (got, g)) in got.gradient.iter().zip(gradient).enumerate() {
+            assert!((got - g).abs() <= 4.0 * ulp32(g), "{v} {c}: {got:e} {g:e}");
+        }
+    }
+}
