@@ -10,6 +10,7 @@ again at 80 digits and must round to the same f64.
 
 ln.json           points: [x, ln x]
 logits.json       rows: [seed, n_classes, scale, offset, margin, kind, -ln softmax(x)_label], x as `logit_row` makes it
+                  slopes: [x, label, s, T, kind, loss, slope by x], loss = -ln softmax(x / T)_label, slope that of s loss
 elementary.json   exp: [x, e^x]; ln_1p: [x, ln(1 + x)]
 special.json      student_t_p          [t, df, P(|T| >= |t|)]
                   student_t_quantile   [probability, df, quantile]
@@ -28,8 +29,8 @@ row_losses.json   losses of rows, of logits unless said, at 700 digits and again
                   softmax   cases of logits x and target t (a class, or numbers): squared = sum of (p - t)^2, slope by x
                   logits    cases of logits a and b, p = softmax(a), q = softmax(b): [value, slope by a, slope by b] of
                             cross = H(p, q), kl = D(p||q), js; [value, slope by a] of entropy = H(p)
-                  rows      cases of probabilities p and q: entropy = H(p), and [value, slope by q] of cross, of
-                            kl = sum of p ln(p/q) + q - p, and of js
+                  rows      cases of probabilities p and q: [value, slope by p] of entropy = H(p), and [value, slope by q,
+                            slope by p] of cross, of kl = sum of p ln(p/q) + q - p, and of js
 """
 
 import json
@@ -180,7 +181,50 @@ def logits_file():
             return mpmath.log1p(others)
 
         rows.append([seed, v, text(scale), text(offset), text(margin), kind, text(twice(loss))])
-    return {"rows": rows}
+    return {"rows": rows, "slopes": [slope_case(*case) for case in slope_cases()]}
+
+
+def slope_cases():
+    """Margins up to where a probability, or what a scale makes of it, ends; then rows far below 0, and temperatures."""
+    for margin in (600.5, 689.0, 690.0, 695.0, 699.0, 700.0, 701.0, 707.5, 708.3):
+        for scale in (1.0, 1e300, -1e-3):
+            yield [margin, 0.0], 0, scale, 1.0, "f64"
+            yield [0.25, -margin, -1.5], 0, scale, 1.0, "f64"
+            yield [0.0, margin, margin - 3.0, 1.0], 2, scale, 1.0, "f64"
+    for margin in (720.0, 745.0, 800.0, 1300.0):
+        yield [margin, 0.0, -2.5], 0, 1e300, 1.0, "f64"
+    yield [400.0, -340.0], 0, 1e300, 1.0, "f64"
+    for low in (-650.0, -700.0, -760.0, -900.0, -1200.0):
+        yield [-599.0, -599.5, low], 0, 1.0, 1.0, "f64"
+        yield [-300.0, low, -310.0, -299.0, low - 1.25], 3, 1.0, 1.0, "f64"
+    for low in (-88.0, -100.0, -115.0, -140.0, -160.0):
+        yield [-79.0, -79.5, -78.0, -80.0, low], 0, 1.0, 1.0, "f32"
+        yield [-30.0, low, -31.0, -29.0, -30.5, low - 1.25], 3, 1.0, 1.0, "f32"
+    rng = random.Random(SEED + 7)
+    for temperature in (0.7, 3.7, 0.1, 1.0 / 3.0, 1e-3, 1.5, 250.0, 1e-200, 1e200):
+        for base in (0.0, 1.0, 420.0, 1e5):
+            for margin in (0.0, 3.0, 60.0, 420.0):
+                size = max(temperature, 1.0) if base else temperature
+                x = [base * size + rng.gauss(0, 1) * temperature for _ in range(rng.choice((2, 3, 5)))]
+                x[0] += margin * temperature
+                for label in (0, 1):
+                    yield x, label, 1.0, temperature, "f64"
+
+
+def slope_case(x, label, scale, temperature, kind):
+    assert kind == "f64" or all(float(numpy.float32(v)) == v for v in x)
+
+    def parts():
+        z = [mpf(v) / mpf(temperature) for v in x]
+        others = mpmath.fsum(mpmath.exp(v - z[label]) for c, v in enumerate(z) if c != label)
+        factor = mpf(scale) / mpf(temperature)
+        slope = [mpmath.exp(v - z[label]) / (1 + others) for v in z]
+        slope[label] = -others / (1 + others)
+        return [mpmath.log1p(others), [factor * v for v in slope]]
+
+    # 1 + others has all digits of a loss of 1e-310 only at more than 310.
+    loss, slope = exactly(parts)
+    return [[text(v) for v in x], label, text(scale), text(temperature), kind, loss, slope]
 
 
 # special functions
@@ -492,11 +536,17 @@ def rows_case(name, p, q):
             return (-mpmath.inf if y == 0 else -x / y) if x > 0 else mpf(0)
 
         first, second = zip(*pairs, strict=True)
+        def log(x):
+            return -mpmath.inf if x == 0 else mpmath.log(x)
+
+        def log_ratio(x, y):
+            return mpmath.inf if y == 0 else log(x) - log(y)
+
         return [
-            entropy(first),
-            [cross_entropy(first, second), [slope(x, y) for x, y in pairs]],
-            [kl(first, second) + excess, [1 + slope(x, y) for x, y in pairs]],
-            [js(first, second), [share(x, y) for x, y in pairs]],
+            [entropy(first), [-log(x) - 1 for x in first]],
+            [cross_entropy(first, second), [slope(x, y) for x, y in pairs], [-log(y) for y in second]],
+            [kl(first, second) + excess, [1 + slope(x, y) for x, y in pairs], [log_ratio(x, y) for x, y in pairs]],
+            [js(first, second), [share(x, y) for x, y in pairs], [share(y, x) for x, y in pairs]],
         ]
 
     values = dict(zip(("entropy", "cross", "kl", "js"), exactly(compute), strict=True))
@@ -540,6 +590,7 @@ def row_losses_file():
 
     chances = [("even", [0.5, 0.5], [0.5, 0.5]), ("excluded by q", [0.5, 0.5, 0.0], [0.5, 0.0, 0.5]), ("zeros", [0.25, 0.0, 0.75], [0.5, 0.0, 0.5])]
     chances += [("tiny", [1e-310, 1.0], [0.25, 0.75]), ("tiny q", [0.25, 0.75], [1e-310, 1.0]), ("one class", [1.0], [0.995])]
+    chances += [("about 1/e", [0.36787944117144233, 0.3678794411714422, 0.26424111765711533], [0.3, 0.4, 0.3])]
     chances += [("far from 1", [0.3, 0.3, 0.395], [0.2, 0.5, 0.308])]
     chances += [(f"drawn {i}", soft(k), soft(k)) for i, k in enumerate((2, 3, 3, 5, 8))]
     for by in (1e-3, 1e-8, 2.0**-50):

@@ -95,7 +95,7 @@ fn put_all<T: Element>(hash: &mut Hash, values: &[T]) {
 
 fn put_total(hash: &mut Hash, total: &Total) {
     hash.all(&[total.loss.value(), total.weight.value()]);
-    hash.debug(&(total.used, total.ignored, total.infinite, total.undefined));
+    hash.debug(&(total.used, total.absent, total.ignored, total.infinite, total.undefined));
     hash.debug(&(total.first_undefined, &total.top_k_hits));
 }
 

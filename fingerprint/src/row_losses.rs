@@ -96,14 +96,15 @@ fn probabilities(hash: &mut Hash) -> Done {
         let (p, q) = (random.rows(n, v), random.rows(n, v));
         let (x, y) = (View::rows_of(&p, v)?, View::rows_of(&q, v)?);
         let mut losses = vec![0.0; n];
-        let mut slopes = vec![0.0; n * v];
+        let (mut dp, mut dq) = (vec![0.0; n * v], vec![0.0; n * v]);
         for f in [cross_entropy_rows, kl_rows, js_rows] {
-            let gradient = into(&mut slopes, v)?;
-            let sum = f(x, y, Wanted { losses: Some(&mut losses), gradient })?;
-            put(hash, &sum, &losses, &[&slopes]);
+            let (gradient_p, gradient_q) = (into(&mut dp, v)?, into(&mut dq, v)?);
+            let sum = f(x, y, WantedOfPair { losses: Some(&mut losses), gradient_p, gradient_q })?;
+            put(hash, &sum, &losses, &[&dp, &dq]);
         }
-        let sum = entropy_rows(x, Some(&mut losses))?;
-        put::<f64>(hash, &sum, &losses, &[]);
+        let gradient = into(&mut dp, v)?;
+        let sum = entropy_rows(x, Wanted { losses: Some(&mut losses), gradient })?;
+        put(hash, &sum, &losses, &[&dp]);
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ pub(crate) mod hard;
 mod parallel;
 pub(crate) mod scores;
 mod short;
+mod temperature;
 
 /// What was true of each row.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +52,9 @@ pub enum Target<'a, T> {
     /// A distribution over all classes.
     Distributions(View<'a, T>),
     /// A distribution over a few classes: row i has `classes[offsets[i]..offsets[i + 1]]` with the
-    /// probabilities at the same places. A class occurs once in a row.
+    /// probabilities at the same places; those of a class that occurs several times are added.
     Sparse {
-        /// Where each row begins, and the end of the last: one more than there are rows.
+        /// Where each row begins, from 0 on, and the end of the last: one more than there are rows.
         offsets: &'a [usize],
         /// Classes, row after row.
         classes: &'a [u32],
@@ -68,7 +69,8 @@ pub struct Options<'a> {
     /// Weight of each class: the loss becomes `-sum_c w_c t_c ln p_c` and the row counts
     /// `sum_c w_c t_c` in the mean (targets before smoothing), as in PyTorch for class targets.
     pub class_weights: Option<&'a [f64]>,
-    /// Weight of each row. A row of weight 0 is absent, even if its loss is infinite.
+    /// Weight of each row. A row of weight 0 is absent: its loss is given, but neither that nor its gradient counts,
+    /// be they infinite or NaN, nor its rank.
     pub row_weights: Option<&'a [f64]>,
     /// Rows with this label are left out and counted; it may be outside the classes.
     pub ignore: Option<u32>,
@@ -106,7 +108,7 @@ pub struct Wanted<'a, T> {
     /// Number of classes ahead of the true one, for [`Target::Classes`]: larger logits, and equal ones that
     /// stand before it. 0 is a hit; `u32::MAX` if ignored or undefined.
     pub ranks: Option<&'a mut [u32]>,
-    /// `scale * weight * d loss / d x`; 0 for rows that are ignored, NaN for undefined ones.
+    /// `scale * weight * d loss / d x`; 0 for rows that are ignored or absent, NaN for undefined ones.
     pub gradient: Option<Gradient<'a, T>>,
 }
 
@@ -143,11 +145,14 @@ pub struct Total {
     pub weight: ExactSum,
     /// Rows that count.
     pub used: u64,
+    /// Rows of weight 0, which are absent: nothing of theirs counts.
+    pub absent: u64,
     /// Rows with the ignored label.
     pub ignored: u64,
-    /// Rows whose loss is infinite: the true class has a logit of -inf, or another one of +inf.
+    /// Rows that count whose loss is infinite: the true class has a logit of -inf, or another one of +inf, or
+    /// the loss is larger than any number.
     pub infinite: u64,
-    /// Rows without a softmax: NaN, all -inf, or more than one +inf.
+    /// Rows that count and have no softmax: NaN, all -inf, or more than one +inf.
     pub undefined: u64,
     /// The first of those, counted from the first row of this call.
     pub first_undefined: Option<usize>,
@@ -164,7 +169,7 @@ pub enum NoMean {
     /// All rows have the ignored label.
     #[error("all {0} rows have the ignored label")]
     AllIgnored(u64),
-    /// All rows that count have weight 0.
+    /// All weights are 0.
     #[error("all weights are 0")]
     ZeroWeight,
     /// Some rows have no softmax.
@@ -185,6 +190,7 @@ impl Total {
         self.loss.merge(&other.loss);
         self.weight.merge(&other.weight);
         self.used += other.used;
+        self.absent += other.absent;
         self.ignored += other.ignored;
         self.infinite += other.infinite;
         self.undefined += other.undefined;
@@ -195,26 +201,22 @@ impl Total {
         }
     }
 
-    /// The weighted mean loss, nats: one exact sum over another, each rounded once.
+    /// The weighted mean loss, nats: one exact sum over another, rounded once.
     ///
     /// # Errors
     /// There is nothing to average, or a row is undefined.
     pub fn mean(&self) -> Result<f64, NoMean> {
         if self.used == 0 {
-            return Err(if self.ignored > 0 {
-                NoMean::AllIgnored(self.ignored)
-            } else {
-                NoMean::Empty
+            return Err(match (self.absent, self.ignored) {
+                (0, 0) => NoMean::Empty,
+                (0, ignored) => NoMean::AllIgnored(ignored),
+                _ => NoMean::ZeroWeight,
             });
         }
         if let Some(row) = self.first_undefined {
             return Err(NoMean::Undefined { count: self.undefined, row });
         }
-        let weight = self.weight.value();
-        if weight == 0.0 {
-            return Err(NoMean::ZeroWeight);
-        }
-        Ok(self.loss.value() / weight)
+        self.loss.over(&self.weight).ok_or(NoMean::ZeroWeight)
     }
 }
 
@@ -283,7 +285,9 @@ pub enum Problem {
         range: &'static str,
     },
     /// Offsets of sparse targets that do not describe rows.
-    #[error("row {row}: offsets must not fall, and end with the number of classes given")]
+    #[error(
+        "row {row}: offsets must begin at 0, not fall, and end with the number of classes given"
+    )]
     Offsets {
         /// The row.
         row: usize,
@@ -516,7 +520,7 @@ fn run_checked<T: Element>(
                     io.fill_row(start + i, T::default());
                     batch.loss[i] = 0.0;
                     batch.rank[i] = u32::MAX;
-                } else if batch.scale[i] == 0.0 && !batch.loss[i].is_nan() {
+                } else if batch.is_absent(i) || (batch.scale[i] == 0.0 && !batch.loss[i].is_nan()) {
                     io.fill_row(start + i, T::default());
                 }
             }
@@ -561,6 +565,11 @@ impl Batch {
             rank: [0; BATCH],
             finite: false,
         })
+    }
+
+    /// Whether a row has the weight 0.
+    fn is_absent(&self, i: usize) -> bool {
+        self.row_weight[i] == 0.0 && !self.ignored[i]
     }
 
     /// What is known of some rows; the factors of the gradient only if it is wanted.
@@ -614,25 +623,28 @@ impl Total {
             Some(_) => batch.ignored[..n].iter().filter(|&&i| i).count(),
             None => 0,
         };
+        let absent = match options.row_weights {
+            Some(_) => (0..n).filter(|&i| batch.is_absent(i)).count(),
+            None => 0,
+        };
         self.ignored += ignored as u64;
-        self.used += (n - ignored) as u64;
+        self.absent += absent as u64;
+        self.used += (n - ignored - absent) as u64;
         if !batch.finite && !are_finite(losses) {
-            for (i, loss) in losses.iter().enumerate().filter(|(_, loss)| !loss.is_finite()) {
-                if loss.is_nan() {
+            for i in (0..n).filter(|&i| !losses[i].is_finite() && !batch.is_absent(i)) {
+                if losses[i].is_nan() {
                     self.undefined += 1;
                     self.first_undefined = self.first_undefined.or(Some(start + i));
-                } else if batch.row_weight[i] > 0.0 {
+                } else {
                     self.infinite += 1;
                 }
             }
         }
         if weighted {
-            for i in (0..n).filter(|&i| !batch.ignored[i]) {
-                let (weight, loss) = (batch.row_weight[i], losses[i]);
-                if weight > 0.0 || loss.is_nan() {
-                    self.loss.add_product(weight, loss);
-                    self.weight.add_product(weight, batch.class_weight[i]);
-                }
+            for i in (0..n).filter(|&i| !batch.ignored[i] && !batch.is_absent(i)) {
+                let weight = batch.row_weight[i];
+                self.loss.add_product(weight, losses[i]);
+                self.weight.add_product(weight, batch.class_weight[i]);
             }
         } else {
             // An ignored row has a loss of 0.
@@ -640,7 +652,8 @@ impl Total {
             self.weight.add((n - ignored) as f64);
         }
         for (hits, &k) in self.top_k_hits.iter_mut().zip(options.top_k) {
-            *hits += batch.rank[..n].iter().filter(|&&rank| rank < k).count() as u64;
+            let hit = |&i: &usize| batch.rank[i] < k && (absent == 0 || !batch.is_absent(i));
+            *hits += (0..n).filter(hit).count() as u64;
         }
     }
 }
@@ -762,6 +775,9 @@ fn check<T: Element>(
         Target::Sparse { offsets, classes, probabilities } => {
             check_shape("offsets", offsets.len(), n + 1)?;
             check_shape("target probabilities", probabilities.len(), classes.len())?;
+            if offsets[0] != 0 || (n == 0 && !classes.is_empty()) {
+                return Err(Problem::Offsets { row: 0 });
+            }
             for row in 0..n {
                 let (from, to) = (offsets[row], offsets[row + 1]);
                 if from > to || to > classes.len() || (row + 1 == n && to != classes.len()) {

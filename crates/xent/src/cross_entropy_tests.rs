@@ -321,9 +321,10 @@ fn weights_scales_and_ignored_rows() {
                 assert!((got - expected).abs() <= 3e-7 * expected.abs(), "{got} {expected}");
             }
         }
-        assert_eq!((total.used, total.ignored, total.undefined), (5, 2, 0));
+        // Row 3 has weight 0.
+        assert_eq!((total.used, total.absent, total.ignored, total.undefined), (4, 1, 2, 0));
         assert!(close(total.mean().unwrap(), sum / weight, 1e-15));
-        let hits = |k| (0..n).filter(|&r| ranks[r] < k).count() as u64;
+        let hits = |k| (0..n).filter(|&r| r != 3 && ranks[r] < k).count() as u64;
         assert_eq!(total.top_k_hits, [hits(1), hits(2)]);
     }
 }
@@ -552,12 +553,168 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     assert_eq!(refused(Target::Classes(&[0, 0]), &smooth), "label smoothing is 1.5, not in [0, 1]");
     let sparse =
         Target::Sparse { offsets: &[0, 2, 1], classes: &[0, 1], probabilities: &[0.5, 0.5] };
-    assert_eq!(
-        refused(sparse, &none),
-        "row 1: offsets must not fall, and end with the number of classes given"
-    );
+    let offsets = "offsets must begin at 0, not fall, and end with the number of classes given";
+    assert_eq!(refused(sparse, &none), format!("row 1: {offsets}"));
+    // What lies before the first row would be dropped.
+    let late = Target::Sparse {
+        offsets: &[1, 2, 3],
+        classes: &[0, 1, 2],
+        probabilities: &[1.0, 1.0, 1.0],
+    };
+    assert_eq!(refused(late, &none), format!("row 0: {offsets}"));
     let empty = View::strided(&x, 2, 0, 0, 1).unwrap();
     let problem =
         cross_entropy(empty, Target::Classes(&[0, 0]), &none, Wanted::default()).unwrap_err();
     assert_eq!(problem, Problem::NoClasses);
+}
+
+/// A row of weight 0 left NaN in the mean and in the gradient, and counted as used and as a hit.
+#[test]
+fn a_row_of_weight_0_is_absent() {
+    fn check<T: Element>(v: usize) {
+        let (inf, nan) = (f64::NEG_INFINITY, f64::NAN);
+        let rows = [[0.0, 1.0], [nan, 0.0], [0.0, inf], [inf, inf], [3.0, 0.0]];
+        let mut x = vec![T::from_f64(inf); rows.len() * v];
+        for (row, two) in x.chunks_mut(v).zip(rows) {
+            (row[0], row[1]) = (T::from_f64(two[0]), T::from_f64(two[1]));
+        }
+        let labels = [1, 0, 1, 0, 0];
+        let weights = [2.0, 0.0, 0.0, 0.0, 0.0];
+        let soft: Vec<T> = labels
+            .iter()
+            .flat_map(|&y| (0..v).map(move |c| T::from_f64(f64::from(u8::from(c == y as usize)))))
+            .collect();
+        let soft = Target::Distributions(View::rows_of(&soft, v).unwrap());
+        let view = View::rows_of(&x, v).unwrap();
+        for (target, top_k) in [(Target::Classes(&labels), &[1][..]), (soft, &[])] {
+            let options = Options { row_weights: Some(&weights), top_k, ..Options::default() };
+            let mut losses = [0.0; 5];
+            let mut gradient = vec![T::from_f64(7.0); x.len()];
+            let into = ViewMut::rows_of(&mut gradient, v).unwrap();
+            let gradient_wanted = Some(Gradient { into, scale: Scale::All(1.0) });
+            let wanted = Wanted {
+                losses: Some(&mut losses),
+                gradient: gradient_wanted,
+                ..Wanted::default()
+            };
+            let total = cross_entropy(view, target, &options, wanted).unwrap();
+            assert_eq!((total.used, total.absent, total.infinite, total.undefined), (1, 4, 0, 0));
+            assert!(close(total.mean().unwrap(), 0.313_261_687_518_222_8, 2e-7));
+            assert!(total.top_k_hits.iter().all(|&hits| hits == 1));
+            // What the rows would cost is still said.
+            assert!(losses[1].is_nan() && losses[2] == f64::INFINITY && losses[3].is_nan());
+            assert!(gradient[0].to_f64() > 0.5 && gradient[1].to_f64() < -0.5);
+            assert!(gradient[v..].iter().all(|g| g.to_f64() == 0.0));
+            let rest = Options { row_weights: Some(&weights[1..]), ..Options::default() };
+            let Target::Classes(labels) = target else { continue };
+            let none = cross_entropy(
+                view.rows(1..5),
+                Target::Classes(&labels[1..]),
+                &rest,
+                Wanted::default(),
+            );
+            let mut none = none.unwrap();
+            assert_eq!(none.mean(), Err(NoMean::ZeroWeight));
+            none.merge(&total, 4);
+            assert_eq!((none.absent, none.mean()), (8, total.mean()));
+        }
+    }
+    for v in [2, 7, 40] {
+        check::<f64>(v);
+        check::<f32>(v);
+        check::<half::bf16>(v);
+    }
+}
+
+/// Both sums were rounded, and overflowed, before one was divided by the other.
+#[test]
+fn weights_whose_sum_overflows_have_a_mean() {
+    let weights = [1e308; 2];
+    let options = Options { row_weights: Some(&weights), ..Options::default() };
+    for (x, mean) in
+        [([0.0, 0.0, 0.0, 0.0], std::f64::consts::LN_2), ([0.0, 0.0, 1e300, 0.0], 5e299)]
+    {
+        let view = View::rows_of(&x, 2).unwrap();
+        let total =
+            cross_entropy(view, Target::Classes(&[0, 1]), &options, Wanted::default()).unwrap();
+        let got = total.mean().unwrap();
+        assert!((got - mean).abs() <= f64::EPSILON * mean, "{got:e} {mean:e}");
+    }
+    // Products of weights below every number are weights nevertheless.
+    let tiny = [1e-200, 1e-200];
+    let options = Options { row_weights: Some(&tiny), class_weights: Some(&tiny), ..options };
+    let view = View::rows_of(&[0.0; 4], 2).unwrap();
+    let total = cross_entropy(view, Target::Classes(&[0, 1]), &options, Wanted::default()).unwrap();
+    let (got, mean) = (total.mean().unwrap(), std::f64::consts::LN_2);
+    assert!((got - mean).abs() <= 2.0 * f64::EPSILON * mean, "{got:e}");
+}
+
+#[test]
+fn a_class_that_occurs_twice_in_sparse_targets_has_both_shares() {
+    let x = [0.5, -1.0, 2.0];
+    let view = View::rows_of(&x, 3).unwrap();
+    let run = |classes: &[u32], probabilities: &[f64]| {
+        let target = Target::Sparse { offsets: &[0, classes.len()], classes, probabilities };
+        let got = all(view, target, &Options::default());
+        (got.losses[0], got.gradient)
+    };
+    assert_eq!(run(&[2, 0, 2], &[0.25, 0.5, 0.25]), run(&[0, 2], &[0.5, 0.5]));
+}
+
+/// Divided first, both logits were +inf, and losses of 1e310 were 0 or NaN.
+#[test]
+fn temperatures_and_logits_at_the_ends_of_the_numbers() {
+    let (inf, tiny) = (f64::INFINITY, f64::from_bits(1));
+    let cases: Vec<([f64; 2], f64, f64, [f64; 2])> = vec![
+        // Logits, temperature, the loss of class 0, its gradient.
+        ([1e300, 2e300], 1e-10, inf, [-1e10, 1e10]),
+        ([2e300, 1e300], 1e-10, 0.0, [0.0, 0.0]),
+        ([-1e308, 1e308], 1.5, 1e308 / 0.75, [-1.0 / 1.5, 1.0 / 1.5]),
+        (
+            [-1e308, 1e308],
+            1e308,
+            2.0 + (-2_f64).exp().ln_1p(),
+            [-8.807970779778823e-309, 8.807970779778823e-309],
+        ),
+        (
+            [-f64::MAX, f64::MAX],
+            f64::MAX,
+            2.0 + (-2_f64).exp().ln_1p(),
+            [-4.8995963821452856e-309, 4.8995963821452856e-309],
+        ),
+        ([0.0, tiny], tiny, 1.0 + (-1_f64).exp().ln_1p(), [-inf, inf]),
+        ([1e300, 1e300], tiny, std::f64::consts::LN_2, [-inf, inf]),
+        ([0.0, -inf], 0.5, 0.0, [0.0, 0.0]),
+        ([0.0, inf], 0.5, inf, [-2.0, 2.0]),
+    ];
+    for (x, temperature, loss, gradient) in cases {
+        let options = Options { temperature, ..Options::default() };
+        let view = View::rows_of(&x, 2).unwrap();
+        let got = all(view, Target::Classes(&[0]), &options);
+        let same = |a: f64, b: f64| a == b || (a - b).abs() <= 1e-8 * b.abs();
+        assert!(same(got.losses[0], loss), "{x:?} {temperature:e}: {}", got.losses[0]);
+        for c in 0..2 {
+            let (mine, g) = (got.gradient[c], gradient[c]);
+            assert!(same(mine, g), "{x:?} {temperature:e} {c}: {mine:e} {g:e}");
+        }
+        let total = cross_entropy(view, Target::Classes(&[0]), &options, Wanted::default());
+        let total = total.unwrap();
+        assert_eq!((total.infinite, total.undefined), (u64::from(loss == inf), 0));
+    }
+}
+
+/// Where all logits are far below 0, terms beside the largest were flushed to 0 before they were probabilities.
+#[test]
+fn rows_far_below_0_have_all_their_gradients() {
+    for v in [3, 4, 7, 20, 40] {
+        let mut x = vec![-79.5_f32; v];
+        (x[0], x[v - 1]) = (-79.0, -115.0);
+        let labels = [0];
+        let got = all(View::rows_of(&x, v).unwrap(), Target::Classes(&labels), &Options::default());
+        let row: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        let (_, gradient) = reference(&row, 0);
+        for (c, (got, g)) in got.gradient.iter().zip(gradient).enumerate() {
+            assert!((got - g).abs() <= 4.0 * ulp32(g), "{v} {c}: {got:e} {g:e}");
+        }
+    }
 }

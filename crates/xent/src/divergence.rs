@@ -1,4 +1,4 @@
-//! Entropy, cross entropy and divergences of rows: of probabilities, or of logits with gradients.
+//! Entropy, cross entropy and divergences of rows, of probabilities or of logits, with gradients.
 //!
 //! [`information`](crate::information) holds the same quantities for one distribution, computed with
 //! exact sums; here they are for arrays of rows `(n_samples, n_classes)` in any layout, at the speed of
@@ -10,7 +10,11 @@
 //! negative and which is 0 where p = q; the terms are summed in two f64, so nothing is lost to the
 //! number of classes. Where both rows sum to 1, this is `Σ p ln(p / q)`. Where rows of probabilities do not, exactly
 //! this is computed: `Σ p ln(p / q) + Σ q - Σ p`, the divergence of measures of any total
-//! (Csiszár 1991, doi:10.1214/aos/1176348385), and the gradient is the gradient of this.
+//! (Csiszár 1991, doi:10.1214/aos/1176348385), and the gradients are the gradients of this.
+//!
+//! *Gradients in probabilities are partial derivatives*, each class's number changed alone; for rows that stay
+//! distributions take the mean over the classes off. At the edge they are the limit from inside, infinite where the slope
+//! of the logarithm is; times a scale of 0 they are 0.
 //!
 //! *From logits nothing goes through a rounded probability.* With `d_j = x_j - max` (in two parts) and
 //! `S = Σ e^{d_j}` without the maximum, `-ln p_j = ln(1 + S) - d_j` is right however near to 1 or to 0
@@ -27,6 +31,9 @@
 //! -inf is a probability of 0 and contributes 0. A single +inf is the limit: 1 there, 0 elsewhere. A
 //! NaN, a row that is all -inf, or several +inf have no softmax: the row's value and gradient are NaN,
 //! and [`RowSum`] counts it and names the first.
+//!
+//! A logit that is farther below the largest of its row than the largest number counts as -inf. Of logits more than 1e288
+//! below, a KL divergence may be given as infinite.
 //!
 //! # Accuracy
 //!
@@ -51,16 +58,16 @@ use crate::view::View;
 use kernel::{PairState, Softmaxes, Tiles, TilesMut};
 pub(crate) use terms::{divergence_term, middle_term};
 
-/// Returns the entropy of rows of probabilities, in nats, summed exactly.
+/// Returns the entropy of rows of probabilities, in nats, summed exactly, and its gradient.
 ///
 /// ```text
-/// H(p) = -Σ p_i ln p_i,   0 ln 0 = 0
+/// H(p) = -Σ p_i ln p_i,   0 ln 0 = 0,   ∂H/∂p_i = -(ln p_i + 1)
 /// ```
 ///
-/// Shapes: `p` is `(n_samples, n_classes)`, `losses` `(n_samples)`.
+/// Shapes: `p` and the gradient are `(n_samples, n_classes)`, `losses` `(n_samples)`.
 ///
 /// From 0 to ln n_classes; what rounding, or a row that does not sum to 1, would carry above is
-/// ln n_classes. Accuracy: 2 ulp.
+/// ln n_classes. The gradient is +inf where p = 0. Accuracy: 2 ulp; gradient 4 ulp each.
 ///
 /// # Errors
 ///
@@ -71,12 +78,16 @@ pub(crate) use terms::{divergence_term, middle_term};
 ///
 /// ```
 /// use xent::divergence::entropy_rows;
-/// use xent::view::View;
+/// use xent::per_row::{Gradient, Scale, Wanted};
+/// use xent::view::{View, ViewMut};
 ///
 /// let p = [0.5, 0.5, /**/ 1.0, 0.0];
-/// let mut entropies = [0.0; 2];
-/// let sum = entropy_rows(View::rows_of(&p, 2)?, Some(&mut entropies))?;
+/// let (mut entropies, mut slopes) = ([0.0; 2], [0.0; 4]);
+/// let gradient = Some(Gradient { into: ViewMut::rows_of(&mut slopes, 2)?, scale: Scale::All(1.0) });
+/// let wanted = Wanted { losses: Some(&mut entropies), gradient };
+/// let sum = entropy_rows(View::rows_of(&p, 2)?, wanted)?;
 /// assert_eq!(entropies, [std::f64::consts::LN_2, 0.0]);
+/// assert_eq!(slopes[2..], [-1.0, f64::INFINITY]);
 /// assert_eq!(sum.mean()?, std::f64::consts::LN_2 / 2.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -84,37 +95,44 @@ pub(crate) use terms::{divergence_term, middle_term};
 /// Source: Shannon (1948, doi:10.1002/j.1538-7305.1948.tb01338.x).
 pub fn entropy_rows<P: Element>(
     p: View<'_, P>,
-    losses: Option<&mut [f64]>,
+    wanted: Wanted<'_, P>,
 ) -> Result<RowSum, ArgumentError> {
     let shape = Shape::of(p.n_rows(), p.n_cols())?;
-    shape.a_row("losses", losses.as_ref().map(|losses| losses.len()))?;
+    shape.wanted(&wanted)?;
+    let Wanted { losses, mut gradient } = wanted;
     let plan = Plan::new(shape.rows, shape.cols);
     let mut tile = Tile::new(plan);
     check_probabilities("p", p, plan, &mut tile)?;
     let highest = ln(shape.cols as f64);
     let mut tally = Tally::new(losses);
     let mut sums = vec![Sum::ZERO; plan.groups()];
+    let mut scales = vec![ZERO; plan.groups()];
     for rows in plan.chunks() {
         let sums = started(&mut sums, &rows);
+        factors(gradient.as_ref(), &rows, &mut scales);
         for cols in plan.blocks() {
             tile.load(p, &rows, &cols, P::to_f64);
             kernel::add_entropies(tile.lanes(&rows, &cols), cols.len(), sums);
+            if let Some(Gradient { into, .. }) = &mut gradient {
+                kernel::entropy_row_slopes(tile.lanes_mut(&rows, &cols), cols.len(), &scales);
+                tile.store(into, &rows, &cols);
+            }
         }
         tally_sums(&mut tally, &rows, sums, |x| x.min(highest));
     }
     Ok(tally.sum)
 }
 
-/// Returns the cross entropy of rows `q` under rows `p`, in nats, summed exactly, and its gradient
-/// with respect to `q`.
+/// Returns the cross entropy of rows `q` under rows `p`, in nats, summed exactly, and both gradients.
 ///
 /// ```text
-/// H(p, q) = -Σ p_i ln q_i,   0 ln 0 = 0,   ∂H/∂q_i = -p_i / q_i
+/// H(p, q) = -Σ p_i ln q_i,   0 ln 0 = 0,   ∂H/∂p_i = -ln q_i,   ∂H/∂q_i = -p_i / q_i
 /// ```
 ///
-/// Shapes: `p`, `q` and the gradient are `(n_samples, n_classes)`, `losses` `(n_samples)`.
+/// Shapes: `p`, `q` and the gradients are `(n_samples, n_classes)`, `losses` `(n_samples)`.
 ///
-/// At least 0; infinite where q = 0 < p, and the gradient -inf there. Accuracy: 2 ulp.
+/// At least 0; infinite where q = 0 < p, and the gradient in q is -inf there; that in p is +inf where q = 0, whatever p.
+/// Accuracy: 2 ulp; gradients 4 ulp each.
 ///
 /// # Errors
 ///
@@ -124,14 +142,14 @@ pub fn entropy_rows<P: Element>(
 ///
 /// ```
 /// use xent::divergence::cross_entropy_rows;
-/// use xent::per_row::{Gradient, Scale, Wanted};
+/// use xent::per_row::{Gradient, Scale, WantedOfPair};
 /// use xent::view::{View, ViewMut};
 ///
 /// let (p, q) = ([0.75, 0.25], [0.5, 0.5]);
 /// let mut slope = [0.0; 2];
-/// let gradient = Some(Gradient { into: ViewMut::rows_of(&mut slope, 2)?, scale: Scale::All(1.0) });
+/// let gradient_q = Some(Gradient { into: ViewMut::rows_of(&mut slope, 2)?, scale: Scale::All(1.0) });
 /// let (p, q) = (View::rows_of(&p, 2)?, View::rows_of(&q, 2)?);
-/// let sum = cross_entropy_rows(p, q, Wanted { gradient, ..Wanted::default() })?;
+/// let sum = cross_entropy_rows(p, q, WantedOfPair { gradient_q, ..WantedOfPair::default() })?;
 /// assert_eq!(sum.mean()?, std::f64::consts::LN_2);
 /// assert_eq!(slope, [-1.5, -0.5]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -141,24 +159,30 @@ pub fn entropy_rows<P: Element>(
 pub fn cross_entropy_rows<P: Element, Q: Element>(
     p: View<'_, P>,
     q: View<'_, Q>,
-    wanted: Wanted<'_, Q>,
+    wanted: WantedOfPair<'_, P, Q>,
 ) -> Result<RowSum, ArgumentError> {
-    pair_rows(p, q, wanted, kernel::cross_terms, kernel::cross_slopes, |x| x)
+    let steps = RowSteps {
+        add: kernel::cross_terms,
+        slopes_p: kernel::cross_slopes_p,
+        slopes_q: kernel::cross_slopes_q,
+    };
+    pair_rows(p, q, wanted, &steps, |x| x)
 }
 
-/// Returns the Kullback-Leibler divergence of rows `q` from rows `p`, in nats, summed exactly, and its
-/// gradient with respect to `q`.
+/// Returns the Kullback-Leibler divergence of rows `q` from rows `p`, in nats, summed exactly, and both
+/// gradients.
 ///
 /// ```text
-/// D(p || q) = Σ (p_i ln(p_i / q_i) + q_i - p_i),   ∂D/∂q_i = (q_i - p_i) / q_i
+/// D(p || q) = Σ (p_i ln(p_i / q_i) + q_i - p_i),   ∂D/∂p_i = ln(p_i / q_i),   ∂D/∂q_i = (q_i - p_i) / q_i
 /// ```
 ///
-/// Shapes: `p`, `q` and the gradient are `(n_samples, n_classes)`, `losses` `(n_samples)`.
+/// Shapes: `p`, `q` and the gradients are `(n_samples, n_classes)`, `losses` `(n_samples)`.
 ///
 /// Where both rows sum to 1 this is `Σ p_i ln(p_i / q_i)`; where not, it is more by `Σ q - Σ p`, and still
 /// a divergence: no term is negative, and it is 0 exactly where the rows are equal. A class with p = 0 has the term
-/// q and the slope 1. Infinite where q = 0 < p, and the gradient -inf there. Accuracy: 4 ulp, also
-/// where p and q agree in all but the last digits.
+/// q and the slope 1 in q. Infinite where q = 0 < p, and the gradient in q is -inf there; that in p is +inf where q = 0,
+/// whatever p, and -inf where p = 0 < q. Accuracy: 4 ulp, also where p and q agree in all but the last digits;
+/// gradients 4 ulp each.
 ///
 /// # Errors
 ///
@@ -168,14 +192,14 @@ pub fn cross_entropy_rows<P: Element, Q: Element>(
 ///
 /// ```
 /// use xent::divergence::kl_rows;
-/// use xent::per_row::Wanted;
+/// use xent::per_row::WantedOfPair;
 /// use xent::view::View;
 ///
 /// let (p, q) = ([0.75, 0.25], [0.5, 0.5]);
 /// let (p, q) = (View::rows_of(&p, 2)?, View::rows_of(&q, 2)?);
-/// let there = kl_rows(p, q, Wanted::default())?.loss.value();
+/// let there = kl_rows(p, q, WantedOfPair::default())?.loss.value();
 /// assert!((there - 0.130812).abs() < 1e-6); // 0.1887 bits
-/// assert_eq!(kl_rows(p, p, Wanted::default())?.loss.value(), 0.0);
+/// assert_eq!(kl_rows(p, p, WantedOfPair::default())?.loss.value(), 0.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -183,22 +207,29 @@ pub fn cross_entropy_rows<P: Element, Q: Element>(
 pub fn kl_rows<P: Element, Q: Element>(
     p: View<'_, P>,
     q: View<'_, Q>,
-    wanted: Wanted<'_, Q>,
+    wanted: WantedOfPair<'_, P, Q>,
 ) -> Result<RowSum, ArgumentError> {
-    pair_rows(p, q, wanted, kernel::kl_terms, kernel::kl_slopes, |x| x)
+    let steps = RowSteps {
+        add: kernel::kl_terms,
+        slopes_p: kernel::kl_slopes_p,
+        slopes_q: kernel::kl_slopes_q,
+    };
+    pair_rows(p, q, wanted, &steps, |x| x)
 }
 
-/// Returns the Jensen-Shannon divergence of rows `p` and `q`, in nats, summed exactly, and its gradient
-/// with respect to `q`.
+/// Returns the Jensen-Shannon divergence of rows `p` and `q`, in nats, summed exactly, and both
+/// gradients.
 ///
 /// ```text
-/// JS(p, q) = D(p || m) / 2 + D(q || m) / 2,   m = (p + q) / 2,   ∂JS/∂q_i = ln(q_i / m_i) / 2
+/// JS(p, q) = D(p || m) / 2 + D(q || m) / 2,   m = (p + q) / 2
+/// ∂JS/∂p_i = ln(p_i / m_i) / 2,   ∂JS/∂q_i = ln(q_i / m_i) / 2
 /// ```
 ///
-/// Shapes: `p`, `q` and the gradient are `(n_samples, n_classes)`, `losses` `(n_samples)`.
+/// Shapes: `p`, `q` and the gradients are `(n_samples, n_classes)`, `losses` `(n_samples)`.
 ///
 /// From 0 to ln 2, always finite, the same bits with the two exchanged; what rounding, or rows that do
-/// not sum to 1, would carry above ln 2 is ln 2. The gradient is -inf where q = 0 < p. Accuracy: 4 ulp.
+/// not sum to 1, would carry above ln 2 is ln 2. The gradient in q is -inf where q = 0 < p, and ln 2 / 2 where both are
+/// 0; that in p likewise. Accuracy: 4 ulp; gradients 4 ulp each.
 ///
 /// # Errors
 ///
@@ -208,12 +239,12 @@ pub fn kl_rows<P: Element, Q: Element>(
 ///
 /// ```
 /// use xent::divergence::js_rows;
-/// use xent::per_row::Wanted;
+/// use xent::per_row::WantedOfPair;
 /// use xent::view::View;
 ///
 /// let (heads, tails) = ([1.0, 0.0], [0.0, 1.0]);
 /// let (heads, tails) = (View::rows_of(&heads, 2)?, View::rows_of(&tails, 2)?);
-/// let sum = js_rows(heads, tails, Wanted::default())?;
+/// let sum = js_rows(heads, tails, WantedOfPair::default())?;
 /// assert_eq!(sum.mean()?, std::f64::consts::LN_2); // one bit tells them apart
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -222,9 +253,14 @@ pub fn kl_rows<P: Element, Q: Element>(
 pub fn js_rows<P: Element, Q: Element>(
     p: View<'_, P>,
     q: View<'_, Q>,
-    wanted: Wanted<'_, Q>,
+    wanted: WantedOfPair<'_, P, Q>,
 ) -> Result<RowSum, ArgumentError> {
-    pair_rows(p, q, wanted, kernel::js_terms, kernel::js_slopes, |x| x.min(LN_2))
+    let steps = RowSteps {
+        add: kernel::js_terms,
+        slopes_p: kernel::js_slopes_p,
+        slopes_q: kernel::js_slopes_q,
+    };
+    pair_rows(p, q, wanted, &steps, |x| x.min(LN_2))
 }
 
 /// Returns the entropy of the softmax of rows of logits, in nats, summed exactly, and its gradient.
@@ -506,35 +542,52 @@ fn fault<T: Element>(
     unreachable!("a fault was seen in these rows")
 }
 
+/// What one quantity of two rows of probabilities does.
+struct RowSteps {
+    add: fn(&[Lanes], &[Lanes], usize, &mut [Sum]),
+    slopes_p: fn(&mut [Lanes], &[Lanes], usize, &[Lanes]),
+    slopes_q: fn(&[Lanes], &mut [Lanes], usize, &[Lanes]),
+}
+
 fn pair_rows<P: Element, Q: Element>(
     p: View<'_, P>,
     q: View<'_, Q>,
-    wanted: Wanted<'_, Q>,
-    add: fn(&[Lanes], &[Lanes], usize, &mut [Sum]),
-    slopes: fn(&[Lanes], &mut [Lanes], usize, &[Lanes]),
+    wanted: WantedOfPair<'_, P, Q>,
+    steps: &RowSteps,
     value: impl Fn(f64) -> f64,
 ) -> Result<RowSum, ArgumentError> {
     let shape = Shape::of(p.n_rows(), p.n_cols())?;
     shape.array("q", q.n_rows(), q.n_cols())?;
-    shape.wanted(&wanted)?;
+    let WantedOfPair { losses, mut gradient_p, mut gradient_q } = wanted;
+    shape.a_row("losses", losses.as_ref().map(|losses| losses.len()))?;
+    shape.gradient("gradient_p", gradient_p.as_ref())?;
+    shape.gradient("gradient_q", gradient_q.as_ref())?;
     let plan = Plan::new(shape.rows, shape.cols);
     let (mut p_tile, mut q_tile) = (Tile::new(plan), Tile::new(plan));
     check_probabilities("p", p, plan, &mut p_tile)?;
     check_probabilities("q", q, plan, &mut q_tile)?;
-    let Wanted { losses, mut gradient } = wanted;
     let mut tally = Tally::new(losses);
     let mut sums = vec![Sum::ZERO; plan.groups()];
-    let mut scales = vec![ZERO; plan.groups()];
+    let mut scales = [vec![ZERO; plan.groups()], vec![ZERO; plan.groups()]];
     for rows in plan.chunks() {
         let sums = started(&mut sums, &rows);
-        factors(gradient.as_ref(), &rows, &mut scales);
+        factors(gradient_p.as_ref(), &rows, &mut scales[0]);
+        factors(gradient_q.as_ref(), &rows, &mut scales[1]);
         for cols in plan.blocks() {
             p_tile.load(p, &rows, &cols, P::to_f64);
             q_tile.load(q, &rows, &cols, Q::to_f64);
-            let p_lanes = p_tile.lanes(&rows, &cols);
-            add(p_lanes, q_tile.lanes(&rows, &cols), cols.len(), sums);
-            if let Some(Gradient { into, .. }) = &mut gradient {
-                slopes(p_lanes, q_tile.lanes_mut(&rows, &cols), cols.len(), &scales);
+            let width = cols.len();
+            (steps.add)(p_tile.lanes(&rows, &cols), q_tile.lanes(&rows, &cols), width, sums);
+            if let Some(Gradient { into, .. }) = &mut gradient_p {
+                let q_lanes = q_tile.lanes(&rows, &cols);
+                (steps.slopes_p)(p_tile.lanes_mut(&rows, &cols), q_lanes, width, &scales[0]);
+                p_tile.store(into, &rows, &cols);
+            }
+            if let Some(Gradient { into, .. }) = &mut gradient_q {
+                // Overwritten, if the other gradient is wanted too.
+                p_tile.load(p, &rows, &cols, P::to_f64);
+                let p_lanes = p_tile.lanes(&rows, &cols);
+                (steps.slopes_q)(p_lanes, q_tile.lanes_mut(&rows, &cols), width, &scales[1]);
                 q_tile.store(into, &rows, &cols);
             }
         }

@@ -461,6 +461,16 @@ impl ExactSum {
         self.value() == 0.0
     }
 
+    /// This sum over a sum of finite values, rounded once; the infinity or NaN that it is, if it is one. None
+    /// if the divisor is exactly 0.
+    pub(crate) fn over(&self, divisor: &Self) -> Option<f64> {
+        match (self.to_exact(), divisor.to_exact()) {
+            (_, Ok(divisor)) if divisor.is_zero() => None,
+            (Ok(sum), Ok(divisor)) => Some(sum.ratio(&divisor)),
+            _ => Some(self.value()),
+        }
+    }
+
     /// The exact sum as an integer times a power of two, or the infinity or NaN that it is.
     pub(crate) fn to_exact(&self) -> Result<Exact, f64> {
         let mut exact = Exact::default();

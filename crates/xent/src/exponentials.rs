@@ -37,6 +37,13 @@ pub(crate) struct Reference<A> {
     pub power: f64,
 }
 
+impl<A: Arithmetic> Reference<A> {
+    /// Terms of lower numbers are 0, or nearly.
+    pub fn lowest(&self) -> A {
+        A::from_f64(self.floor.to_f64() + 1.0)
+    }
+}
+
 /// f32 or f64, with its lanes.
 pub(crate) trait Arithmetic: Element + PartialOrd {
     /// Lanes of a sum.
@@ -476,6 +483,60 @@ pub(crate) fn loss_beside(x: f64, rest: f64, power: f64) -> f64 {
     } else {
         // The target is lost in the sum.
         (elementary::ln(rest) + power * std::f64::consts::LN_2) - x
+    }
+}
+
+/// m and e of x = 2^e m with 1 <= |m| < 2; (x, 0) for 0 and what is not finite.
+pub(crate) fn parted(x: f64) -> (f64, f64) {
+    const TWO54: f64 = 18_014_398_509_481_984.0;
+    if x == 0.0 || !x.is_finite() {
+        return (x, 0.0);
+    }
+    let tiny = x.abs() < f64::MIN_POSITIVE;
+    let bits = (if tiny { x * TWO54 } else { x }).to_bits();
+    let e = ((bits >> 52) & 0x7ff) as f64 - if tiny { 1077.0 } else { 1023.0 };
+    (f64::from_bits((bits & !(0x7ff << 52)) | (1023 << 52)), e)
+}
+
+/// A number as 2^e m, so that products of many need no range between.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parted {
+    m: f64,
+    e: f64,
+}
+
+impl Parted {
+    pub fn of(x: f64) -> Self {
+        let (m, e) = parted(x);
+        Self { m, e }
+    }
+
+    pub fn times(self, other: Self) -> Self {
+        let (m, e) = parted(self.m * other.m);
+        Self { m, e: e + self.e + other.e }
+    }
+
+    pub fn over(self, other: Self) -> Self {
+        let (m, e) = parted(self.m / other.m);
+        Self { m, e: e + self.e - other.e }
+    }
+
+    /// The number times 2^k.
+    pub fn raised(self, k: f64) -> Self {
+        Self { e: self.e + k, ..self }
+    }
+
+    pub fn value(self) -> f64 {
+        times_power(self.m, self.e)
+    }
+
+    /// The number times 2^-power e^x, for an x that the power is above.
+    pub fn times_term(self, x: f64, power: f64) -> f64 {
+        if x - power * std::f64::consts::LN_2 < -3000.0 {
+            return 0.0;
+        }
+        let (m, n) = exp_parts64(x);
+        times_power(self.m * (1.0 + m), self.e + (n - power))
     }
 }
 

@@ -243,8 +243,8 @@ const SCALED: f64 = 64.0;
 pub(crate) const UNSCALE: f64 = 1.0 / 18_446_744_073_709_551_616.0;
 /// Below this 2^64 e^x is taken for 0.
 const LOWEST: f64 = -790.0;
-/// Stands for -inf after a shift, where sums with infinities would be NaN.
-const FAR: f64 = -1e300;
+/// Stands for -inf after a shift, and for what is below all numbers: sums with infinities would be NaN.
+pub(crate) const FAR: f64 = -f64::MAX;
 
 /// x - max rounded, and what was lost; the far end of the numbers stands for -inf.
 #[inline(always)]

@@ -73,7 +73,8 @@ impl Linear<'_> {
 /// How rows are weighed, and how much memory may be used.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// Weight of each row. A row of weight 0 is absent, even if its loss is infinite.
+    /// Weight of each row. A row of weight 0 is absent: its loss is given, but neither that nor its gradients count,
+    /// be they infinite or NaN.
     pub row_weights: Option<&'a [f64]>,
     /// Rows with this label are left out and counted; it may be outside the classes.
     pub ignore: Option<u32>,
@@ -95,7 +96,7 @@ impl Default for Options<'_> {
 pub struct Wanted<'a> {
     /// Loss of each row, without the row's weight; 0 if ignored.
     pub losses: Option<&'a mut [f64]>,
-    /// Gradient for the inputs, `n_samples x n_features`; overwritten. 0 for rows that are ignored,
+    /// Gradient for the inputs, `n_samples x n_features`; overwritten. 0 for rows that are ignored or absent,
     /// NaN for undefined ones.
     pub x: Option<ViewMut<'a, f32>>,
     /// Gradient for the weights and the bias.
@@ -157,8 +158,8 @@ impl Rows {
 /// `n_features`. From them, the loss is within 5 x 2^-24 of itself, however small, and each term of
 /// the gradients within 8 x 2^-24; sums of the gradients are f32 chains, of the bias f64. Tested
 /// against f64. A row with a logit of NaN or +inf is undefined, counted, and makes the gradient of
-/// the weights NaN; a logit of -inf (by the bias) is a class that is ruled out. An ignored row's
-/// input must be finite if the gradient of the weights is wanted.
+/// the weights NaN; a logit of -inf (by the bias) is a class that is ruled out. Rows that are ignored, or absent,
+/// leave nothing in a gradient, whatever their inputs.
 ///
 /// # Errors
 /// A shape, label or weight that cannot be; found before any work is done.
@@ -233,6 +234,9 @@ pub fn linear_cross_entropy(
         softmax.clear();
         sweep.rows(rows.clone(), Some(&mut kept), &mut softmax, workspace);
         let x = layer.x.rows(rows.clone());
+        let mut without = without_left_out(x, &softmax);
+        let without = without.as_mut().map(|x| dense(x, rows.len(), d, d));
+        let x = without.as_ref().map_or(x, ViewMut::as_view);
         workspace.inputs.right(Level::Avx512, x);
         for cols in steps(v, TILE) {
             let Workspace { tile, inputs, product, .. } = workspace;
@@ -317,12 +321,15 @@ pub fn second_sweep(
         for rows_here in steps(n, SECOND_ROWS) {
             let Workspace { tile, packed, product, .. } = workspace;
             let tile = room(tile, rows_here.len() * width);
+            let softmax = &rows.0[rows_here.clone()];
             let x = layer.x.rows(rows_here.clone());
+            let mut without = without_left_out(x, softmax);
+            let without = without.as_mut().map(|x| dense(x, rows_here.len(), d, d));
+            let x = without.as_ref().map_or(x, ViewMut::as_view);
             let start = begin(tile, width, bias.map(|bias| &bias[cols.clone()]));
             let logits = dense(tile, rows_here.len(), cols.len(), width);
             let (left, right) = (Side::View(x), Side::Packed(packed));
             side_product(Level::Avx512, left, right, logits, start, product);
-            let softmax = &rows.0[rows_here.clone()];
             let block = Block { x, packed: None, softmax, stride: width, base: classes.start };
             gradient.add_block(&block, tile, cols.clone(), rows_here.start == 0, product);
         }
@@ -337,6 +344,18 @@ fn begin(logits: &mut [f32], stride: usize, bias: Option<&[f32]>) -> Start {
         row[..bias.len()].copy_from_slice(bias);
     }
     Start::Present
+}
+
+/// A copy of inputs with zeros in the rows that leave no gradient, where those hold infinities or NaN: 0 times these
+/// would not be 0.
+fn without_left_out(x: View<'_, f32>, softmax: &[Softmax]) -> Option<Vec<f32>> {
+    let d = x.n_cols();
+    let left_out = |i: usize| softmax[i].leaves_nothing();
+    let is_odd = |i: usize| left_out(i) && (0..d).any(|j| !x.get(i, j).is_finite());
+    (0..x.n_rows()).any(is_odd).then(|| {
+        let number = |i: usize, j: usize| if left_out(i) { 0.0 } else { x.get(i, j) };
+        (0..x.n_rows() * d).map(|at| number(at / d, at % d)).collect()
+    })
 }
 
 /// The first sweep over some rows.
@@ -434,11 +453,15 @@ impl<'a> Sweep<'a> {
                 Scale::All(scale) => scale,
                 Scale::Rows(scales) => scales[row],
             };
+            let ignored = softmax.leaves_nothing();
             let loss = softmax.finish(scale * weight);
+            if weight == 0.0 {
+                softmax.leave_out();
+            }
             if let Some(losses) = &mut self.losses {
                 losses[row] = loss;
             }
-            self.count(row, loss, weight, softmax.is_ignored());
+            self.count(row, loss, weight, ignored);
         }
         if let Some(dx) = &mut self.dx {
             finish_gradient(dx.reborrow().rows(rows), layer.weight, softmax);
@@ -451,17 +474,19 @@ impl<'a> Sweep<'a> {
             total.ignored += 1;
             return;
         }
+        if weight == 0.0 {
+            total.absent += 1;
+            return;
+        }
         total.used += 1;
         if loss.is_nan() {
             total.undefined += 1;
             total.first_undefined = total.first_undefined.or(Some(row));
-        } else if loss == f64::INFINITY && weight > 0.0 {
+        } else if loss == f64::INFINITY {
             total.infinite += 1;
         }
-        if weight > 0.0 || loss.is_nan() {
-            total.loss.add_product(weight, loss);
-            total.weight.add(weight);
-        }
+        total.loss.add_product(weight, loss);
+        total.weight.add(weight);
     }
 }
 

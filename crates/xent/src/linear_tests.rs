@@ -226,9 +226,47 @@ fn weights_scales_and_ignored_rows() {
         let options =
             Options { row_weights: Some(&weights), ignore: Some(ignore), ..Options::default() };
         let out = check(&case, &options, Scale::Rows(&scales));
-        assert_eq!((out.total.used + out.total.ignored, out.total.undefined), (60, 0));
-        assert!(out.total.ignored >= 4);
+        let Total { used, absent, ignored, undefined, .. } = out.total;
+        assert_eq!((used + absent + ignored, undefined), (60, 0));
+        assert!(absent >= 13 && ignored >= 4);
     }
+}
+
+/// NaN in the inputs of a row that does not count made all of the weights' gradient NaN.
+#[test]
+fn rows_that_do_not_count_leave_nothing_whatever_their_inputs() {
+    let mut random = Random(12);
+    let (n, v, d) = (40, 450, 3);
+    let mut case = Case::random(&mut random, (n, v, d), 2.0);
+    let mut weights: Vec<f64> = (0..n).map(|i| 0.5 + f64::from(i as u32)).collect();
+    for i in (0..n).step_by(9) {
+        weights[i] = 0.0;
+    }
+    case.labels[20] = 9999;
+    let options = Options { row_weights: Some(&weights), ignore: Some(9999), ..Options::default() };
+    let counts = |i: usize| weights[i] > 0.0 && i != 20;
+    for i in (0..n).filter(|&i| !counts(i)) {
+        case.x[i * d..(i + 1) * d].fill(0.0);
+    }
+    let expected = case.run(&options, Scale::All(1.0));
+    for (k, odd) in [f32::NAN, f32::INFINITY, f32::MAX].into_iter().enumerate() {
+        for i in (0..n).filter(|&i| !counts(i)) {
+            case.x[i * d + k] = odd;
+        }
+        for scratch in [0, options.scratch] {
+            let out = case.run(&Options { scratch, ..options }, Scale::All(1.0));
+            let Total { used, absent, ignored, infinite, undefined, .. } = out.total;
+            assert_eq!((used, absent, ignored, infinite, undefined), (34, 5, 1, 0, 0));
+            assert_eq!((&out.dx, &out.dw, &out.db), (&expected.dx, &expected.dw, &expected.db));
+            assert_eq!(out.total.mean(), expected.total.mean());
+        }
+    }
+    let none = vec![0.0; n];
+    let options = Options { row_weights: Some(&none), ignore: None, ..options };
+    case.labels[20] = 0;
+    let out = case.run(&options, Scale::All(1.0));
+    assert_eq!(out.total.mean(), Err(crate::per_row::NoMean::ZeroWeight));
+    assert!(out.dw.iter().all(|&g| g == 0.0) && out.dx.iter().all(|&g| g == 0.0));
 }
 
 /// The scale of terms is set by the first tile; logits that grow from tile to tile change it.

@@ -82,10 +82,7 @@ impl RowSum {
         if self.used == 0 {
             return Err(if self.absent > 0 { NoMean::ZeroWeight } else { NoMean::Empty });
         }
-        Ok(match (self.loss.to_exact(), self.weight.to_exact()) {
-            (Ok(loss), Ok(weight)) => loss.ratio(&weight),
-            _ => self.loss.value(),
-        })
+        self.loss.over(&self.weight).ok_or(NoMean::ZeroWeight)
     }
 
     /// Adds the sum of the rows that follow, `rows` having been in this one before.

@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
-use xent::cross_entropy::{Options, Target, Wanted, cross_entropy};
+use xent::cross_entropy::{Gradient, Options, Scale, Target, Wanted, cross_entropy};
+use xent::element::Element;
 use xent::elementary::{exp, ln, ln_1p};
 use xent::exact::ExactSum;
 use xent::moments::Moments;
-use xent::view::View;
+use xent::view::{View, ViewMut};
 
 /// Distance to the correctly rounded logarithm.
 const ULPS_LN: u64 = 1;
@@ -206,4 +207,64 @@ fn cross_entropy_from_logits_at_fifty_digits() {
         }
     }
     println!("worst: {} ulp of f32, {} ulp of f64", worst[0], worst[1]);
+}
+
+/// The target's own gradient was right to the last digits and the others' lost theirs from margins of 690 on; a temperature
+/// was applied before the difference from the maximum, which rounded.
+#[test]
+fn gradients_and_losses_of_sure_and_of_tempered_rows_are_those_of_mpmath() {
+    fn run<T: Element>(case: &Value) -> (f64, Vec<f64>) {
+        let x: Vec<T> = case[0]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|x| T::from_f64(hex(x.as_str().unwrap())))
+            .collect();
+        let label = [case[1].as_u64().unwrap() as u32];
+        let view = View::rows_of(&x, x.len()).unwrap();
+        let (mut loss, mut gradient) = ([0.0], vec![T::default(); x.len()]);
+        let options = Options { temperature: hex(case[3].as_str().unwrap()), ..Options::default() };
+        let into = ViewMut::rows_of(&mut gradient, x.len()).unwrap();
+        let scale = Scale::All(hex(case[2].as_str().unwrap()));
+        let wanted = Wanted {
+            losses: Some(&mut loss),
+            gradient: Some(Gradient { into, scale }),
+            ..Wanted::default()
+        };
+        cross_entropy(view, Target::Classes(&label), &options, wanted).unwrap();
+        (loss[0], gradient.iter().map(|g| g.to_f64()).collect())
+    }
+    let golden = golden("logits.json");
+    let cases = golden["slopes"].as_array().unwrap();
+    assert!(cases.len() >= 300);
+    let mut worst = [[0.0_f64; 2]; 2];
+    for case in cases {
+        let is_wide = case[4] == "f64";
+        let (loss, gradient) = if is_wide { run::<f64>(case) } else { run::<f32>(case) };
+        // In ulp of the kind, of its smallest normal number below that.
+        let distance = |got: f64, expected: f64| {
+            if got == expected {
+                0.0
+            } else if is_wide {
+                let size = expected.abs().max(f64::MIN_POSITIVE);
+                let ulp = f64::from_bits(size.to_bits() & 0x7ff0_0000_0000_0000) * f64::EPSILON;
+                (got - expected).abs() / ulp
+            } else {
+                let size = expected.abs().max(f64::from(f32::MIN_POSITIVE));
+                let ulp = f64::from_bits((size.to_bits() & 0x7ff0_0000_0000_0000) - (23 << 52));
+                (got - expected).abs() / ulp
+            }
+        };
+        let worst = &mut worst[usize::from(hex(case[3].as_str().unwrap()) != 1.0)];
+        let error = distance(loss, hex(case[5].as_str().unwrap()));
+        assert!(error <= 4.0, "{case}: {loss:e}, {error} ulp");
+        worst[0] = worst[0].max(error);
+        let expected = case[6].as_array().unwrap().iter().map(|x| hex(x.as_str().unwrap()));
+        for (c, (got, expected)) in gradient.iter().zip(expected).enumerate() {
+            let error = distance(*got, expected);
+            assert!(error <= 4.0, "{case}, {c}: {got:e} for {expected:e}, {error} ulp");
+            worst[1] = worst[1].max(error);
+        }
+    }
+    println!("worst loss and gradient: {:?}, with a temperature {:?}", worst[0], worst[1]);
 }

@@ -1,10 +1,11 @@
 //! Any target and every option, and the rows that the fast paths leave: in f64, a row at a time.
 
 use super::hard::{Done, Wants, block, blocks};
+use super::temperature::{Temperature, fill_tempered};
 use super::{Io, Options, Target};
 use crate::element::Element;
 use crate::exponentials::{
-    self, Accumulator, Arithmetic, BLOCK, Reference, add_terms, fill_terms, loss_beside,
+    self, Accumulator, Arithmetic, BLOCK, Parted, Reference, add_terms, fill_terms, loss_beside,
     ratio_beside, term_of,
 };
 use crate::view::View;
@@ -85,10 +86,21 @@ pub(super) fn odd_row<T: Element>(
         }
     }
     if let Some(scale) = scale {
+        // Neither 1 - p of the target, nor its share of the others' sum, nor a term need be in the range of numbers for
+        // the product of all to be.
+        let missed = if ratio < 1e-200 {
+            const ROOM: f64 = 1100.0;
+            Parted::of(ratio_beside(beside, rest, reference.power + ROOM)).raised(-ROOM)
+        } else {
+            Parted::of(missed)
+        };
+        let missed = missed.times(Parted::of(scale));
+        let share = missed.over(Parted::of(rest));
         for c in 0..v {
-            let x = io.x().get(row, c).to_f64();
-            let g = if c == y { -missed } else { term(x) * share };
-            io.put::<f64>(row, c..c + 1, &[scale * g]);
+            let x = io.x().get(row, c).to_f64() - reference.shift;
+            let g =
+                if c == y { 0.0 - missed.value() } else { share.times_term(x, reference.power) };
+            io.put::<f64>(row, c..c + 1, &[g]);
         }
     }
     Done { loss, squared, rank }
@@ -189,6 +201,8 @@ pub(crate) struct Softmax<A> {
     missed: f64,
     reference: Reference<A>,
     factor: f64,
+    /// If it is not 1; the terms are then those of `(x - max) / T`.
+    temperature: Option<Temperature>,
 }
 
 /// Why a row's softmax is not given.
@@ -200,7 +214,7 @@ pub(crate) enum NoSoftmax {
 }
 
 impl<A: Arithmetic> Softmax<A> {
-    /// Of a row. Logits are divided by the temperature.
+    /// Of a row. Logits are divided by the temperature, but for `max`, and those that other functions are given.
     pub fn of<T: Element>(
         x: &View<'_, T>,
         row: usize,
@@ -213,7 +227,7 @@ impl<A: Arithmetic> Softmax<A> {
         let mut top = 0;
         for cols in blocks(v) {
             let start = cols.start;
-            let numbers = scaled_block(x, row, cols, temperature, numbers);
+            let numbers = block(x, row, cols, numbers);
             let largest = exponentials::largest(numbers);
             if largest > max {
                 max = largest;
@@ -231,14 +245,25 @@ impl<A: Arithmetic> Softmax<A> {
             }
             let reference = A::reference(A::default());
             let (log_rest, ratio, missed, factor) = (0.0, 0.0, 0.0, 0.0);
-            return Ok(Self { max: value, top, log_rest, ratio, missed, reference, factor });
+            let temperature = None;
+            return Ok(Self {
+                max: value,
+                top,
+                log_rest,
+                ratio,
+                missed,
+                reference,
+                factor,
+                temperature,
+            });
         }
-        let reference = A::reference(max);
+        let temperature = (temperature != 1.0).then(|| Temperature::new(temperature, value));
+        let reference = A::reference(if temperature.is_some() { A::default() } else { max });
         let mut sum = Accumulator::new();
         for cols in blocks(v) {
             let (start, len) = (cols.start, cols.len());
-            let numbers = scaled_block(x, row, cols, temperature, numbers);
-            fill_terms(numbers, &mut terms[..len], &reference);
+            let numbers = block(x, row, cols, numbers);
+            fill(numbers, &mut terms[..len], &reference, temperature.as_ref());
             if (start..start + len).contains(&top) {
                 terms[top - start] = A::default();
             }
@@ -248,7 +273,7 @@ impl<A: Arithmetic> Softmax<A> {
         if rest.is_nan() {
             return Err(NoSoftmax::Undefined);
         }
-        let beside = value - reference.shift.to_f64();
+        let beside = if temperature.is_some() { 0.0 } else { value - reference.shift.to_f64() };
         let total = rest + term_of(beside, reference.power);
         if !A::WIDE && v > 1 && !A::ordinary(rest, total, v) {
             return Err(NoSoftmax::Faint);
@@ -261,12 +286,20 @@ impl<A: Arithmetic> Softmax<A> {
             missed: rest / total,
             reference,
             factor: 1.0 / total,
+            temperature,
         })
     }
 
     /// -ln p of a class with this logit.
     pub fn surprisal(&self, class: usize, x: f64) -> f64 {
-        if class == self.top { self.log_rest } else { (self.max - x) + self.log_rest }
+        if class == self.top {
+            return self.log_rest;
+        }
+        let beside = self.temperature.map_or(self.max - x, |temperature| {
+            let (q, low) = temperature.beside(x);
+            0.0 - (q + low)
+        });
+        beside + self.log_rest
     }
 
     /// The probabilities of a block of numbers.
@@ -277,7 +310,7 @@ impl<A: Arithmetic> Softmax<A> {
                 out[self.top - start] = A::from_f64(1.0);
             }
         } else {
-            fill_terms(numbers, out, &self.reference);
+            fill(numbers, out, &self.reference, self.temperature.as_ref());
             exponentials::scale(out, A::from_f64(self.factor));
         }
     }
@@ -288,22 +321,16 @@ impl<A: Arithmetic> Softmax<A> {
     }
 }
 
-/// Part of a row as A, divided by the temperature.
-pub(crate) fn scaled_block<'s, T: Element, A: Arithmetic>(
-    x: &'s View<'_, T>,
-    row: usize,
-    cols: std::ops::Range<usize>,
-    temperature: f64,
-    buffer: &'s mut [A; BLOCK],
-) -> &'s [A] {
-    if temperature == 1.0 {
-        return block(x, row, cols, buffer);
+fn fill<A: Arithmetic>(
+    numbers: &[A],
+    terms: &mut [A],
+    reference: &Reference<A>,
+    temperature: Option<&Temperature>,
+) {
+    match temperature {
+        None => fill_terms(numbers, terms, reference),
+        Some(temperature) => fill_tempered(numbers, terms, temperature, reference),
     }
-    let n = cols.len();
-    for (out, c) in buffer.iter_mut().zip(cols) {
-        *out = A::from_f64(x.get(row, c).to_f64() / temperature);
-    }
-    &buffer[..n]
 }
 
 /// Loss and gradient of a row under any target and options.
@@ -324,7 +351,7 @@ pub(super) fn score<T: Element>(
         io.fill_row(row, T::from_f64(f64::NAN));
         return Outcome { loss: f64::NAN, log_probability: f64::NAN, rank: u32::MAX };
     };
-    let value = |c: usize| x.get(row, c).to_f64() / temperature;
+    let value = |c: usize| x.get(row, c).to_f64();
     // 0 times infinity is 0: what has no target or no weight has no loss.
     let part = |w: f64, q: f64, c: usize, x: f64| {
         if w * q == 0.0 { 0.0 } else { w * q * softmax.surprisal(c, x) }
@@ -355,7 +382,7 @@ pub(super) fn score<T: Element>(
         let mut sum = Accumulator::new();
         for cols in blocks(v) {
             let (start, len) = (cols.start, cols.len());
-            let numbers = scaled_block(&x, row, cols, temperature, numbers);
+            let numbers = block(&x, row, cols, numbers);
             for (i, (&x, out)) in numbers.iter().zip(values.iter_mut()).enumerate() {
                 let c = start + i;
                 let q = spread(c);
@@ -366,7 +393,7 @@ pub(super) fn score<T: Element>(
         }
         loss += sum.total::<f64>();
     }
-    let lse = softmax.max + softmax.log_rest;
+    let lse = softmax.max / temperature + softmax.log_rest;
     if options.z_loss > 0.0 {
         loss += options.z_loss * lse * lse;
     }
@@ -386,11 +413,13 @@ pub(super) fn score<T: Element>(
         // (W + 2 z lse) p - w q, without the difference of two near numbers where w q is all of W.
         let gradient = |c: usize, p: f64, wq: f64| {
             let pull = if p == 0.0 { 0.0 } else { p * ((weight - wq) + pull) };
-            outer * (pull - wq * softmax.complement(c, p))
+            let slope = pull - wq * softmax.complement(c, p);
+            // The factor is infinite for the smallest temperatures.
+            if slope == 0.0 { 0.0 } else { outer * slope }
         };
         gradients.clear();
         for &(c, q) in &*pairs {
-            let x = io.x().get(row, c).to_f64() / temperature;
+            let x = io.x().get(row, c).to_f64();
             let mut p = [0.0];
             softmax.probabilities(c, &[x], &mut p);
             gradients.push(gradient(c, p[0], weight_of(c) * (q + aim.uniform)));
@@ -398,7 +427,7 @@ pub(super) fn score<T: Element>(
         for cols in blocks(v) {
             let (start, len) = (cols.start, cols.len());
             let x = io.x();
-            let numbers = scaled_block(&x, row, cols.clone(), temperature, numbers);
+            let numbers = block(&x, row, cols.clone(), numbers);
             softmax.probabilities(start, numbers, &mut terms[..len]);
             for (i, out) in values[..len].iter_mut().enumerate() {
                 let c = start + i;

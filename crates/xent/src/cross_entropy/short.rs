@@ -72,7 +72,10 @@ pub(super) fn short<T: Element, A: Arithmetic>(
                 batch.rank[group + i] = count_ahead(row, row[y], y);
             }
         }
-        let clean = finish::<A>(sums, &mut batch.loss[group..group + n], v);
+        let (clean, low) = finish::<A>(sums, &mut batch.loss[group..group + n], v);
+        if low && wants_gradient {
+            mark_lost(flat, v, &reference, &sums.rest[..n], &mut sums.own[..n]);
+        }
         if wants.squares {
             for (i, out) in batch.squared[group..group + n].iter_mut().enumerate() {
                 let (rest, total) = (sums.rest[i], sums.rest[i] + sums.own[i]);
@@ -295,14 +298,43 @@ fn add_any<A: Arithmetic>(terms: &[A], v: usize, out: &mut [f64], of: impl Fn(f6
     }
 }
 
-/// Writes the losses; whether all rows were in the range.
-fn finish<A: Arithmetic>(sums: &mut Sums, losses: &mut [f64], v: usize) -> bool {
+leveled! {
+    /// Takes rows for odd whose terms come to less than 1 and of which one is 0 for want of range: it may be a probability
+    /// that a gradient can hold.
+    fn mark_lost[A: Arithmetic](
+        x: &[A],
+        v: usize,
+        reference: &Reference<A>,
+        rest: &[f64],
+        own: &mut [f64],
+    ) => mark_body::<FMA>
+}
+
+#[inline(always)]
+fn mark_body<const FMA: bool, A: Arithmetic>(
+    x: &[A],
+    v: usize,
+    reference: &Reference<A>,
+    rest: &[f64],
+    own: &mut [f64],
+) {
+    let lowest = reference.lowest();
+    let is_lost = |x: A| (x < lowest) & (x > A::NEGATIVE_INFINITY);
+    for ((row, rest), own) in x.chunks_exact(v).zip(rest).zip(own) {
+        if rest + *own < 1.0 && row.iter().fold(false, |lost, &x| lost | is_lost(x)) {
+            *own = f64::NAN;
+        }
+    }
+}
+
+/// Writes the losses; whether all rows were in the range, and whether the terms of a row may come to less than 1.
+fn finish<A: Arithmetic>(sums: &mut Sums, losses: &mut [f64], v: usize) -> (bool, bool) {
     let n = losses.len();
     let (rest, own) = (&sums.rest[..n], &mut sums.own[..n]);
     let range =
         if A::WIDE { finish_wide(rest, own, losses) } else { finish_narrow(rest, own, losses) };
     let [rest, own, total] = [range.least_rest, range.least_own, range.most].map(f64_of_bits);
-    A::ordinary(rest, total, v) && A::ordinary(own, own, 1)
+    (A::ordinary(rest, total, v) && A::ordinary(own, own, 1), own < 1.0 || own.is_nan())
 }
 
 /// The extremes of some rows, as bits: of numbers that are not negative these have the order of the numbers, with

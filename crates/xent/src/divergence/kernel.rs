@@ -2,10 +2,12 @@
 
 use std::f64::consts::LN_2;
 
-use super::terms::{Pair, divergence_term, half_log_of_share, middle_term};
+use super::terms::{
+    Pair, divergence_term, entropy_slope, half_log_of_share, log_of_ratio, middle_term,
+};
 use crate::elementary::{ln, ln_1p};
 use crate::lanes::{
-    LANES, Lanes, Softmax, Sum, UNSCALE, ZERO, exp_scaled, is_probability, shifted, two_sum,
+    FAR, LANES, Lanes, Softmax, Sum, UNSCALE, ZERO, exp_scaled, is_probability, shifted, two_sum,
 };
 use crate::simd::leveled;
 
@@ -53,10 +55,34 @@ fn entropies_body(tile: &[Lanes], width: usize, sums: &mut Sums) {
     }
 }
 
-/// A quantity of two rows of probabilities: a class's term, and its slope in q.
+leveled! {
+    /// Writes the slopes of the entropy, times the row's factor, over p.
+    pub(super) fn entropy_row_slopes(p: &mut [Lanes], width: usize, factors: &[Lanes])
+        => entropy_row_slopes_body
+}
+#[inline(always)]
+fn entropy_row_slopes_body(p: &mut [Lanes], width: usize, factors: &[Lanes]) {
+    for (p, factor) in p.chunks_mut(width).zip(factors) {
+        for p in p {
+            for l in 0..LANES {
+                p[l] = scaled(entropy_slope(p[l]), factor[l]);
+            }
+        }
+    }
+}
+
+/// A slope times the row's factor; 0 times an infinite slope is 0.
+#[inline(always)]
+fn scaled(slope: f64, factor: f64) -> f64 {
+    let product = slope * factor;
+    if factor == 0.0 { 0.0 } else { product }
+}
+
+/// A quantity of two rows of probabilities: a class's term, and its slopes.
 trait Quantity {
     fn term(p: f64, q: f64) -> f64;
-    fn slope(p: f64, q: f64) -> f64;
+    fn slope_p(p: f64, q: f64) -> f64;
+    fn slope_q(p: f64, q: f64) -> f64;
 }
 
 struct Cross;
@@ -71,7 +97,12 @@ impl Quantity for Cross {
     }
 
     #[inline(always)]
-    fn slope(p: f64, q: f64) -> f64 {
+    fn slope_p(_: f64, q: f64) -> f64 {
+        0.0 - ln(q)
+    }
+
+    #[inline(always)]
+    fn slope_q(p: f64, q: f64) -> f64 {
         let slope = 0.0 - p / q;
         if p == 0.0 { 0.0 } else { slope }
     }
@@ -84,7 +115,12 @@ impl Quantity for Kl {
     }
 
     #[inline(always)]
-    fn slope(p: f64, q: f64) -> f64 {
+    fn slope_p(p: f64, q: f64) -> f64 {
+        log_of_ratio(p, q)
+    }
+
+    #[inline(always)]
+    fn slope_q(p: f64, q: f64) -> f64 {
         let slope = (q - p) / q;
         if p == 0.0 { 1.0 } else { slope }
     }
@@ -97,7 +133,12 @@ impl Quantity for Js {
     }
 
     #[inline(always)]
-    fn slope(p: f64, q: f64) -> f64 {
+    fn slope_p(p: f64, q: f64) -> f64 {
+        half_log_of_share(q, p)
+    }
+
+    #[inline(always)]
+    fn slope_q(p: f64, q: f64) -> f64 {
         half_log_of_share(p, q)
     }
 }
@@ -116,18 +157,30 @@ fn terms_body<K: Quantity>(p: &[Lanes], q: &[Lanes], width: usize, sums: &mut Su
 }
 
 #[inline(always)]
-fn slopes_body<K: Quantity>(p: &[Lanes], q: &mut [Lanes], width: usize, factors: &[Lanes]) {
+fn slopes_p_body<K: Quantity>(p: &mut [Lanes], q: &[Lanes], width: usize, factors: &[Lanes]) {
+    for ((p, q), factor) in p.chunks_mut(width).zip(q.chunks(width)).zip(factors) {
+        for (p, q) in p.iter_mut().zip(q) {
+            for l in 0..LANES {
+                p[l] = scaled(K::slope_p(p[l], q[l]), factor[l]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn slopes_q_body<K: Quantity>(p: &[Lanes], q: &mut [Lanes], width: usize, factors: &[Lanes]) {
     for ((p, q), factor) in p.chunks(width).zip(q.chunks_mut(width)).zip(factors) {
         for (p, q) in p.iter().zip(q) {
             for l in 0..LANES {
-                q[l] = K::slope(p[l], q[l]) * factor[l];
+                q[l] = scaled(K::slope_q(p[l], q[l]), factor[l]);
             }
         }
     }
 }
 
 macro_rules! quantities {
-    ($($terms:ident $slopes:ident $terms_body:ident $slopes_body:ident $kind:ident;)*) => {$(
+    ($($kind:ident: $terms:ident $terms_body:ident, $slopes_p:ident $slopes_p_body:ident,
+        $slopes_q:ident $slopes_q_body:ident;)*) => {$(
         leveled! {
             /// Adds the terms of each row.
             pub(super) fn $terms(p: &[Lanes], q: &[Lanes], width: usize, sums: &mut Sums)
@@ -138,20 +191,30 @@ macro_rules! quantities {
             terms_body::<$kind>(p, q, width, sums);
         }
         leveled! {
-            /// Writes the slopes in q, times the row's factor, over q.
-            pub(super) fn $slopes(p: &[Lanes], q: &mut [Lanes], width: usize, factors: &[Lanes])
-                => $slopes_body
+            /// Writes the slopes in p, times the row's factor, over p.
+            pub(super) fn $slopes_p(p: &mut [Lanes], q: &[Lanes], width: usize, factors: &[Lanes])
+                => $slopes_p_body
         }
         #[inline(always)]
-        fn $slopes_body(p: &[Lanes], q: &mut [Lanes], width: usize, factors: &[Lanes]) {
-            slopes_body::<$kind>(p, q, width, factors);
+        fn $slopes_p_body(p: &mut [Lanes], q: &[Lanes], width: usize, factors: &[Lanes]) {
+            slopes_p_body::<$kind>(p, q, width, factors);
+        }
+        leveled! {
+            /// Writes the slopes in q, times the row's factor, over q.
+            pub(super) fn $slopes_q(p: &[Lanes], q: &mut [Lanes], width: usize, factors: &[Lanes])
+                => $slopes_q_body
+        }
+        #[inline(always)]
+        fn $slopes_q_body(p: &[Lanes], q: &mut [Lanes], width: usize, factors: &[Lanes]) {
+            slopes_q_body::<$kind>(p, q, width, factors);
         }
     )*};
 }
 quantities! {
-    cross_terms cross_slopes cross_terms_body cross_slopes_body Cross;
-    kl_terms kl_slopes kl_terms_body kl_slopes_body Kl;
-    js_terms js_slopes js_terms_body js_slopes_body Js;
+    Cross: cross_terms cross_terms_body, cross_slopes_p cross_slopes_p_body,
+        cross_slopes_q cross_slopes_q_body;
+    Kl: kl_terms kl_terms_body, kl_slopes_p kl_slopes_p_body, kl_slopes_q kl_slopes_q_body;
+    Js: js_terms js_terms_body, js_slopes_p js_slopes_p_body, js_slopes_q js_slopes_q_body;
 }
 
 leveled! {
@@ -260,6 +323,7 @@ impl PairSums for Cross {
     #[inline(always)]
     fn add(s: &mut PairState, l: usize, pair: Pair, db: f64, blocked: bool) {
         let term = pair.p * ((0.0 - db) * UNSCALE);
+        let blocked = blocked | ((db <= FAR) & (pair.p > 0.0));
         s.both.add(l, if blocked { f64::INFINITY } else { term });
     }
 }

@@ -1,8 +1,9 @@
 //! One class's share of a divergence, without branches and never negative.
 
-use std::f64::consts::LN_2;
+use std::f64::consts::{E, LN_2};
 
 use crate::elementary::{ln, ln_1p};
+use crate::exact::two_product;
 
 /// Chebyshev fit of (ln((1+s)/(1-s)) - 2s) / s^3 in s^2 over |s| <= 1/3, 4e-17; mpmath's `chebyfit` at 60 digits.
 const GAP: [f64; 11] = [
@@ -185,6 +186,33 @@ pub(crate) fn half_log_of_share(p: f64, q: f64) -> f64 {
     let far = ln(2.0 * (q / total));
     let slope = if relative < -0.5 { far } else { near };
     0.5 * if total == 0.0 { LN_2 } else { slope }
+}
+
+/// The slope of `p ln(p / q) + q - p` in p: `ln(p / q)`, accurate where the two are nearly equal too; where q is 0
+/// the limit from p > 0.
+#[inline(always)]
+pub(crate) fn log_of_ratio(p: f64, q: f64) -> f64 {
+    let relative = (p - q) / q;
+    let near = ln_1p(relative);
+    let far = if p == 0.0 { f64::NEG_INFINITY } else { log_ratio(p, q) };
+    let is_near = (-0.5..=1.0).contains(&relative);
+    let slope = if is_near { near } else { far };
+    if q == 0.0 { f64::INFINITY } else { slope }
+}
+
+/// The slope of `-p ln p`: `-(ln p + 1)`, accurate where that crosses 0, at 1/e; infinite at 0.
+///
+/// ```text
+/// -(ln p + 1) = -ln(e p) = -ln(1 + r),   r = (e p - 1)
+/// ```
+#[inline(always)]
+pub(crate) fn entropy_slope(p: f64) -> f64 {
+    /// What e is more than its nearest f64.
+    const E_LOW: f64 = 1.4456468917292502e-16;
+    let (product, error) = two_product(p, E);
+    let r = (product - 1.0) + (error + p * E_LOW);
+    let slope = if r < -0.75 { ln(p) + 1.0 } else { ln_1p(r) };
+    0.0 - slope
 }
 
 /// Two probabilities of one class and what tells them apart.

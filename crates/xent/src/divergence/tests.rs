@@ -23,21 +23,46 @@ fn rows<T: Copy>(x: &[T], cols: usize) -> View<'_, T> {
     View::rows_of(x, cols).unwrap()
 }
 
-type OfRows<P, Q> = fn(View<'_, P>, View<'_, Q>, Wanted<'_, Q>) -> Result<RowSum, ArgumentError>;
-type OfLogits<A, B> =
+/// Of two arrays, of probabilities or of logits.
+type OfPair<A, B> =
     fn(View<'_, A>, View<'_, B>, WantedOfPair<'_, A, B>) -> Result<RowSum, ArgumentError>;
 
-/// Values and slopes of rows of probabilities.
-fn of_rows(f: OfRows<f64, f64>, p: &[f64], q: &[f64], v: usize) -> (Vec<f64>, Vec<f64>) {
+/// Values of rows of probabilities, and slopes in the second.
+fn of_rows(f: OfPair<f64, f64>, p: &[f64], q: &[f64], v: usize) -> (Vec<f64>, Vec<f64>) {
     let (mut losses, mut slopes) = (vec![0.0; p.len() / v], vec![0.0; q.len()]);
-    let gradient = Some(whole(&mut slopes, v));
-    f(rows(p, v), rows(q, v), Wanted { losses: Some(&mut losses), gradient }).unwrap();
+    let gradient_q = Some(whole(&mut slopes, v));
+    let wanted = WantedOfPair { losses: Some(&mut losses), gradient_q, gradient_p: None };
+    f(rows(p, v), rows(q, v), wanted).unwrap();
+    (losses, slopes)
+}
+
+/// Slopes in the first, alone; they are the same beside those in the second, which do not change either.
+fn slopes_of_first(f: OfPair<f64, f64>, p: &[f64], q: &[f64], v: usize, scale: f64) -> Vec<f64> {
+    let [mut alone, mut first, mut second, mut other] = [(); 4].map(|()| vec![7.0; p.len()]);
+    fn into(out: &mut [f64], v: usize, scale: f64) -> Option<Gradient<'_, f64>> {
+        Some(Gradient { scale: Scale::All(scale), ..whole(out, v) })
+    }
+    let gradient_p = into(&mut alone, v, scale);
+    f(rows(p, v), rows(q, v), WantedOfPair { gradient_p, ..WantedOfPair::default() }).unwrap();
+    let gradient_q = into(&mut other, v, scale);
+    f(rows(p, v), rows(q, v), WantedOfPair { gradient_q, ..WantedOfPair::default() }).unwrap();
+    let (gradient_p, gradient_q) = (into(&mut first, v, scale), into(&mut second, v, scale));
+    f(rows(p, v), rows(q, v), WantedOfPair { gradient_p, gradient_q, losses: None }).unwrap();
+    assert_eq!((&first, &second), (&alone, &other));
+    alone
+}
+
+/// Values of the entropy of rows of probabilities, and slopes.
+fn entropies_of_rows(p: &[f64], v: usize) -> (Vec<f64>, Vec<f64>) {
+    let (mut losses, mut slopes) = (vec![0.0; p.len() / v], vec![0.0; p.len()]);
+    let wanted = Wanted { losses: Some(&mut losses), gradient: Some(whole(&mut slopes, v)) };
+    entropy_rows(rows(p, v), wanted).unwrap();
     (losses, slopes)
 }
 
 /// Values, both slopes, and the sum of rows of logits.
 fn of_logits(
-    f: OfLogits<f64, f64>,
+    f: OfPair<f64, f64>,
     a: &[f64],
     b: &[f64],
     v: usize,
@@ -77,12 +102,14 @@ fn golden_values_of_probabilities() {
         let (p, q) = (numbers(&case["p"]), numbers(&case["q"]));
         let v = p.len();
         let what = |kind: &str| format!("{kind} of {}", case["name"]);
-        let mut entropy = [0.0];
-        entropy_rows(rows(&p, v), Some(&mut entropy)).unwrap();
-        let expected = number(&case["entropy"]).min(ln(v as f64));
+        let (entropy, slopes) = entropies_of_rows(&p, v);
+        let expected = number(&case["entropy"][0]).min(ln(v as f64));
         near(&what("entropy"), entropy[0], expected, expected, ULPS_ENTROPY);
+        for (got, expected) in slopes.iter().zip(numbers(&case["entropy"][1])) {
+            near(&what("slope of entropy"), *got, expected, expected, ULPS_SLOPE);
+        }
         for (kind, f, bound) in [
-            ("cross", cross_entropy_rows as OfRows<f64, f64>, ULPS_ENTROPY),
+            ("cross", cross_entropy_rows as OfPair<f64, f64>, ULPS_ENTROPY),
             ("kl", kl_rows, ULPS_VALUE),
             ("js", js_rows, ULPS_VALUE),
         ] {
@@ -91,6 +118,10 @@ fn golden_values_of_probabilities() {
             near(&what(kind), losses[0], expected, expected, bound);
             for (got, expected) in slopes.iter().zip(numbers(&case[kind][1])) {
                 near(&what(kind), *got, expected, expected, ULPS_SLOPE);
+            }
+            let slopes = slopes_of_first(f, &p, &q, v, 1.0);
+            for (got, expected) in slopes.iter().zip(numbers(&case[kind][2])) {
+                near(&what(&format!("slope in p of {kind}")), *got, expected, expected, ULPS_SLOPE);
             }
         }
     }
@@ -148,7 +179,7 @@ fn golden_values_of_logits() {
         let entropy_case = |value: f64, slopes: &[f64]| check("entropy", value, [slopes, &[]]);
         entropy_case(losses[0], &slopes);
         for (kind, f) in [
-            ("cross", cross_entropy_from_logits as OfLogits<f64, f64>),
+            ("cross", cross_entropy_from_logits as OfPair<f64, f64>),
             ("kl", kl_from_logits),
             ("js", js_from_logits),
         ] {
@@ -172,7 +203,7 @@ fn rows_without_a_softmax_are_counted_and_named() {
         assert!(slopes[..3] == slopes[6..] && slopes[0] != 0.0);
         assert_eq!((sum.undefined, sum.first_undefined), (1, Some((1, column))));
         assert!(sum.loss.value().is_nan());
-        for f in [cross_entropy_from_logits as OfLogits<f64, f64>, kl_from_logits, js_from_logits] {
+        for f in [cross_entropy_from_logits as OfPair<f64, f64>, kl_from_logits, js_from_logits] {
             for (a, b) in [(bad, &good), (&good, bad), (bad, bad)] {
                 let (losses, da, db, sum) =
                     of_logits(f, &[good, *a].concat(), &[*b, good].concat(), 3);
@@ -199,15 +230,24 @@ fn zeros_and_edges_of_probabilities() {
     // -0 is 0.
     assert_eq!(of_rows(kl_rows, &[1.0, -0.0], &[1.0, -0.0], 2).0, [0.0]);
     // No sign on 0.
-    for f in [cross_entropy_rows as OfRows<f64, f64>, kl_rows, js_rows] {
+    for f in [cross_entropy_rows as OfPair<f64, f64>, kl_rows, js_rows] {
         assert!(of_rows(f, &[1.0, 0.0], &[1.0, 0.0], 2).0[0].is_sign_positive());
     }
-    let mut losses = [7.0];
-    entropy_rows(rows(&[1.0, 0.0], 2), Some(&mut losses)).unwrap();
+    let (losses, slopes) = entropies_of_rows(&[1.0, 0.0], 2);
     assert_eq!(losses[0].to_bits(), 0.0_f64.to_bits());
+    assert_eq!(slopes, [-1.0, inf]);
     // The bounds hold for rows that do not sum to 1 too.
-    entropy_rows(rows(&[0.995], 1), Some(&mut losses)).unwrap();
-    assert_eq!(losses, [0.0]);
+    assert_eq!(entropies_of_rows(&[0.995], 1).0, [0.0]);
+    // Slopes in p are limits from inside.
+    let (p, q) = ([0.5, 0.5, 0.0, 0.0], [0.5, 0.0, 0.5, 0.0]);
+    let slopes = |f, scale| slopes_of_first(f, &p, &q, 4, scale);
+    assert_eq!(slopes(cross_entropy_rows, 1.0), [LN_2, inf, LN_2, inf]);
+    assert_eq!(slopes(kl_rows, 1.0), [0.0, inf, -inf, inf]);
+    assert_eq!(slopes(js_rows, 1.0), [0.0, 0.5 * LN_2, -inf, 0.5 * LN_2]);
+    // 0 times infinity.
+    for f in [cross_entropy_rows as OfPair<f64, f64>, kl_rows, js_rows] {
+        assert_eq!(slopes(f, 0.0), [0.0; 4]);
+    }
     let (p, q) = ([1.0, 0.0, 0.01, 0.0], [0.0, 1.0, 0.0, 0.01]);
     assert_eq!(of_rows(js_rows, &p, &q, 4).0, [LN_2]);
     // What is computed where the rows do not sum to 1.
@@ -224,10 +264,12 @@ fn probabilities_are_checked_before_anything_is_written() {
     let mut slopes = [7.0; 4];
     let mut fails = |p: &[f64], q: &[f64]| {
         let gradient = Some(whole(&mut slopes, 2));
-        let wanted = Wanted { losses: Some(&mut losses), gradient };
+        let mut first = [7.0; 4];
+        let gradient_p = Some(whole(&mut first, 2));
+        let wanted = WantedOfPair { losses: Some(&mut losses), gradient_p, gradient_q: gradient };
         let error = kl_rows(rows(p, 2), rows(q, 2), wanted).unwrap_err();
-        assert!(losses == [7.0; 2] && slopes == [7.0; 4]);
-        let alone = entropy_rows(rows(p, 2), None);
+        assert!(losses == [7.0; 2] && slopes == [7.0; 4] && first == [7.0; 4]);
+        let alone = entropy_rows(rows(p, 2), Wanted::default());
         assert!(alone.is_ok() == (p == good) || p.len() != 4);
         error.to_string()
     };
@@ -243,17 +285,40 @@ fn probabilities_are_checked_before_anything_is_written() {
     assert_eq!(fails(&good, &[0.5, 0.25, nan, nan]), "q: row 0 sums to 0.75, not 1");
     assert_eq!(fails(&good, &[0.5, 0.5]), "q: 1 x 2 numbers, not 2 x 2");
     // 0.01 is near enough, as everywhere.
-    assert!(entropy_rows(rows(&[0.33, 0.33, 0.33], 3), None).is_ok());
-    assert!(entropy_rows(rows(&[0.33, 0.33, 0.329], 3), None).is_err());
+    assert!(entropy_rows(rows(&[0.33, 0.33, 0.33], 3), Wanted::default()).is_ok());
+    assert!(entropy_rows(rows(&[0.33, 0.33, 0.329], 3), Wanted::default()).is_err());
     let empty: View<'_, f32> = View::strided(&[], 3, 0, 0, 1).unwrap();
-    assert_eq!(entropy_rows(empty, None), Err(ArgumentError::NoClasses { rows: 3 }));
+    assert_eq!(entropy_rows(empty, Wanted::default()), Err(ArgumentError::NoClasses { rows: 3 }));
     let wanted = Wanted::default();
     assert_eq!(entropy_from_logits(empty, wanted), Err(ArgumentError::NoClasses { rows: 3 }));
-    let sum = entropy_rows(rows::<f32>(&[], 3), None).unwrap();
+    let sum = entropy_rows(rows::<f32>(&[], 3), Wanted::default()).unwrap();
     assert_eq!((sum.used, sum.mean()), (0, Err(NoMean::Empty)));
     let mut short = [0.0];
-    let error = entropy_rows(rows(&good, 2), Some(&mut short)).unwrap_err();
+    let wanted = Wanted { losses: Some(&mut short), gradient: None };
+    let error = entropy_rows(rows(&good, 2), wanted).unwrap_err();
     assert_eq!(error.to_string(), "losses: 1 numbers, not 2");
+    let gradient_p = Some(whole(&mut short, 1));
+    let wanted = WantedOfPair { gradient_p, ..WantedOfPair::default() };
+    let error = js_rows(rows(&good, 2), rows(&good, 2), wanted).unwrap_err();
+    assert_eq!(error.to_string(), "gradient_p: 1 x 1 numbers, not 2 x 2");
+}
+
+/// Of logits far apart the distance was cut at 1e300.
+#[test]
+fn distances_at_the_end_of_the_numbers() {
+    let inf = f64::INFINITY;
+    let cross = |a: &[f64], b: &[f64]| of_logits(cross_entropy_from_logits, a, b, 2).0[0];
+    let kl = |a: &[f64], b: &[f64]| of_logits(kl_from_logits, a, b, 2).0[0];
+    let (up, down) = ([1e308, -1e308], [-1e308, 1e308]);
+    assert_eq!((cross(&up, &down), kl(&up, &down)), (inf, inf));
+    assert_eq!((cross(&up, &up), kl(&up, &up)), (0.0, 0.0));
+    assert_eq!(of_logits(js_from_logits, &up, &down, 2).0, [LN_2]);
+    assert_eq!(cross(&[1.0, -inf], &[-1e305, 0.0]), 1e305);
+    assert_eq!(cross(&[0.0, 0.0], &[-1.5e308, 0.0]), 7.5e307);
+    // What has no probability does not count, be it out of range or not.
+    assert_eq!(cross(&[-1e4, 0.0], &[-1e308, 1e308]), 0.0);
+    assert_eq!(cross(&[-1e4, 0.0], &[-inf, 0.0]), inf);
+    assert_eq!(kl(&[1.0, -inf], &[-1e280, 0.0]), 1e280);
 }
 
 #[test]
@@ -261,7 +326,7 @@ fn a_row_does_not_depend_on_its_neighbours_or_the_layout() {
     for (n, v) in [(1, 1), (7, 3), (300, 2), (20, 100), (3, 700)] {
         let a = cycled(n * v, &[0.0, -3.5, 20.0, 80.0, -0.001, f64::NEG_INFINITY, 7.0, 7.0]);
         let b = cycled(n * v, &[4.0, -3.5, f64::NAN, 80.0, 0.5, 7.0, 3.0]);
-        for f in [cross_entropy_from_logits as OfLogits<f64, f64>, kl_from_logits, js_from_logits] {
+        for f in [cross_entropy_from_logits as OfPair<f64, f64>, kl_from_logits, js_from_logits] {
             let alone: Vec<_> = (0..n)
                 .map(|row| {
                     let range = row * v..(row + 1) * v;
@@ -331,9 +396,7 @@ fn the_calculators_agree() {
     close(of_rows(js_rows, &p, &q, 3).0[0], information::js_divergence(&dp, &dq).unwrap());
     let cross = of_rows(cross_entropy_rows, &p, &q, 3).0[0];
     close(cross, information::cross_entropy(&dp, &dq).unwrap());
-    let mut entropy = [0.0];
-    entropy_rows(rows(&p, 3), Some(&mut entropy)).unwrap();
-    close(entropy[0], information::entropy(&dp));
+    close(entropies_of_rows(&p, 3).0[0], information::entropy(&dp));
 }
 
 /// Nothing is lost to the number of classes.
@@ -371,6 +434,11 @@ fn distribution(v: usize) -> impl Strategy<Value = Vec<f64>> {
     })
 }
 
+/// Distributions over three classes away from the edge, and from ln 3.
+fn inside() -> impl Strategy<Value = Vec<f64>> {
+    (0.1..0.4_f64, 0.1..0.15_f64).prop_map(|(a, b)| vec![a, b, 1.0 - a - b])
+}
+
 proptest! {
     #[test]
     fn divergences_of_probabilities(p in distribution(6), q in distribution(6)) {
@@ -382,8 +450,7 @@ proptest! {
         prop_assert_eq!(js.to_bits(), of_rows(js_rows, &q, &p, 6).0[0].to_bits());
         prop_assert_eq!(of_rows(kl_rows, &p, &p, 6).0[0], 0.0);
         let cross = of_rows(cross_entropy_rows, &p, &q, 6).0[0];
-        let mut entropy = [0.0];
-        entropy_rows(rows(&p, 6), Some(&mut entropy)).unwrap();
+        let entropy = entropies_of_rows(&p, 6).0;
         prop_assert!((0.0..=ln(6.0)).contains(&entropy[0]) && cross >= 0.0);
         // Rows sum to 1 within rounding only, and by as much the identity is off.
         prop_assert!(cross == kl || (cross - entropy[0] - kl).abs() <= 1e-14 * cross + 1e-15);
@@ -429,6 +496,29 @@ proptest! {
     }
 
     #[test]
+    fn gradients_in_probabilities_are_slopes(p in inside(), q in inside(), i in 0..3_usize) {
+        // Of one number alone: the row stays near enough to a sum of 1.
+        let h = 1e-3;
+        let slope = |f: &dyn Fn(f64) -> f64| {
+            (f(-2.0 * h) - 8.0 * f(-h) + 8.0 * f(h) - f(2.0 * h)) / (12.0 * h)
+        };
+        let moved = |x: &[f64], by: f64| {
+            let mut x = x.to_vec();
+            x[i] += by;
+            x
+        };
+        for f in [cross_entropy_rows as OfPair<f64, f64>, kl_rows, js_rows] {
+            let by_p = slope(&|d| of_rows(f, &moved(&p, d), &q, 3).0[0]);
+            let by_q = slope(&|d| of_rows(f, &p, &moved(&q, d), 3).0[0]);
+            let (dp, dq) = (slopes_of_first(f, &p, &q, 3, 1.0), of_rows(f, &p, &q, 3).1);
+            prop_assert!((dp[i] - by_p).abs() < 1e-6, "{dp:?} {by_p}");
+            prop_assert!((dq[i] - by_q).abs() < 1e-6, "{dq:?} {by_q}");
+        }
+        let by_p = slope(&|d| entropies_of_rows(&moved(&p, d), 3).0[0]);
+        prop_assert!((entropies_of_rows(&p, 3).1[i] - by_p).abs() < 1e-6);
+    }
+
+    #[test]
     fn gradients_are_slopes(a in proptest::collection::vec(-6.0..6.0_f64, 3), b in proptest::collection::vec(-6.0..6.0_f64, 3), i in 0..3_usize) {
         let h = 1e-3;
         let slope = |f: &dyn Fn(f64) -> f64| {
@@ -439,7 +529,7 @@ proptest! {
             x[i] += by;
             x
         };
-        for f in [cross_entropy_from_logits as OfLogits<f64, f64>, kl_from_logits, js_from_logits] {
+        for f in [cross_entropy_from_logits as OfPair<f64, f64>, kl_from_logits, js_from_logits] {
             let (_, da, db, _) = of_logits(f, &a, &b, 3);
             let by_a = slope(&|d| of_logits(f, &moved(&a, d), &b, 3).0[0]);
             let by_b = slope(&|d| of_logits(f, &a, &moved(&b, d), 3).0[0]);

@@ -24,7 +24,8 @@ pub(super) struct Softmax {
     /// Factor from the reference before this tile to the present one.
     rescale: f32,
     label: u32,
-    ignored: bool,
+    /// Leaves nothing in a gradient: ignored, or of weight 0.
+    left_out: bool,
     /// The logit of the label.
     target: f32,
     /// Sum of the other terms.
@@ -42,7 +43,7 @@ impl Softmax {
             limit: f32::NEG_INFINITY,
             rescale: 1.0,
             label,
-            ignored: false,
+            left_out: false,
             target: f32::NAN,
             rest: 0.0,
             factors: [0.0; 2],
@@ -51,11 +52,16 @@ impl Softmax {
     }
 
     pub(super) fn ignored() -> Self {
-        Self { ignored: true, ..Self::new(0) }
+        Self { left_out: true, ..Self::new(0) }
     }
 
-    pub(super) fn is_ignored(&self) -> bool {
-        self.ignored
+    pub(super) fn leaves_nothing(&self) -> bool {
+        self.left_out
+    }
+
+    /// Its row counts for nothing, whatever its loss.
+    pub(super) fn leave_out(&mut self) {
+        self.left_out = true;
     }
 
     /// Takes the largest number of a tile as the reference; what was summed is scaled to it.
@@ -75,7 +81,7 @@ impl Softmax {
 
     /// The loss, once all tiles have passed; `scale` is the factor of the gradient.
     pub(super) fn finish(&mut self, scale: f64) -> f64 {
-        if self.ignored {
+        if self.left_out {
             return 0.0;
         }
         let target = f64::from(self.target);
@@ -125,7 +131,7 @@ fn sum_body<const FMA: bool>(
     let (n, whole) = (classes.len(), classes.len().next_multiple_of(f32::LANES * f32::CHAIN));
     let mut rescaled = false;
     for (row, softmax) in tile.chunks_exact_mut(TILE).zip(rows) {
-        if softmax.ignored {
+        if softmax.left_out {
             row.fill(0.0);
             continue;
         }
@@ -188,7 +194,7 @@ fn gradient_body<const FMA: bool>(
 ) {
     for (row, softmax) in tile.chunks_mut(stride).zip(rows) {
         let row = &mut row[..classes.len()];
-        if softmax.ignored {
+        if softmax.left_out {
             row.fill(0.0);
             continue;
         }
@@ -236,7 +242,7 @@ fn finish_body<const FMA: bool>(
         let finished = |sum: f32, weight: f32| {
             let others = (sum * first) * second;
             let whole = fma32::<FMA>(softmax.share, weight, others);
-            if softmax.ignored { 0.0 } else { whole }
+            if softmax.left_out { 0.0 } else { whole }
         };
         let label = softmax.label as usize;
         if let (Some(out), Some(weight)) = (gradient.row_mut(i), weight.row(label)) {
