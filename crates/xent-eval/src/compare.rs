@@ -10,6 +10,7 @@ use xent::score::Keep;
 use xent_io::Table;
 
 use crate::block::{Block, Scorer};
+use crate::detective::explain;
 use crate::error::Error;
 use crate::parts::{self, Compared, Wanted};
 use crate::roles::Binding;
@@ -234,7 +235,7 @@ pub fn compare(
             entries.push(Entry {
                 name: model.name.clone().unwrap_or_else(|| source.name.clone()),
                 table,
-                shape: Shape::new(table, scorer.binding(), i),
+                shape: Shape::new(table, scorer.binding(), i, options.rules.input),
             });
         }
     }
@@ -264,7 +265,7 @@ pub fn compare(
                         .with_hint("--model-col names the column that holds the model's name"));
                 }
                 for (name, indices) in names.iter().zip(groups(&of, names.len())) {
-                    let shape = Shape::new(table, scorer.binding(), 0);
+                    let shape = Shape::new(table, scorer.binding(), 0, options.rules.input);
                     let entry = Entry { name: (*name).clone(), table, shape };
                     parts.push((entry, block.take(&indices)));
                 }
@@ -338,7 +339,7 @@ fn load(
 ) -> Result<Block, Error> {
     let mut all = Block::default();
     let mut progress = Progress { cross_entropy: f64::NAN, ..Progress::default() };
-    table.scan(
+    let scanned = table.scan(
         scorer.requests(),
         &options.scan(options.threads),
         |batch| scorer.block(batch),
@@ -348,7 +349,8 @@ fn load(
             progress.bytes = span.bytes_read;
             go_on(observer.progress(&progress))
         },
-    )?;
+    );
+    scanned.map_err(|error| explain(error, table, scorer.binding(), &options.rules))?;
     all.numbers = vec![(1..=all.rows as u64).collect()];
     Ok(all)
 }
@@ -361,7 +363,7 @@ fn side_by_side(
     mut state: State,
     observer: &mut dyn Observer,
 ) -> Result<State, Error> {
-    table.scan(
+    let scanned = table.scan(
         scorer.requests(),
         &options.scan(options.threads),
         |batch| scorer.block(batch),
@@ -371,7 +373,8 @@ fn side_by_side(
             state.progress.bytes = span.bytes_read;
             go_on(observer.progress(&state.progress))
         },
-    )?;
+    );
+    scanned.map_err(|error| explain(error, table, scorer.binding(), &options.rules))?;
     Ok(state)
 }
 
@@ -401,6 +404,7 @@ fn by_position(
                     },
                 );
                 if let Err(Stop::Error(error)) = result {
+                    let error = explain(error, table, scorer.binding(), &options.rules);
                     let _ = send.send(Err(error));
                 }
             });
