@@ -75,12 +75,14 @@ pub struct RowArgs {
     #[arg(long, value_name = "FILE", help_heading = "Columns")]
     pub labels: Option<String>,
 
-    /// Columns of soft or one-hot targets, one a class, instead of a label: a glob or a list
+    /// Columns of soft or one-hot targets, one a class, instead of a label: a glob or a list; or one list
+    /// column
     #[arg(long, value_name = "GLOB|LIST", conflicts_with = "label", help_heading = "Columns")]
     pub targets: Option<String>,
 
     /// Prediction columns: a glob such as 'p_*' or a list; or one list column, or one column for
-    /// the positive class [default: by the prefix p_, prob_ or proba_, or by class names]
+    /// the positive class [default: by the prefix p_, prob_ or proba_ (under --input logits logit_, under
+    /// log-probabilities logp_), or by class names]
     #[arg(long, value_name = "GLOB|LIST", help_heading = "Columns")]
     pub proba: Option<String>,
 
@@ -88,7 +90,8 @@ pub struct RowArgs {
     #[arg(long, value_name = "NAME", help_heading = "Columns")]
     pub positive: Option<String>,
 
-    /// Names of the classes in the order of the predictions, for list columns and arrays
+    /// Names of the classes in the order of the predictions, for list columns and arrays; or in that of labels
+    /// that are numbers from 0
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Columns")]
     pub classes: Option<Vec<String>>,
 
@@ -100,7 +103,8 @@ pub struct RowArgs {
     #[arg(long, value_name = "COL,…", value_delimiter = ',', help_heading = "Columns")]
     pub by: Vec<String>,
 
-    /// Column that identifies a row: compare matches rows by it, --per-row keeps it
+    /// Column that identifies a row: it stands beside a row in results, and rows of several files are
+    /// matched by it
     #[arg(long, value_name = "COL", help_heading = "Columns")]
     pub id: Option<String>,
 

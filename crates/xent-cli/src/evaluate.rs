@@ -118,7 +118,7 @@ pub fn open(
 ) -> Result<Vec<Source>, Failure> {
     let mut sources = Source::open_all(specs, &open_options(args.input_format))?;
     if let Some(labels) = &args.labels {
-        let only = put_beside(&mut sources, labels)?;
+        let only = put_beside(&mut sources, labels, options.roles.targets.is_some())?;
         let roles = &mut options.roles;
         if roles.label.is_none() && roles.targets.is_none() {
             roles.label = only;

@@ -22,16 +22,16 @@ pub struct InfoArgs {
     #[command(subcommand)]
     quantity: Quantity,
 
-    /// Base of the logarithm: bits, nats or bans
-    #[arg(long, value_enum, default_value_t = BaseArg::Two, global = true)]
-    base: BaseArg,
+    /// Base of the logarithm: bits, nats or bans [default: 2]
+    #[arg(long, value_enum, global = true)]
+    base: Option<BaseArg>,
 
     /// Take the arguments as column names of this file: a numeric column is the distribution down
     /// its rows, a text column that of its values
     #[arg(long, value_name = "FILE", global = true)]
     file: Option<String>,
 
-    /// Divide each distribution by its sum instead of refusing it
+    /// Divide each distribution or table by its sum instead of refusing it
     #[arg(long, global = true)]
     normalize: bool,
 
@@ -225,6 +225,36 @@ impl InfoArgs {
         })
     }
 
+    /// A distribution from one argument: numbers, or a numeric column, which an error then names.
+    fn distribution_of(&self, text: &str) -> Result<Distribution, Failure> {
+        self.distribution(&self.numbers(text)?).map_err(|failure| match &self.file {
+            Some(file) => failure.at(&format!("{file}: column {text}")),
+            None => failure,
+        })
+    }
+
+    /// Options that would change nothing are refused.
+    fn check_options(&self) -> Result<(), Failure> {
+        let (name, has_logarithm, has_distribution) = match &self.quantity {
+            Quantity::Content { .. } => ("content", true, false),
+            Quantity::Expectation { .. } => ("expectation", false, true),
+            Quantity::Softmax { .. } => ("softmax", false, false),
+            Quantity::Sigmoid { .. } => ("sigmoid", false, false),
+            _ => return Ok(()),
+        };
+        let refuse = |option: &str, why: &str| {
+            Err(Failure::usage(format!("{option} has no meaning for {name}: {why}"))
+                .with_hint("leave it out"))
+        };
+        if self.base.is_some() && !has_logarithm {
+            return refuse("--base", "no logarithm is taken");
+        }
+        if self.normalize && !has_distribution {
+            return refuse("--normalize", "there is no distribution to divide by its sum");
+        }
+        Ok(())
+    }
+
     /// A distribution from one argument; a text column is the distribution of its values.
     fn named_distribution(
         &self,
@@ -239,16 +269,17 @@ impl InfoArgs {
                 return Ok((p, Some(values)));
             }
         }
-        Ok((self.distribution(&self.numbers(text)?)?, None))
+        Ok((self.distribution_of(text)?, None))
     }
 }
 
 /// Runs `xent info`.
 pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
+    args.check_options()?;
     let base = match args.base {
-        BaseArg::Two => Base::Two,
-        BaseArg::E => Base::E,
-        BaseArg::Ten => Base::Ten,
+        None | Some(BaseArg::Two) => Base::Two,
+        Some(BaseArg::E) => Base::E,
+        Some(BaseArg::Ten) => Base::Ten,
     };
     let answer = match &args.quantity {
         Quantity::Content { p } => content(args, base, p)?,
@@ -272,7 +303,7 @@ pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
         Quantity::MutualInformation { rows } => mutual_information(args, base, rows)?,
         Quantity::Expectation { values, probabilities } => {
             let x = args.numbers(values)?;
-            let p = args.distribution(&args.numbers(probabilities)?)?;
+            let p = args.distribution_of(probabilities)?;
             let mean = information::expectation(&x, &p).map_err(|e| refuse(&e))?;
             let input = json!({ "values": list(&x), "probabilities": list(p.probabilities()) });
             Answer::new("expectation", "value", input).with("expectation", "expectation", mean)
@@ -384,7 +415,15 @@ fn mutual_information(args: &InfoArgs, base: Base, rows: &[String]) -> Result<An
         };
         joint_counts(file, a, b)?
     } else {
-        rows.iter().map(|row| args.numbers(row)).collect::<Result<_, _>>()?
+        let joint: Vec<Vec<f64>> =
+            rows.iter().map(|row| args.numbers(row)).collect::<Result<_, _>>()?;
+        // Counts are whole numbers. Others are probabilities, and those must sum to 1.
+        let all = joint.concat();
+        let are_counts = all.iter().all(|x| x.fract() == 0.0);
+        if !are_counts && all.iter().all(|x| x.is_finite() && *x >= 0.0) {
+            args.distribution(&all)?;
+        }
+        joint
     };
     let value = information::mutual_information(&joint).map_err(|e| refuse(&e))?;
     let sums = |columns: bool| -> Vec<f64> {

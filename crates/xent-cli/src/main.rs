@@ -57,6 +57,17 @@ impl Failure {
         Self::Input { message: message.into(), hint: None }
     }
 
+    /// Adds where it is.
+    #[must_use]
+    pub fn at(self, place: &str) -> Self {
+        match self {
+            Self::Input { message, hint } => {
+                Self::Input { message: format!("{place}: {message}"), hint }
+            }
+            other => other,
+        }
+    }
+
     /// Adds what to try.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {

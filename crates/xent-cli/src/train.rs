@@ -166,7 +166,7 @@ impl Input {
         let table = open_table(&args.data, args.input_format)?;
         let Some(labels) = &args.labels else { return Ok((Self::Table(Box::new(table)), None)) };
         let mut sources = [Source { name: table.name().to_owned(), table }];
-        let only = put_beside(&mut sources, labels)?;
+        let only = put_beside(&mut sources, labels, false)?;
         let [Source { table, .. }] = sources;
         Ok((Self::Table(Box::new(table)), only))
     }

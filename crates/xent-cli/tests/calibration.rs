@@ -167,8 +167,10 @@ fn probabilities_logarithms_and_logits_give_the_same_calibrator() {
         number(&json, "parameters/temperature")
     };
     let t = temperature("p.csv");
-    for other in ["l.csv --input log-probabilities", "z.csv --input logits"] {
-        assert!((temperature(other) / t - 1.0).abs() < 1e-9, "{other}");
+    for other in ["l.csv --input log-probabilities", "z.csv --input logits"]
+        .map(|kind| kind.to_owned() + " --proba p_*")
+    {
+        assert!((temperature(&other) / t - 1.0).abs() < 1e-9, "{other}");
     }
 }
 

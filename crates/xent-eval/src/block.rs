@@ -8,10 +8,11 @@ use xent::rows::{
 };
 use xent_io::{Batch, Column, MISSING, Numbers, ReadAs, Request, RowError, Table, TextColumn};
 
+use crate::classes::Classes;
 use crate::error::Error;
 use crate::logits;
 use crate::predictions::Predictions;
-use crate::roles::{Binding, ModelColumns, PredictionColumns, TargetColumns, canonical};
+use crate::roles::{Binding, ModelColumns, PredictionColumns, TargetColumns};
 
 /// What happens to a row with a missing prediction, label or weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -262,8 +263,8 @@ pub struct Scorer {
     place: HashMap<usize, usize>,
     /// Column names for messages.
     names: Vec<String>,
-    /// Class by label, in the order of `classes`.
-    labels: HashMap<String, u32>,
+    /// In the order of the results.
+    classes: Classes,
     rules: Rules,
     missing: Missing,
     n_classes: usize,
@@ -312,11 +313,14 @@ impl Scorer {
         if let TargetColumns::PerClass(columns) = &mut binding.target {
             *columns = order.iter().map(|&i| columns[i as usize]).collect();
         }
+        if let TargetColumns::List { to_own, .. } = &mut binding.target {
+            *to_own = order.iter().map(|&i| to_own[i as usize]).collect();
+        }
         let mut scorer = Self {
             requests: Vec::new(),
             place: HashMap::new(),
             names: table.columns().iter().map(|c| c.name.clone()).collect(),
-            labels: classes.iter().cloned().zip(0..).collect(),
+            classes: Classes::new(classes, binding.positions.as_deref()),
             rules: rules.clone(),
             missing,
             n_classes: classes.len(),
@@ -353,6 +357,7 @@ impl Scorer {
             TargetColumns::PerClass(columns) => {
                 columns.iter().for_each(|&c| self.request(c, ReadAs::Numbers));
             }
+            TargetColumns::List { column, .. } => self.request(*column, ReadAs::List),
             TargetColumns::Absent => {}
         }
         if let Some(column) = binding.weight {
@@ -533,13 +538,33 @@ impl Scorer {
                         values[row * width + c] = t;
                     }
                 }
-                for row in (0..batch.rows()).filter(|&r| skip(r)) {
-                    values[row * width..(row + 1) * width].fill(0.0);
-                    values[row * width] = 1.0;
-                }
-                Ok(one_hot(&values, width)
-                    .map_or(OwnedTarget::Distributions { values, width }, OwnedTarget::Classes))
+                Ok(distributions(values, width, skip))
             }
+            TargetColumns::List { column, to_own } => {
+                let list = batch.column(self.place[&key(*column, ReadAs::List)]);
+                let Some((width, values)) = list.lists() else {
+                    return Ok(OwnedTarget::default());
+                };
+                if width != self.n_classes {
+                    return Err(self.wrong_width(*column, width));
+                }
+                let rows = values.chunks_exact(width);
+                let values =
+                    rows.flat_map(|row| to_own.iter().map(|&own| row[own as usize])).collect();
+                Ok(distributions(values, width, skip))
+            }
+        }
+    }
+
+    fn wrong_width(&self, column: usize, width: usize) -> RowError {
+        RowError {
+            row: 0,
+            column: Some(self.names[column].clone()),
+            message: format!(
+                "column {} holds lists of {width} numbers, but there are {} classes",
+                self.names[column], self.n_classes
+            ),
+            hint: Some("name the classes with --classes".to_owned()),
         }
     }
 
@@ -557,11 +582,11 @@ impl Scorer {
                 self.names[column],
                 xent_io::show(label)
             ),
-            hint: Some(self.label_hint(label)),
+            hint: Some(self.classes.hint(label)),
         };
         if let Some(dictionary) = text.dictionary().filter(|d| d.len() <= d.codes.len()) {
             let known: Vec<u32> = (0..dictionary.len() as u32)
-                .map(|code| self.class(dictionary.value(code)).unwrap_or(MISSING))
+                .map(|code| self.classes.find(dictionary.value(code)).unwrap_or(MISSING))
                 .collect();
             let class = |code: &u32| known.get(*code as usize).copied().unwrap_or(MISSING);
             let mut classes: Vec<u32> = dictionary.codes.iter().map(class).collect();
@@ -591,28 +616,12 @@ impl Scorer {
                 classes.push(*class);
                 continue;
             }
-            let class = self.class(label).ok_or_else(|| unknown(row, label))?;
+            let class = self.classes.find(label).ok_or_else(|| unknown(row, label))?;
             recent[oldest] = (label, class);
             oldest = (oldest + 1) % recent.len();
             classes.push(class);
         }
         Ok(classes)
-    }
-
-    fn class(&self, label: &str) -> Option<u32> {
-        self.labels.get(label).or_else(|| self.labels.get(&canonical(label))).copied()
-    }
-
-    fn label_hint(&self, label: &str) -> String {
-        let mut classes: Vec<(&String, u32)> = self.labels.iter().map(|(c, &i)| (c, i)).collect();
-        classes.sort_by_key(|(_, i)| *i);
-        let names: Vec<String> = classes.iter().map(|(c, _)| (*c).clone()).collect();
-        let same = names.iter().find(|c| c.to_lowercase() == label.trim().to_lowercase());
-        let list = format!("the classes are {}", crate::roles::short(&names));
-        match same {
-            Some(class) => format!("did you mean {class}? {list}"),
-            None => format!("classes are named by the prediction columns: {list}"),
-        }
     }
 
     fn weights(
@@ -762,15 +771,7 @@ impl Scorer {
                 let list = copied.as_ref().unwrap_or(list);
                 let Some((width, values)) = list.lists() else { return Ok((rows, None)) };
                 if width != self.n_classes {
-                    return Err(RowError {
-                        row: 0,
-                        column: Some(self.names[*column].clone()),
-                        message: format!(
-                            "column {} holds lists of {width} numbers, but there are {} classes",
-                            self.names[*column], self.n_classes
-                        ),
-                        hint: Some("name the classes with --classes".to_owned()),
-                    });
+                    return Err(self.wrong_width(*column, width));
                 }
                 // In the order of the results, as columns are.
                 let in_order: Option<Vec<f64>> = (!is_identity(&bound.to_own)).then(|| {
@@ -819,6 +820,9 @@ impl Scorer {
         let target = |class: usize| match &self.binding.target {
             TargetColumns::PerClass(columns) => self.names[columns[class]].clone(),
             TargetColumns::Label(column) => self.names[*column].clone(),
+            TargetColumns::List { column, to_own } => {
+                format!("{} at position {}", self.names[*column], to_own[class])
+            }
             TargetColumns::Absent => String::new(),
         };
         let column =
@@ -914,6 +918,18 @@ fn may_lack(column: &Column) -> bool {
 
 fn nan_name(x: f64) -> &'static str {
     if xent_io::is_blank(x) { "empty" } else { "NaN" }
+}
+
+/// Distributions row after row, as classes if all are ones and zeros; rows that are left out are of the first class.
+fn distributions(mut values: Vec<f64>, width: usize, skip: &dyn Fn(usize) -> bool) -> OwnedTarget {
+    for (row, values) in values.chunks_exact_mut(width).enumerate() {
+        if skip(row) {
+            values.fill(0.0);
+            values[0] = 1.0;
+        }
+    }
+    one_hot(&values, width)
+        .map_or(OwnedTarget::Distributions { values, width }, OwnedTarget::Classes)
 }
 
 /// The classes, if every row is a one and zeros.

@@ -390,11 +390,15 @@ impl<'a> Applier<'a> {
         matches!(self.scorer.binding().target, TargetColumns::Label(_))
     }
 
-    /// The names of the columns of soft targets, in the order of the classes.
+    /// The names of the columns of soft targets, in the order of the classes; of lists `NAME_CLASS`.
     pub fn target_columns(&self) -> Vec<String> {
         match &self.scorer.binding().target {
             TargetColumns::PerClass(columns) => {
                 columns.iter().map(|&c| self.table.columns()[c].name.clone()).collect()
+            }
+            TargetColumns::List { column, .. } => {
+                let name = &self.table.columns()[*column].name;
+                self.calibrator.classes.iter().map(|class| format!("{name}_{class}")).collect()
             }
             _ => Vec::new(),
         }
@@ -460,7 +464,10 @@ impl<'a> Applier<'a> {
             (0..k).map(|c| values.iter().skip(c).step_by(k).copied().collect()).collect();
         applied.ids.clone_from(&block.ids);
         applied.weights.clone_from(&block.weights);
-        let is_soft = matches!(self.scorer.binding().target, TargetColumns::PerClass(_));
+        let is_soft = matches!(
+            self.scorer.binding().target,
+            TargetColumns::PerClass(_) | TargetColumns::List { .. }
+        );
         match &block.target {
             OwnedTarget::Classes(labels) if is_soft => {
                 let is =

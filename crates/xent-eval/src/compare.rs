@@ -16,6 +16,7 @@ use in_step::{Identities, by_position};
 use matched::{join, load};
 
 use crate::block::{Block, Scorer};
+use crate::detective::explain;
 use crate::error::Error;
 use crate::parts::{self, Compared, Wanted};
 use crate::roles::Binding;
@@ -240,7 +241,7 @@ pub fn compare(
             entries.push(Entry {
                 name: model.name.clone().unwrap_or_else(|| source.name.clone()),
                 table,
-                shape: Shape::new(table, scorer.binding(), i),
+                shape: Shape::new(table, scorer.binding(), i, options.rules.input),
             });
         }
     }
@@ -279,7 +280,7 @@ pub fn compare(
                         .with_hint("--model-col names the column that holds the model's name"));
                 }
                 for (name, indices) in names.iter().zip(groups(&of, names.len())) {
-                    let shape = Shape::new(table, scorer.binding(), 0);
+                    let shape = Shape::new(table, scorer.binding(), 0, options.rules.input);
                     let entry = Entry { name: (*name).clone(), table, shape };
                     parts.push((entry, block.take(&indices)));
                 }
@@ -383,7 +384,7 @@ fn side_by_side(
     mut state: State,
     observer: &mut dyn Observer,
 ) -> Result<State, Error> {
-    table.scan(
+    let scanned = table.scan(
         scorer.requests(),
         &options.scan(options.threads),
         |batch| scorer.block(batch),
@@ -393,7 +394,8 @@ fn side_by_side(
             state.progress.bytes = span.bytes_read;
             go_on(observer.progress(&state.progress))
         },
-    )?;
+    );
+    scanned.map_err(|error| explain(error, table, scorer.binding(), &options.rules))?;
     Ok(state)
 }
 

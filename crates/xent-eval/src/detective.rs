@@ -7,12 +7,13 @@
 use xent::calibration::held::HeldTable;
 use xent::calibration::repair::{Mistake, Repair, find};
 use xent::information::softmax;
-use xent::rows::{Input, Rules};
+use xent::rows::{Input, Rules, SUM_ERROR};
 use xent::score::{Baseline, Scores};
 use xent_io::Table;
 
+use crate::classes::Classes;
 use crate::error::Error;
-use crate::roles::{Binding, PredictionColumns, TargetColumns, canonical};
+use crate::roles::{Binding, ModelColumns, PredictionColumns, TargetColumns, canonical};
 use crate::score::ModelScore;
 
 /// The error of a scan, with a hint that names the repair and its loss where the first rows of the table show one.
@@ -38,9 +39,83 @@ pub(crate) fn explain(error: Error, table: &Table, binding: &Binding, rules: &Ru
         let repair = found.into_iter().find(|repair| wanted(&repair.mistake))?;
         Some(hint(&repair, sample.labels.len(), sample.width))
     });
+    // Beside good rows the numbers of this one are no logits and no percentages, but wrong.
+    let is_stray = is_number
+        && text.contains("not a probability")
+        && error.hint().is_some_and(|hint| hint.starts_with("for scores before a softmax"))
+        && binding.models.iter().all(|model| {
+            Numbers::read(table, model).is_some_and(|numbers| {
+                let good = numbers.rows.iter().filter(|row| is_distribution(row)).count();
+                2 * good > numbers.rows.len()
+            })
+        });
     match hint {
         Some(hint) => error.with_hint(hint),
+        None if is_stray => error.with_hint(
+            "other rows hold probabilities, numbers from 0 to 1: mend this one, or leave it out",
+        ),
         None => error,
+    }
+}
+
+/// Rows of one number that must all be from 0 to 1 before they look like probabilities: few logits may be so by chance.
+const FEW: usize = 30;
+
+/// The number of first rows of a model, if they are declared as logits and all look like probabilities.
+pub(crate) fn probable_logits(
+    table: &Table,
+    binding: &Binding,
+    model: usize,
+    input: Input,
+) -> Option<usize> {
+    if input != Input::Logits {
+        return None;
+    }
+    let numbers = Numbers::read(table, &binding.models[model])?;
+    let known: Vec<&Vec<f64>> =
+        numbers.rows.iter().filter(|row| !row.iter().any(|x| x.is_nan())).collect();
+    let least = if numbers.width == 1 { FEW } else { 1 };
+    (known.len() >= least && known.iter().all(|row| is_distribution(row))).then_some(known.len())
+}
+
+/// Whether numbers are from 0 to 1 and, if they are several, sum to 1 as rounded probabilities do.
+fn is_distribution(row: &[f64]) -> bool {
+    row.iter().all(|p| (0.0..=1.0).contains(p))
+        && (row.len() == 1 || (row.iter().sum::<f64>() - 1.0).abs() <= SUM_ERROR)
+}
+
+/// The first rows of a model's predictions, as they are.
+struct Numbers {
+    rows: Vec<Vec<f64>>,
+    width: usize,
+}
+
+impl Numbers {
+    /// `None` if the columns do not hold numbers.
+    fn read(table: &Table, model: &ModelColumns) -> Option<Self> {
+        let sample = table.sample();
+        let to_own = &model.to_own;
+        let (rows, width) = match &model.columns {
+            PredictionColumns::PerClass(columns) => {
+                let numbers: Option<Vec<Vec<f64>>> =
+                    columns.iter().map(|&c| sample.numbers(c)).collect();
+                let numbers = numbers?;
+                let row = |r: usize| numbers.iter().map(|column| column[r]).collect();
+                ((0..sample.rows()).map(row).collect(), columns.len())
+            }
+            PredictionColumns::List(column) => {
+                let (width, values) = sample.lists(*column)?;
+                if width != to_own.len() {
+                    return None;
+                }
+                let row = |row: &[f64]| to_own.iter().map(|&own| row[own as usize]).collect();
+                (values.chunks(width).map(row).collect(), width)
+            }
+            PredictionColumns::Positive(column) => {
+                (sample.numbers(*column)?.into_iter().map(|p| vec![p]).collect(), 1)
+            }
+        };
+        Some(Self { rows, width })
     }
 }
 
@@ -152,44 +227,22 @@ impl Sample {
     /// The rows without missing values; `None` if targets are soft or the columns do not hold numbers.
     fn read(table: &Table, binding: &Binding, model: usize, input: Input) -> Option<Self> {
         let TargetColumns::Label(label) = binding.target else { return None };
-        let sample = table.sample();
-        let columns = &binding.models[model].columns;
         let to_own = &binding.models[model].to_own;
-        let (rows, width): (Vec<Vec<f64>>, usize) = match columns {
-            PredictionColumns::PerClass(columns) => {
-                let numbers: Option<Vec<Vec<f64>>> =
-                    columns.iter().map(|&c| sample.numbers(c)).collect();
-                let numbers = numbers?;
-                let row = |r: usize| numbers.iter().map(|column| column[r]).collect();
-                ((0..sample.rows()).map(row).collect(), columns.len())
-            }
-            PredictionColumns::List(column) => {
-                let (width, values) = sample.lists(*column)?;
-                if width != to_own.len() {
-                    return None;
-                }
-                let row =
-                    |row: &[f64]| to_own.iter().map(|&own| row[own as usize]).collect::<Vec<_>>();
-                (values.chunks(width).map(row).collect(), width)
-            }
-            PredictionColumns::Positive(column) => {
-                (sample.numbers(*column)?.into_iter().map(|p| vec![p]).collect(), 1)
-            }
-        };
+        let Numbers { rows, width } = Numbers::read(table, &binding.models[model])?;
         let number = |name: &str| name.parse::<i64>().ok();
         let first = number(&binding.classes[0]);
         let counts_classes = counts(&binding.classes);
+        let classes = Classes::new(&binding.classes, binding.positions.as_deref());
         let class = |text: &str| -> Option<i64> {
-            let name = canonical(text);
-            if let Some(class) = binding.classes.iter().position(|c| *c == name) {
-                return Some(class as i64);
+            if let Some(class) = classes.find(text) {
+                return Some(i64::from(class));
             }
             let first = first.filter(|_| counts_classes)?;
-            number(&name)?.checked_sub(first)
+            number(&canonical(text))?.checked_sub(first)
         };
         let is_reversed = width == 1 && to_own.first() == Some(&1);
         let (mut values, mut labels) = (Vec::new(), Vec::new());
-        for (row, text) in rows.into_iter().zip(sample.text(label)) {
+        for (row, text) in rows.into_iter().zip(table.sample().text(label)) {
             let Some(class) = text.as_deref().and_then(class) else { continue };
             if row.iter().any(|x| x.is_nan()) {
                 continue;

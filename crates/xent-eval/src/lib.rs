@@ -10,6 +10,7 @@ mod block;
 mod calibrate;
 mod calibration;
 mod calibrator;
+mod classes;
 mod compare;
 mod detective;
 mod error;

@@ -7,8 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use xent::rows::Input;
-use xent_io::{Format, Kind, Table};
+use xent_io::{ColumnInfo, Format, Kind, Table};
 
+use crate::classes::{Classes, is_whole, opposite, truth};
 use crate::error::Error;
 
 /// What the user said about the columns.
@@ -47,6 +48,9 @@ pub struct Binding {
     pub models: Vec<ModelColumns>,
     /// What was true.
     pub target: TargetColumns,
+    /// The class of label 0, of label 1 and so on, where labels are positions in [`Roles::classes`]: these are said,
+    /// none of them is a number, and the labels that are looked at are whole numbers. `None` if labels are names.
+    pub positions: Option<Vec<String>>,
     /// Weight column.
     pub weight: Option<usize>,
     /// Slice columns.
@@ -86,6 +90,14 @@ pub enum TargetColumns {
     Label(usize),
     /// One column a class, in the order of the classes: probabilities, or 0 and 1.
     PerClass(Vec<usize>),
+    /// One column of lists, each a distribution or ones and zeros.
+    List {
+        /// The column.
+        column: usize,
+        /// For each class of the binding, its place in the lists: that in [`Roles::classes`], or else that among
+        /// the predictions.
+        to_own: Vec<u32>,
+    },
     /// Nowhere: predictions that are not scored ([`Roles::bind_unlabelled`]).
     Absent,
 }
@@ -94,10 +106,12 @@ pub enum TargetColumns {
 pub const LABEL_NAMES: [&str; 6] = ["label", "labels", "target", "y", "class", "y_true"];
 /// Prefixes of probability columns.
 const PREFIXES: [&str; 3] = ["p_", "prob_", "proba_"];
-/// Prefixes of columns of logarithms; the plain ones serve too, since the input is declared.
-const LOG_PREFIXES: [&str; 5] = ["logp_", "log_prob_", "p_", "prob_", "proba_"];
-/// Prefixes of columns of logits; likewise.
-const LOGIT_PREFIXES: [&str; 5] = ["logit_", "logits_", "p_", "prob_", "proba_"];
+/// Prefixes of columns of logarithms.
+const LOG_PREFIXES: [&str; 2] = ["logp_", "log_prob_"];
+/// Prefixes of columns of logits.
+const LOGIT_PREFIXES: [&str; 2] = ["logit_", "logits_"];
+/// All kinds of input.
+const INPUTS: [Input; 3] = [Input::Probabilities, Input::LogProbabilities, Input::Logits];
 /// Names a single column of positive-class probabilities may have.
 const SINGLE_NAMES: [&str; 9] =
     ["p", "prob", "proba", "probability", "y_proba", "y_prob", "y_pred", "score", "logit"];
@@ -237,7 +251,7 @@ impl Finder<'_> {
         }
         let classes = found[0].1.classes.clone();
         let target = if let Some(targets) = targets {
-            TargetColumns::PerClass(self.order_targets(&targets, &classes)?)
+            self.target_columns(&targets, &classes)?
         } else {
             match label.map_or_else(|| self.label_by_values(&classes, &taken), Ok) {
                 Ok(label) => TargetColumns::Label(label),
@@ -252,7 +266,19 @@ impl Finder<'_> {
                 Ok(ModelColumns { name, columns: found.columns, to_own })
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        Ok(Binding { classes, models, target, weight, by, id, model_col })
+        let positions = match target {
+            TargetColumns::Label(label) => self.positions(&classes, label),
+            _ => None,
+        };
+        Ok(Binding { classes, models, target, positions, weight, by, id, model_col })
+    }
+
+    /// See [`Binding::positions`]. Decided once, so that a label is not a name here and a number there.
+    fn positions(&self, classes: &[String], label: usize) -> Option<Vec<String>> {
+        let said = self.roles.classes.as_ref()?;
+        let are_names = classes.iter().any(|class| is_whole(class));
+        (!are_names && all_present(&self.table.sample().text(label), is_whole))
+            .then(|| said.clone())
     }
 
     fn name(&self, column: usize) -> &str {
@@ -281,8 +307,8 @@ impl Finder<'_> {
         // A plain list of names still may share a prefix.
         if chosen.len() > 1
             && chosen.iter().all(|(c, n)| self.name(*c) == n)
-            && let Some(prefix) = self.prefixes().iter().find(|prefix| {
-                chosen.iter().all(|(_, n)| n.len() > prefix.len() && n.starts_with(**prefix))
+            && let Some(prefix) = all_prefixes().find(|prefix| {
+                chosen.iter().all(|(_, n)| n.len() > prefix.len() && n.starts_with(prefix))
             })
         {
             for (_, name) in &mut chosen {
@@ -290,14 +316,6 @@ impl Finder<'_> {
             }
         }
         Ok(chosen)
-    }
-
-    fn prefixes(&self) -> &'static [&'static str] {
-        match self.roles.input {
-            Input::Probabilities => &PREFIXES,
-            Input::LogProbabilities => &LOG_PREFIXES,
-            Input::Logits => &LOGIT_PREFIXES,
-        }
     }
 
     fn named_label(&self) -> Result<Option<usize>, Error> {
@@ -378,18 +396,59 @@ impl Finder<'_> {
             numeric.iter().copied().filter(|&c| SINGLE_NAMES.contains(&self.name(c))).collect();
         match (&single[..], &numeric[..]) {
             ([one], _) => self.single(*one, self.name(*one), label, taken),
-            ([], [one]) if self.roles.positive.is_some() => {
+            ([], [one]) if self.roles.positive.is_some() || self.is_bare_array(*one) => {
                 self.single(*one, self.name(*one), label, taken)
             }
             _ => {
-                let why = free.iter().find_map(|&c| self.table.refusal(c));
-                let hint = why.map_or_else(
-                    || format!("name them with --proba, such as --proba 'p_*'; {}", self.list()),
-                    str::to_owned,
-                );
+                let hint = self.where_predictions_are(&free, &numeric, *label);
                 Err(self.error("no prediction columns found").with_hint(hint))
             }
         }
+    }
+
+    /// Whether a column is the whole of a one-dimensional array, which has no name.
+    fn is_bare_array(&self, column: usize) -> bool {
+        self.table.format() == Format::Npy && !self.table.is_beside(column)
+    }
+
+    /// What to try where no predictions are found.
+    fn where_predictions_are(
+        &self,
+        free: &[usize],
+        numeric: &[usize],
+        label: Option<usize>,
+    ) -> String {
+        if let Some(why) = free.iter().find_map(|&c| self.table.refusal(c)) {
+            return why.to_owned();
+        }
+        let declared = self.roles.input;
+        for input in INPUTS.into_iter().filter(|input| *input != declared) {
+            let is_named = |prefix: &&&str| {
+                numeric.iter().any(|&c| {
+                    self.name(c).len() > prefix.len() && self.name(c).starts_with(**prefix)
+                })
+            };
+            let Some(prefix) = prefixes(input).iter().find(is_named) else { continue };
+            let holds = input.name();
+            return match input {
+                Input::Probabilities => format!(
+                    "columns named {prefix}… hold {holds}: leave out --input {declared}; if they hold \
+                     {declared}, add --proba '{prefix}*'",
+                    declared = declared.name()
+                ),
+                _ => format!("columns named {prefix}… hold {holds}: add --input {holds}"),
+            };
+        }
+        if let ([one], Some(label)) = (numeric, label)
+            && let labels = self.table.sample().text(label)
+            && let name = canonical(self.name(*one))
+            && labels.iter().flatten().any(|v| canonical(v) == name)
+        {
+            return format!(
+                "if column {name} holds the probability of class {name}, add --proba {name}"
+            );
+        }
+        format!("name them with --proba, such as --proba 'p_*'; {}", self.list())
     }
 
     fn prefixed(
@@ -399,7 +458,7 @@ impl Finder<'_> {
         taken: &[usize],
     ) -> Result<Option<Found>, Error> {
         let mut groups: Vec<Vec<(usize, String)>> = Vec::new();
-        for prefix in self.prefixes() {
+        for prefix in prefixes(self.roles.input) {
             let group: Vec<(usize, String)> = free
                 .iter()
                 .filter(|&&c| self.name(c).len() > prefix.len() && self.name(c).starts_with(prefix))
@@ -467,12 +526,20 @@ impl Finder<'_> {
         }
         let names: HashMap<String, usize> =
             numeric.iter().map(|&c| (canonical(self.name(c)), c)).collect();
+        if let Some(said) = &self.roles.classes
+            && said.iter().all(|class| names.contains_key(&canonical(class)))
+        {
+            let said: HashSet<String> = said.iter().map(|class| canonical(class)).collect();
+            let chosen = numeric.into_iter().filter(|&c| said.contains(&canonical(self.name(c))));
+            let chosen = chosen.map(|c| (c, self.name(c).to_owned())).collect();
+            return self.per_class(chosen).map(Some);
+        }
+        let own: Vec<String> = numeric.iter().map(|&c| canonical(self.name(c))).collect();
+        let own = Classes::new(&own, None);
         if label.is_none() {
             let holds_names = |&c: &usize| {
                 self.table.columns()[c].kind == Kind::Text
-                    && all_present(&self.table.sample().text(c), |v| {
-                        names.contains_key(&canonical(v))
-                    })
+                    && all_present(&self.table.sample().text(c), |v| own.find(v).is_some())
             };
             let candidates = self.not_sliced(free.iter().copied().filter(holds_names).collect());
             match candidates[..] {
@@ -489,7 +556,7 @@ impl Finder<'_> {
                 .text(label)
                 .iter()
                 .flatten()
-                .filter_map(|v| names.get(&canonical(v)).copied())
+                .filter_map(|v| own.find(v).map(|place| numeric[place as usize]))
                 .collect();
             seen.sort_unstable();
             seen.dedup();
@@ -625,34 +692,38 @@ impl Finder<'_> {
             }
             classes.clone()
         } else {
-            let positive = self.positive(name, &seen)?;
-            let negative = seen.iter().find(|v| **v != positive).cloned();
-            let negative = negative.unwrap_or_else(|| match positive.as_str() {
-                "1" => "0".to_owned(),
-                "true" => "false".to_owned(),
-                other => format!("not {other}"),
-            });
+            let positive = self.positive(name, &seen, self.is_bare_array(column))?;
+            let other = opposite(&positive).filter(|_| seen.iter().all(|v| truth(v).is_some()));
+            let negative = match other {
+                Some(other) => other.to_owned(),
+                None => seen
+                    .iter()
+                    .find(|v| **v != positive)
+                    .cloned()
+                    .unwrap_or_else(|| format!("not {positive}")),
+            };
             vec![negative, positive]
         };
         Ok(Found { columns: PredictionColumns::Positive(column), classes })
     }
 
-    fn positive(&self, name: &str, seen: &[String]) -> Result<String, Error> {
+    fn positive(&self, name: &str, seen: &[String], is_array: bool) -> Result<String, Error> {
         if let Some(positive) = &self.roles.positive {
             return Ok(canonical(positive));
         }
-        if let Some(class) = self.prefixes().iter().find_map(|p| name.strip_prefix(p))
+        if let Some(class) = all_prefixes().find_map(|p| name.strip_prefix(p))
             && !class.is_empty()
         {
             return Ok(canonical(class));
         }
         // 0/1 and false/true say by themselves which is the positive one.
-        for (negative, positive) in [("0", "1"), ("false", "true"), ("False", "True")] {
-            if !seen.is_empty() && seen.iter().all(|v| v == negative || v == positive) {
-                return Ok(positive.to_owned());
-            }
+        if let Some(first) = seen.first()
+            && seen.iter().all(|v| truth(v).is_some())
+        {
+            let positive = seen.iter().find(|v| truth(v) == Some(true)).map(String::as_str);
+            return Ok(positive.or_else(|| opposite(first)).unwrap_or("true").to_owned());
         }
-        if seen.iter().any(|v| v == name) {
+        if seen.iter().any(|v| v == name) && !is_array {
             return Ok(name.to_owned());
         }
         Err(self
@@ -678,6 +749,15 @@ impl Finder<'_> {
             Format::Npy => "an array holds no labels: name their file with --labels, or put both \
                             into one .npz, as in np.savez('p.npz', proba=p, y=y)"
                 .to_owned(),
+            Format::Npz | Format::Safetensors => {
+                let is_list = |c: &ColumnInfo| matches!(c.kind, Kind::List { .. });
+                if self.table.columns().iter().all(is_list) {
+                    "no array has one label a row: name the file of the labels with --labels"
+                        .to_owned()
+                } else {
+                    format!("name it with --label, or its file with --labels; {}", self.list())
+                }
+            }
             _ => format!("name it with --label; {}", self.list()),
         };
         self.error("no label column found").with_hint(hint)
@@ -694,8 +774,8 @@ impl Finder<'_> {
 
     /// The one column that is not numeric and whose sampled values are all class names.
     fn label_by_values(&self, classes: &[String], taken: &[usize]) -> Result<usize, Error> {
-        let known: HashSet<&String> = classes.iter().collect();
-        let is_class = |v: &str| known.contains(&canonical(v));
+        let known = Classes::new(classes, None);
+        let is_class = |v: &str| known.find(v).is_some();
         let candidates: Vec<usize> = (0..self.table.columns().len())
             .filter(|c| !taken.contains(c))
             .filter(|&c| matches!(self.table.columns()[c].kind, Kind::Text | Kind::Boolean))
@@ -715,6 +795,45 @@ impl Finder<'_> {
             }
             [a, b, ..] => Err(self.ambiguous_label(a, b)),
         }
+    }
+
+    /// Soft targets: one column a class by their names, or one column of lists.
+    fn target_columns(
+        &self,
+        targets: &[(usize, String)],
+        classes: &[String],
+    ) -> Result<TargetColumns, Error> {
+        let width = |column: usize| match self.table.columns()[column].kind {
+            Kind::List { width } => Some(width),
+            _ => None,
+        };
+        if let [(column, _)] = targets
+            && let Some(width) = width(*column)
+        {
+            if let Some(width) = width
+                && width != classes.len()
+            {
+                return Err(self
+                    .error(format_args!(
+                        "column {} holds lists of {width} numbers, but there are {} classes",
+                        self.name(*column),
+                        classes.len()
+                    ))
+                    .with_hint(format!(
+                        "a list of targets has one number a class; the classes are {}",
+                        short(classes)
+                    )));
+            }
+            let said = self.roles.classes.as_deref().unwrap_or(classes);
+            let to_own = places(classes, said);
+            return Ok(TargetColumns::List { column: *column, to_own });
+        }
+        if let Some((column, _)) = targets.iter().find(|(c, _)| width(*c).is_some()) {
+            return Err(self
+                .error(format_args!("column {} is a list", self.name(*column)))
+                .with_hint("name only the list column with --targets"));
+        }
+        self.order_targets(targets, classes).map(TargetColumns::PerClass)
     }
 
     fn order_targets(
@@ -751,6 +870,12 @@ impl Finder<'_> {
     }
 }
 
+/// For each of `classes` its place among names that are the same but for their spelling.
+pub(crate) fn places(classes: &[String], said: &[String]) -> Vec<u32> {
+    let of: HashMap<String, u32> = said.iter().map(|name| canonical(name)).zip(0..).collect();
+    classes.iter().filter_map(|class| of.get(&canonical(class)).copied()).collect()
+}
+
 /// For each of `classes` its place among `own`, or the first class missing in either.
 pub(crate) fn order(
     classes: &[String],
@@ -770,6 +895,20 @@ pub(crate) fn order(
 pub(crate) fn short(names: &[String]) -> String {
     let more = if names.len() > LISTED { ", …" } else { "" };
     format!("{}{more}", names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", "))
+}
+
+/// The prefixes of columns that hold this kind of numbers.
+fn prefixes(input: Input) -> &'static [&'static str] {
+    match input {
+        Input::Probabilities => &PREFIXES,
+        Input::LogProbabilities => &LOG_PREFIXES,
+        Input::Logits => &LOGIT_PREFIXES,
+    }
+}
+
+/// Those of all kinds: columns that are named say what they are about under any of them.
+fn all_prefixes() -> impl Iterator<Item = &'static str> {
+    INPUTS.into_iter().flat_map(|input| prefixes(input).iter().copied())
 }
 
 fn all_present(values: &[Option<String>], mut good: impl FnMut(&str) -> bool) -> bool {

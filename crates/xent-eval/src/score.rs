@@ -154,8 +154,13 @@ pub struct Shape {
     pub label: String,
     /// The file of the label, if it is not that of the predictions.
     pub label_file: Option<String>,
+    /// Whether labels are positions in the list of classes, and not names.
+    pub label_positions: bool,
     /// The prediction columns.
     pub predictions: String,
+    /// The number of first rows that are declared as logits and all look like probabilities: numbers from 0 to 1 that sum
+    /// to 1. `None` if they are not declared so, or do not look so.
+    pub probable_logits: Option<usize>,
     /// The weight column.
     pub weight: Option<String>,
     /// The slice columns.
@@ -164,7 +169,7 @@ pub struct Shape {
 
 impl Shape {
     /// Describes model `model` of a binding.
-    pub fn new(table: &Table, binding: &Binding, model: usize) -> Self {
+    pub fn new(table: &Table, binding: &Binding, model: usize, input: Input) -> Self {
         use crate::roles::{PredictionColumns, TargetColumns};
         let name = |c: &usize| table.columns()[*c].name.clone();
         let names = |columns: &[usize]| match columns {
@@ -176,6 +181,7 @@ impl Shape {
         let (label, first) = match &binding.target {
             TargetColumns::Label(c) => (name(c), Some(c)),
             TargetColumns::PerClass(columns) => (names(columns), columns.first()),
+            TargetColumns::List { column, .. } => (name(column), Some(column)),
             TargetColumns::Absent => (String::new(), None),
         };
         let is_beside = first.is_some_and(|c| table.is_beside(*c));
@@ -183,6 +189,8 @@ impl Shape {
         Self {
             label,
             label_file: file,
+            label_positions: binding.positions.is_some(),
+            probable_logits: detective::probable_logits(table, binding, model, input),
             predictions: match &binding.models[model].columns {
                 PredictionColumns::PerClass(columns) => names(columns),
                 PredictionColumns::List(c) | PredictionColumns::Positive(c) => name(c),
@@ -357,7 +365,7 @@ pub fn score(
         models.push(ModelScore {
             name: bound.name.clone().unwrap_or_else(|| source.name.clone()),
             source: table.spec().to_owned(),
-            shape: Shape::new(table, scorer.binding(), i),
+            shape: Shape::new(table, scorer.binding(), i, options.rules.input),
             infinite_rows: infinite,
             dropped,
             ..finish(state, baseline, &classes, options)?
@@ -418,6 +426,8 @@ pub(crate) fn finish(
         shape: Shape {
             label: String::new(),
             label_file: None,
+            label_positions: false,
+            probable_logits: None,
             predictions: String::new(),
             weight: None,
             by: Vec::new(),

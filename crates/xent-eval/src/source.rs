@@ -73,12 +73,17 @@ impl Source {
 /// lie in a file of their own.
 ///
 /// The name of the file's only column, which is then meant as the label; `None` if there are several.
-/// The column of a `.npy` file, which has no name of its own, is named `label`.
+/// The column of a `.npy` file, which has no name of its own, is named `label`. Only where soft targets are named
+/// (`has_targets`) a file may hold nothing but lists.
 ///
 /// # Errors
 ///
 /// What is wrong with the file; a column that a source has too; standard input for several sources.
-pub fn put_beside(sources: &mut [Source], spec: &str) -> Result<Option<String>, Error> {
+pub fn put_beside(
+    sources: &mut [Source],
+    spec: &str,
+    has_targets: bool,
+) -> Result<Option<String>, Error> {
     if spec == "-" && sources.len() > 1 {
         return Err(Error::new(
             "labels on standard input can be read for one prediction file only",
@@ -96,11 +101,16 @@ pub fn put_beside(sources: &mut [Source], spec: &str) -> Result<Option<String>, 
         if other.format() == Format::Npy {
             names.fill("label".to_owned());
         }
-        if let [ColumnInfo { kind: Kind::List { .. }, name }] = other.columns() {
+        if let ([ColumnInfo { kind: Kind::List { .. }, .. }], false) =
+            (other.columns(), has_targets)
+        {
+            let name = &names[0];
             return Err(Error::new(format!(
                 "{spec}: column {name} holds lists of numbers, not labels"
             ))
-            .with_hint("a label is the name of one class, or its number from 0"));
+            .with_hint(format!(
+                "a label is one class a row; for one-hot or soft targets add --targets {name}"
+            )));
         }
         only = match &names[..] {
             [one] => Some(one.clone()),

@@ -231,7 +231,7 @@ pub fn worst(
         let finished = ModelScore {
             name: names.get(i).cloned().unwrap_or_else(|| source.name.clone()),
             source: checks.spec(i, table),
-            shape: checks.shape(Shape::new(table, scorer.binding(), i)),
+            shape: checks.shape(Shape::new(table, scorer.binding(), i, score.rules.input)),
             infinite_rows: std::mem::take(&mut infinite[i]),
             dropped,
             ..finish(model, baseline, &classes, &score)?

@@ -146,10 +146,17 @@ fn directory(path: &Path) -> Result<Found, Error> {
     }
     let mut paths = if tables.is_empty() { plain } else { tables };
     if paths.is_empty() {
-        return Err(Error::new(path.display().to_string(), "holds no table files").with_hint(
-            "table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy, .npz or \
+        let error = Error::new(path.display().to_string(), "holds no table files");
+        return Err(match extension_below(path, 4) {
+            Some(extension) => error.with_hint(format!(
+                "files in directories below are found by a pattern: '{}'",
+                path.join("**").join(format!("*.{extension}")).display()
+            )),
+            None => error.with_hint(
+                "table files end in .csv, .tsv, .jsonl, .parquet, .arrow, .npy, .npz or \
                         .safetensors",
-        ));
+            ),
+        });
     }
     paths.sort();
     let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
@@ -157,6 +164,26 @@ fn directory(path: &Path) -> Result<Found, Error> {
         .file_name()
         .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok(Found::Files { name, paths })
+}
+
+/// How the names of table files end in the directories below one, the first in the order of names; a few levels deep, and not
+/// in more entries than a hint is worth.
+fn extension_below(path: &Path, levels: usize) -> Option<String> {
+    let mut below: Vec<PathBuf> = fs::read_dir(path)
+        .ok()?
+        .flatten()
+        .take(10_000)
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with(['.', '_']))
+        .map(|entry| entry.path())
+        .collect();
+    below.sort();
+    let is_table = |file: &&PathBuf| file.is_file() && format_by_name(file).is_some();
+    if let Some(file) = below.iter().find(is_table) {
+        let name = file.file_name()?.to_string_lossy().into_owned();
+        return Some(name[stem(file).len()..].trim_start_matches('.').to_owned());
+    }
+    let mut directories = below.iter().filter(|path| path.is_dir()).take(10);
+    if levels == 0 { None } else { directories.find_map(|path| extension_below(path, levels - 1)) }
 }
 
 /// The file's name without its format's and compression's extensions.

@@ -175,8 +175,9 @@ pub(crate) fn second_line(models: &[ModelScore], options: &Options) -> String {
         models.iter().map(each).collect::<Vec<_>>().join(", ")
     };
     let file = shape.label_file.as_ref().map(|file| format!(" of {}", short(file)));
+    let positions = if shape.label_positions { " (positions in --classes, from 0)" } else { "" };
     let mut parts = vec![
-        format!("label: {}{}", short_each(&shape.label), file.unwrap_or_default()),
+        format!("label: {}{}{positions}", short_each(&shape.label), file.unwrap_or_default()),
         format!("predictions: {predictions}"),
         format!("input: {}", options.rules.input.name()),
     ];
@@ -217,6 +218,12 @@ pub(crate) fn notes(models: &[ModelScore], options: &Options) -> Vec<Block> {
         let of = if several { format!("{}: ", model.name) } else { String::new() };
         let notes = &model.scores.notes;
         infinite_note(model, &of, &mut blocks);
+        if let Some(rows) = model.shape.probable_logits {
+            blocks.push(Block::Warning(format!(
+                "{of}the first {} look like probabilities, not logits (from 0 to 1, with sums of 1): if they are, leave out --input logits",
+                counted(rows as u64, "row", "rows")
+            )));
+        }
         if notes.ties > 0 {
             blocks.push(Block::Note(format!(
                 "{of}in {} several classes share the highest prediction; the first in column order counts",
@@ -226,13 +233,15 @@ pub(crate) fn notes(models: &[ModelScore], options: &Options) -> Vec<Block> {
         if notes.rounded_sums > 0 && options.rules.input != Input::Logits {
             let rows = counted(notes.rounded_sums, "row sums", "rows sum");
             let worst = significant(notes.worst_sum, 2);
-            let what = match options.rules.sums {
-                Sums::Normalize => "divided by the sum",
-                _ => "scored as given",
-            };
-            blocks.push(Block::Note(format!(
-                "{of}{rows} to 1 only within {worst} (more than {SUM_NOTE:e}): {what}"
-            )));
+            blocks.push(Block::Note(match options.rules.sums {
+                Sums::Normalize => format!(
+                    "{of}{} divided by a sum that is not 1, up to {worst} away from it",
+                    counted(notes.rounded_sums, "row was", "rows were")
+                ),
+                _ => format!(
+                    "{of}{rows} to 1 only within {worst} (more than {SUM_NOTE:e}): scored as given"
+                ),
+            }));
         }
         if options.rules.clip > 0.0 {
             blocks.push(Block::Note(format!(
@@ -365,6 +374,7 @@ pub(crate) fn model_json(model: &ModelScore, options: &Options) -> Value {
         "columns": {
             "label": model.shape.label,
             "label_file": model.shape.label_file,
+            "label_values": if model.shape.label_positions { "positions" } else { "names" },
             "predictions": model.shape.predictions,
             "weight": model.shape.weight,
         },
@@ -376,6 +386,7 @@ pub(crate) fn model_json(model: &ModelScore, options: &Options) -> Value {
         "sums": { "policy": sums_name(options.rules.sums), "touched": notes.rounded_sums, "worst": number(notes.worst_sum) },
         "clipped": notes.clipped,
         "dropped": model.dropped,
+        "looks_like": model.shape.probable_logits.map(|_| Input::Probabilities.name()),
         "baseline": baseline_json(model),
     });
     if let Some(map) = value.as_object_mut() {

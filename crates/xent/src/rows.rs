@@ -276,6 +276,9 @@ impl Problem {
             Self::NotLogProbability { .. } => {
                 "for scores before a softmax use --input logits, for probabilities --input probabilities"
             }
+            Self::Sum { sum } if *sum > 1.0 => {
+                "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?"
+            }
             Self::Sum { .. } => {
                 "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?"
             }

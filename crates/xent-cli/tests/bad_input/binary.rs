@@ -160,7 +160,7 @@ pub fn cases() -> Vec<Case> {
                 texts("y", ["a", "b"]),
             ])),
             "p.parquet: row 2: the probabilities sum to 1.1, not 1",
-            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?",
+            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?",
         ),
         score(
             "an unknown label in Parquet",
@@ -331,7 +331,7 @@ pub fn cases() -> Vec<Case> {
             "p.npz: array y has 3 rows, array p has 2",
             "all arrays of a table need the same first dimension",
         ),
-        score("an archive without labels", "p.npz", npz(&[("p", array.clone())], false), "p.npz: no label column found", "name it with --label; the columns are p"),
+        score("an archive without labels", "p.npz", npz(&[("p", array.clone())], false), "p.npz: no label column found", "no array has one label a row: name the file of the labels with --labels"),
         score("an archive without arrays", "p.npz", npz(&[], false), "p.npz: holds no arrays", "save arrays with np.savez"),
         score("an archive of text files", "p.npz", zip_of_text(), "p.npz: holds no arrays", "save arrays with np.savez"),
         score(
@@ -352,7 +352,7 @@ pub fn cases() -> Vec<Case> {
                 true,
             ),
             "p.npz: row 2: the probabilities sum to 1.1, not 1",
-            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?",
+            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?",
         ),
         score("an archive with a bad checksum", "p.npz", with_byte(&zipped, 60), "p.npz: no prediction columns found", "array p has elements of type \"<f8(| \""),
         score(

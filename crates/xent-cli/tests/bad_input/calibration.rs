@@ -209,7 +209,7 @@ pub fn cases() -> Vec<Case> {
         apply(
             "logits for a vector calibrator of probabilities",
             TWO,
-            "--input logits",
+            "--input logits --proba p_*",
             "p.csv: the calibrator was fitted to probabilities, and these are logits",
             "vector scaling needs what it was fitted to: say --input, or fit another method",
         ),

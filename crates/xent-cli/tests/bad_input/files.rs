@@ -48,7 +48,7 @@ pub fn cases() -> Vec<Case> {
         case("parts of other formats", "score d", "d/part-1.jsonl: is JSON Lines, the first part is CSV", "all parts of a table must have the same format")
             .file("d/part-0.csv", GOOD)
             .file("d/part-1.jsonl", "{\"p_cat\":0.5,\"p_dog\":0.5,\"label\":\"cat\"}\n"),
-        case("a bad row in the second part", "score d", "d/part-1.csv:3: the probabilities sum to 1.1, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?")
+        case("a bad row in the second part", "score d", "d/part-1.csv:3: the probabilities sum to 1.1, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?")
             .file("d/part-0.csv", GOOD)
             .file("d/part-1.csv", format!("{GOOD}0.5,0.6,dog\n")),
         case("an empty second part", "score d", "d/part-1.csv: is empty", "the first line must name the columns")

@@ -30,7 +30,7 @@ pub fn cases() -> Vec<Case> {
             "p.csv",
             "p_\u{1b}[2Jcat,p_dog,label\n0.5,0.6,dog\n1.5,0,dog\n",
             "p.csv:2: the probabilities sum to 1.1, not 1",
-            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?",
+            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?",
         ),
         score(
             "ANSI in a class",
@@ -60,7 +60,7 @@ pub fn cases() -> Vec<Case> {
             "p.jsonl",
             "{\"p_\\u001b[31ma\":0.5,\"p_b\":0.6,\"y\":\"b\"}\n",
             "p.jsonl:1: the probabilities sum to 1.1, not 1",
-            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?",
+            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?",
         ),
         score(
             "ANSI in broken JSON",
@@ -72,7 +72,7 @@ pub fn cases() -> Vec<Case> {
         case("ANSI in an option", "score p.csv --label \u{1b}[31mx", "p.csv: there is no column \\u{1b}[31mx", "the columns are p_a, p_b, y")
             .file("p.csv", "p_a,p_b,y\n.5,.5,a\n"),
         case("ANSI in a file's name", "score \u{1b}[31mx.csv", "\\u{1b}[31mx.csv: is no valid pattern: invalid range pattern", "write [[] for a bracket in a file's name"),
-        case("ANSI in a bad file's name", "score \u{1b}[31mx.csv", "\\u{1b}[31mx.csv:2: the probabilities sum to 1.4, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?")
+        case("ANSI in a bad file's name", "score \u{1b}[31mx.csv", "\\u{1b}[31mx.csv:2: the probabilities sum to 1.4, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?")
             .file("\u{1b}[31mx.csv", "p_a,p_b,y\n.5,.9,a\n"),
         case("ANSI in an unknown option", "score p.csv --\u{1b}[31mx", "unexpected argument '--x' found", "see xent score --help"),
         case("ANSI in an option's value", "score p.csv --sums \u{1b}[31mx", "invalid value 'x' for '--sums <SUMS>'", "the choices are strict, normalize, as-is"),

@@ -58,7 +58,7 @@ pub fn cases() -> Vec<Case> {
             "a number for a name",
             "0.5,0.5,0\n0.5,0.5,1\n",
             "p.csv:2: column label is \"0\", which is not a class",
-            "classes are named by the prediction columns: the classes are cat, dog",
+            "if labels count the classes from 0, say their order: --classes cat,dog",
         ),
         rows(
             "no label is a class",

@@ -78,7 +78,7 @@ pub fn cases() -> Vec<Case> {
             "a label of numbers",
             "--label id",
             "p.csv:2: column id is \"1\", which is not a class",
-            "classes are named by the prediction columns: the classes are a, b, c",
+            "if labels count the classes from 0, say their order: --classes a,b,c",
         ),
         three(
             "predictions of text",

@@ -10,14 +10,14 @@ fn weight(name: &str, value: &str, error: &str, hint: &str) -> Case {
 
 pub fn cases() -> Vec<Case> {
     vec![
-        rows("a sum of 1.02", "0.5,0.5,cat\n0.52,0.5,cat\n", "p.csv:3: the probabilities sum to 1.02, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?"),
+        rows("a sum of 1.02", "0.5,0.5,cat\n0.52,0.5,cat\n", "p.csv:3: the probabilities sum to 1.02, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?"),
         rows("a sum of 0.98", "0.5,0.5,cat\n0.48,0.5,cat\n", "p.csv:3: the probabilities sum to 0.98, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?"),
-        rows("a sum off by 1e-2 and a bit", "0.5,0.5,cat\n0.5101,0.5,cat\n", "p.csv:3: the probabilities sum to 1.0101, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?"),
+        rows("a sum off by 1e-2 and a bit", "0.5,0.5,cat\n0.5101,0.5,cat\n", "p.csv:3: the probabilities sum to 1.0101, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?"),
         rows("a negative probability", "0.5,0.5,cat\n-0.1,1.1,cat\n", "p.csv:3: column p_cat is -0.1, not a probability", "for scores before a softmax use --input logits, for logarithms --input log-probabilities"),
         rows("a slightly negative probability", "0.5,0.5,cat\n1,-1e-12,cat\n", "p.csv:3: column p_dog is -0.000000000001, not a probability", "for scores before a softmax use --input logits, for logarithms --input log-probabilities"),
         rows("a probability above 1", "0.5,0.5,cat\n1.2,0,cat\n", "p.csv:3: column p_cat is 1.2, not a probability", "for scores before a softmax use --input logits; percentages must be divided by 100"),
         rows("all zero", "0.5,0.5,cat\n0,0,cat\n", "p.csv:3: the probabilities sum to 0, not 1", "a row of zeros predicts nothing: leave it out, or write its probabilities"),
-        rows("all one", "0.5,0.5,cat\n1,1,cat\n", "p.csv:3: the probabilities sum to 2, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?"),
+        rows("all one", "0.5,0.5,cat\n1,1,cat\n", "p.csv:3: the probabilities sum to 2, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?"),
         rows("logits", "2.5,-1.25,cat\n-0.5,3,dog\n", "p.csv:2: column p_cat is 2.5, not a probability", "for scores before a softmax use --input logits; percentages must be divided by 100"),
         rows("logarithms", "-0.69,-0.69,cat\n-1.2,-0.35,dog\n", "p.csv:2: column p_cat is -0.69, not a probability", "these look like logarithms of probabilities: with --input log-probabilities the cross entropy of the first 2 rows is 0.750 bits"),
         rows("percentages", "60,40,cat\n30,70,dog\n", "p.csv:2: column p_cat is 60, not a probability", "these look like percentages: divide them by 100; read so, the cross entropy of the first 2 rows is 0.626 bits"),
@@ -55,7 +55,7 @@ pub fn cases() -> Vec<Case> {
             "a bad row far down",
             &format!("{}0.9,0.9,dog\n", "0.5,0.5,cat\n".repeat(30_000)),
             "p.csv:30002: the probabilities sum to 1.8, not 1",
-            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?",
+            "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?",
         ),
         rows("the first of two bad rows", "0.5,0.5,cat\n2,0,cat\n-1,2,cat\n", "p.csv:3: column p_cat is 2, not a probability", "for scores before a softmax use --input logits; percentages must be divided by 100"),
         score(
@@ -149,7 +149,7 @@ pub fn cases() -> Vec<Case> {
             .with("--weight w"),
         score("a text column as weights", "p.csv", "p_a,p_b,y,w\n.5,.5,a,x\n.5,.5,b,z\n", "p.csv:2: column w is \"x\", not a number", "leave a missing value empty, or write NaN")
             .with("--weight w"),
-        case("a bad row under one of two models", "compare a.csv b.csv", "b.csv:3: the probabilities sum to 1.4, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is a class column missing?")
+        case("a bad row under one of two models", "compare a.csv b.csv", "b.csv:3: the probabilities sum to 1.4, not 1", "use --sums normalize to divide each row by its sum, or --sums as-is to score it as given; is each class predicted against the rest?")
             .file("a.csv", "p_a,p_b,y\n.5,.5,a\n.5,.5,b\n")
             .file("b.csv", "p_a,p_b,y\n.5,.5,a\n.5,.9,b\n"),
     ]

@@ -320,7 +320,7 @@ fn tensors() -> Vec<Case> {
             "p.safetensors",
             safetensors(&[("x", "F32", &[2, 2], vec![0; 16])]),
             "p.safetensors: no label column found",
-            "name it with --label; the columns are x",
+            "no array has one label a row: name the file of the labels with --labels",
         ),
         score(
             "tensors of two matrices",
@@ -484,8 +484,8 @@ fn labels_apart() -> Vec<Case> {
             "labels that are a matrix",
             "y.npy",
             logits([0.5; 4]),
-            "y.npy: column values holds lists of numbers, not labels",
-            "a label is the name of one class, or its number from 0",
+            "y.npy: column label holds lists of numbers, not labels",
+            "a label is one class a row; for one-hot or soft targets add --targets label",
         ),
         beside(
             "damaged labels",

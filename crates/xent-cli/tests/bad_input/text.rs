@@ -404,7 +404,7 @@ pub fn cases() -> Vec<Case> {
             "p.csv.gz",
             gz(format!("{GOOD}1.5,0.5,dog\n")),
             "p.csv.gz:4: column p_cat is 1.5, not a probability",
-            "for scores before a softmax use --input logits; percentages must be divided by 100",
+            "other rows hold probabilities, numbers from 0 to 1: mend this one, or leave it out",
         ),
         score(
             "bzip2",
@@ -426,7 +426,7 @@ pub fn cases() -> Vec<Case> {
             "a bad row in a pipe",
             "score -",
             "stdin:4: column p_cat is 2, not a probability",
-            "for scores before a softmax use --input logits; percentages must be divided by 100",
+            "other rows hold probabilities, numbers from 0 to 1: mend this one, or leave it out",
         )
         .stdin(format!("{GOOD}2,-1,cat\n")),
         case(

@@ -9,6 +9,7 @@ use xent_io::Table;
 use super::State;
 use super::same::{check_slices, check_weights, either, labels_differ, same_truth};
 use crate::block::{Block, Scorer};
+use crate::detective::explain;
 use crate::error::Error;
 use crate::score::{Observer, Options, go_on};
 
@@ -39,6 +40,7 @@ pub(super) fn by_position(
                     },
                 );
                 if let Err(Stop::Error(error)) = result {
+                    let error = explain(error, table, scorer.binding(), &options.rules);
                     let _ = send.send(Err(error));
                 }
             });

@@ -8,6 +8,7 @@ use super::in_step::rows;
 use super::same::{check_slices, check_weights, either, labels_differ, same_truth};
 use super::{Entry, Matching};
 use crate::block::{Block, Scorer};
+use crate::detective::explain;
 use crate::error::Error;
 use crate::score::{Observer, Options, Progress, go_on};
 
@@ -20,7 +21,7 @@ pub(super) fn load(
 ) -> Result<Block, Error> {
     let mut all = Block::default();
     let mut progress = Progress { cross_entropy: f64::NAN, ..Progress::default() };
-    table.scan(
+    let scanned = table.scan(
         scorer.requests(),
         &options.scan(options.threads),
         |batch| scorer.block(batch),
@@ -30,7 +31,8 @@ pub(super) fn load(
             progress.bytes = span.bytes_read;
             go_on(observer.progress(&progress))
         },
-    )?;
+    );
+    scanned.map_err(|error| explain(error, table, scorer.binding(), &options.rules))?;
     all.numbers = vec![(1..=all.rows as u64).collect()];
     Ok(all)
 }

@@ -3,8 +3,9 @@
 use xent_io::{Batch, ReadAs, Request, RowError, Table};
 
 use crate::block::Block;
+use crate::classes::Classes;
 use crate::error::Error;
-use crate::roles::{Binding, ModelColumns, PredictionColumns, Roles, TargetColumns, canonical};
+use crate::roles::{Binding, ModelColumns, PredictionColumns, Roles, TargetColumns};
 use crate::score::Shape;
 use crate::source::Source;
 
@@ -18,7 +19,12 @@ pub(super) struct Checks {
     /// Their places in a batch.
     places: Vec<usize>,
     names: Vec<String>,
-    soft: bool,
+    /// How the second table's label or targets are read.
+    read_as: Option<ReadAs>,
+    /// Its classes, in the order of the results.
+    classes: Classes,
+    /// The place of each of them in its lists of targets.
+    to_own: Vec<u32>,
 }
 
 /// The first table with the second one's columns beside it, and where its models are.
@@ -72,11 +78,17 @@ pub(super) fn join(
         },
         to_own: order.iter().map(|&i| model.to_own[i as usize]).collect(),
     });
-    let (target, soft) = match &theirs.target {
-        TargetColumns::Label(column) => (vec![move_to(*column)], false),
-        TargetColumns::Absent => (Vec::new(), false),
+    let mut to_own = Vec::new();
+    let (target, read_as) = match &theirs.target {
+        TargetColumns::Label(column) => (vec![move_to(*column)], Some(ReadAs::Text)),
+        TargetColumns::Absent => (Vec::new(), None),
         TargetColumns::PerClass(columns) => {
-            (order.iter().map(|&i| move_to(columns[i as usize])).collect(), true)
+            let columns = order.iter().map(|&i| move_to(columns[i as usize])).collect();
+            (columns, Some(ReadAs::Numbers))
+        }
+        TargetColumns::List { column, to_own: own } => {
+            to_own = order.iter().map(|&i| own[i as usize]).collect();
+            (vec![move_to(*column)], Some(ReadAs::List))
         }
     };
     if first.table.beside().is_some() || second.table.beside().is_some() {
@@ -93,7 +105,9 @@ pub(super) fn join(
         id: theirs.id.filter(|_| has_id).map(move_to),
         places: Vec::new(),
         names: Vec::new(),
-        soft,
+        read_as,
+        classes: Classes::new(&binding.classes, theirs.positions.as_deref()),
+        to_own,
     };
     first.table.put_beside(second.table, names)?;
     Ok((first, binding, checks))
@@ -124,8 +138,8 @@ impl Checks {
     /// Asks for the columns to be checked.
     #[must_use]
     pub fn request(mut self, table: &Table, requests: &mut Vec<Request>) -> Self {
-        let target = if self.soft { ReadAs::Numbers } else { ReadAs::Text };
-        let columns = self.target.iter().map(|&column| Request { column, read_as: target });
+        let read_as = self.read_as.unwrap_or(ReadAs::Text);
+        let columns = self.target.iter().map(|&column| Request { column, read_as });
         let id = self.id.map(|column| Request { column, read_as: ReadAs::Text });
         for request in columns.chain(id) {
             self.places.push(requests.len());
@@ -164,6 +178,18 @@ impl Checks {
                     }
                     continue;
                 }
+                if let Some((width, values)) = column.lists() {
+                    let differs = |class: &usize| {
+                        let place = row * width + self.to_own[*class] as usize;
+                        values.get(place).is_none_or(|&t| t != block.target.at(row, *class))
+                    };
+                    if (0..self.to_own.len()).any(|class| differs(&class)) {
+                        let list = values.get(row * width..(row + 1) * width).unwrap_or_default();
+                        let mine = block.target.describe(row, classes);
+                        return Err(differ(row, place, &mine, &format!("{list:?}")));
+                    }
+                    continue;
+                }
                 let theirs = column.text().and_then(|t| t.get(row)).unwrap_or_default();
                 let is_label = place < self.target.len();
                 let mine = if is_label {
@@ -171,7 +197,12 @@ impl Checks {
                 } else {
                     block.ids.as_ref().map_or_else(String::new, |ids| ids[row].clone())
                 };
-                let same = theirs == mine || (is_label && canonical(theirs) == canonical(&mine));
+                let is_mine = |class: u32| block.target.at(row, class as usize) == 1.0;
+                let same = if is_label {
+                    self.classes.find(theirs).is_some_and(is_mine)
+                } else {
+                    theirs == mine
+                };
                 if !same {
                     return Err(differ(row, place, &mine, theirs));
                 }

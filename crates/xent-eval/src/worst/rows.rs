@@ -135,7 +135,7 @@ fn used(binding: &Binding) -> Vec<usize> {
         }
     }
     match &binding.target {
-        TargetColumns::Label(column) => used.push(*column),
+        TargetColumns::Label(column) | TargetColumns::List { column, .. } => used.push(*column),
         TargetColumns::PerClass(columns) => used.extend(columns),
         TargetColumns::Absent => {}
     }

@@ -18,7 +18,8 @@
 //!
 //! Where the numbers as given are no probabilities in more than half of the rows, there is no loss before: logits need
 //! after < 0.9 H and the last line, and so does one column of percents. Several columns that become probabilities summing to 1 in every row (percents, logarithms) are told in any
-//! case.
+//! case. Numbers that are all in [0, 1] are never told to be logits: a column is missing, or each class is predicted against
+//! the rest.
 //!
 //! Losses are means with probabilities below 2^-53 taken as 2^-53, so that a single exception hides nothing. Many exceptions (hard
 //! predictions of 0 and 1, say) must hide nothing either: the same is asked of the predictions mixed with equal ones,
@@ -216,7 +217,7 @@ pub fn find(
         // Sums of 1 leave no doubt; a softmax makes them of anything.
         if width == 1 {
             found.extend(offer(Mistake::Logits, &each(&sigmoid), false));
-        } else if found.is_empty() {
+        } else if found.is_empty() && !values.iter().all(|x| (0.0..=1.0).contains(x)) {
             let softmax = |row: &[f64]| {
                 let all = log_sum_exp(row);
                 row.iter().map(move |x| exp(x - all)).collect::<Vec<_>>()
