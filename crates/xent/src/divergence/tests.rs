@@ -39,14 +39,15 @@ fn of_rows(f: OfPair<f64, f64>, p: &[f64], q: &[f64], v: usize) -> (Vec<f64>, Ve
 /// Slopes in the first, alone; they are the same beside those in the second, which do not change either.
 fn slopes_of_first(f: OfPair<f64, f64>, p: &[f64], q: &[f64], v: usize, scale: f64) -> Vec<f64> {
     let [mut alone, mut first, mut second, mut other] = [(); 4].map(|()| vec![7.0; p.len()]);
-    fn into(out: &mut [f64], v: usize, scale: f64) -> Option<Gradient<'_, f64>> {
-        Some(Gradient { scale: Scale::All(scale), ..whole(out, v) })
+    fn into(out: &mut [f64], v: usize, scale: f64) -> Gradient<'_, f64> {
+        Gradient { scale: Scale::All(scale), ..whole(out, v) }
     }
-    let gradient_p = into(&mut alone, v, scale);
+    let gradient_p = Some(into(&mut alone, v, scale));
     f(rows(p, v), rows(q, v), WantedOfPair { gradient_p, ..WantedOfPair::default() }).unwrap();
-    let gradient_q = into(&mut other, v, scale);
+    let gradient_q = Some(into(&mut other, v, scale));
     f(rows(p, v), rows(q, v), WantedOfPair { gradient_q, ..WantedOfPair::default() }).unwrap();
-    let (gradient_p, gradient_q) = (into(&mut first, v, scale), into(&mut second, v, scale));
+    let gradient_p = Some(into(&mut first, v, scale));
+    let gradient_q = Some(into(&mut second, v, scale));
     f(rows(p, v), rows(q, v), WantedOfPair { gradient_p, gradient_q, losses: None }).unwrap();
     assert_eq!((&first, &second), (&alone, &other));
     alone
