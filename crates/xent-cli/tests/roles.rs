@@ -63,8 +63,8 @@ fn logits_that_look_like_probabilities_are_told() {
         .write("l.csv", "logit_a,logit_b,y\n0.75,0.25,a\n0.5,0.25,b\n");
     let line = |rows: u32| {
         format!(
-            "warning: the first {rows} rows look like probabilities, not logits (from 0 to 1, with sums of 1): if they are, \
-             leave out --input logits\n"
+            "warning: the first {rows} rows look like probabilities (from 0 to 1, sums of 1): if they are, leave out \
+             --input logits\n"
         )
     };
     for (args, rows) in [("p.csv --proba p_*", 2), ("one.csv", 30)] {

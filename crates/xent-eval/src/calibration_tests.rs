@@ -25,7 +25,12 @@ fn file(rows: &[Row], form: impl Fn(f64) -> f64) -> String {
 }
 
 fn options(input: Input, weight: bool, batch_rows: Option<usize>, threads: usize) -> Options {
-    let roles = Roles { input, weight: weight.then(|| "w".to_owned()), ..Roles::default() };
+    let roles = Roles {
+        input,
+        proba: Some("p_*".to_owned()),
+        weight: weight.then(|| "w".to_owned()),
+        ..Roles::default()
+    };
     let rules = Rules { input, ..Rules::default() };
     Options { roles, rules, threads, batch_rows, ..Options::default() }
 }

@@ -220,7 +220,7 @@ pub(crate) fn notes(models: &[ModelScore], options: &Options) -> Vec<Block> {
         infinite_note(model, &of, &mut blocks);
         if let Some(rows) = model.shape.probable_logits {
             blocks.push(Block::Warning(format!(
-                "{of}the first {} look like probabilities, not logits (from 0 to 1, with sums of 1): if they are, leave out --input logits",
+                "{of}the first {} look like probabilities (from 0 to 1, sums of 1): if they are, leave out --input logits",
                 counted(rows as u64, "row", "rows")
             )));
         }

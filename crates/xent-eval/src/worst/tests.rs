@@ -164,7 +164,7 @@ fn probabilities_come_from_every_kind_of_input() {
     ];
     for (input, row) in tables {
         std::fs::write(&path, format!("p_a,p_b,label\n{row},a\n")).unwrap();
-        let roles = Roles { input, ..Roles::default() };
+        let roles = Roles { input, proba: Some("p_*".to_owned()), ..Roles::default() };
         let rules = Rules { input, ..Rules::default() };
         let score = Options { roles, rules, ..Options::default() };
         let wanted = WorstOptions { score, n: 1, floors: vec![0.3] };
