@@ -54,6 +54,8 @@ pub(crate) trait Arithmetic: Element + PartialOrd {
     /// The maximum is scaled to about this, 2^32 or 2^64: room above for larger numbers and for their sum,
     /// and below for every probability that the kind has.
     const RAISE: f64;
+    /// A number this far above the one that sets the scale leaves the range.
+    const REACH: f64;
 
     fn of<T: Element>(x: T) -> Self;
     /// The numbers themselves, if they are of this kind.
@@ -84,6 +86,8 @@ impl Arithmetic for f32 {
     const CHAIN: usize = 4;
     const NEGATIVE_INFINITY: Self = f32::NEG_INFINITY;
     const RAISE: f64 = 4_294_967_296.0;
+    // (120 - 32 + 1/2) ln 2, and more.
+    const REACH: f64 = 61.5;
 
     #[inline(always)]
     fn of<T: Element>(x: T) -> Self {
@@ -162,6 +166,8 @@ impl Arithmetic for f64 {
     const CHAIN: usize = 4;
     const NEGATIVE_INFINITY: Self = f64::NEG_INFINITY;
     const RAISE: f64 = 18_446_744_073_709_551_616.0;
+    // (1000 - 64 + 1/2) ln 2, and more.
+    const REACH: f64 = 649.5;
 
     #[inline(always)]
     fn of<T: Element>(x: T) -> Self {

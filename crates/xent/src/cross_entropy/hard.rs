@@ -42,14 +42,14 @@ pub(super) fn score<T: Element, A: Arithmetic>(
     let n = rows.len();
     let mut ratios = [-1.0; BATCH];
     let ratios = &mut ratios[..n];
-    if !wants.ranks && !wants.squares {
-        at_once::<T, A>(io, rows.clone(), batch, ratios);
-    }
+    let tried = !wants.ranks
+        && !wants.squares
+        && at_once::<T, A>(io, rows.clone(), batch, ratios).is_some();
     for (i, row) in rows.enumerate() {
         if !(batch.ignored[i] || ratios[i] >= 0.0) {
             let scale = io.wants_gradient().then_some(batch.scale[i]);
             let y = batch.labels[i] as usize;
-            let done = long::<T, A>(io, row, y, wants, scale, scratch, &mut ratios[i]);
+            let done = long::<T, A>(io, row, y, tried, wants, scale, scratch, &mut ratios[i]);
             batch.put(i, &done);
         }
     }
@@ -57,25 +57,25 @@ pub(super) fn score<T: Element, A: Arithmetic>(
     take_logarithms(ratios, &mut batch.loss[..n]);
 }
 
-/// The ratios of the ordinary ones of rows that lie side by side and are of the arithmetic's own kind, and their gradients.
+/// The ratios of the ordinary ones of rows that lie side by side and are of the arithmetic's own kind, and their gradients; nothing
+/// where they do not.
 fn at_once<T: Element, A: Arithmetic>(
     io: &mut Io<'_, '_, T>,
     rows: Range<usize>,
     batch: &Batch,
     ratios: &mut [f64],
-) {
-    let Io::Apart { x, gradient } = io else { return };
+) -> Option<()> {
+    let Io::Apart { x, gradient } = io else { return None };
     let (n, v) = (rows.len(), x.n_cols());
-    let Some(numbers) = x.rows(rows.clone()).as_rows().and_then(A::slice) else { return };
+    let numbers = x.rows(rows.clone()).as_rows().and_then(A::slice)?;
     let (labels, ignored, scales) = (&batch.labels[..n], &batch.ignored[..n], &batch.scale[..n]);
-    match gradient {
-        None => sum_rows(numbers, v, labels, ignored, ratios),
-        Some(gradient) => {
-            if let Some(out) = gradient.rows_mut(rows.start, n).and_then(A::slice_mut) {
-                scale_rows(numbers, v, labels, ignored, scales, out, ratios);
-            }
-        }
+    if let Some(gradient) = gradient {
+        let out = gradient.rows_mut(rows.start, n).and_then(A::slice_mut)?;
+        scale_rows(numbers, v, labels, ignored, scales, out, ratios);
+    } else {
+        sum_rows(numbers, v, labels, ignored, ratios);
     }
+    Some(())
 }
 
 leveled! {
@@ -109,6 +109,9 @@ fn sum_rows_body<const FMA: bool, A: Arithmetic>(
         let reference = A::reference(row[y]);
         // Where one row is beyond the limits of its scale, as where classes are masked, others will be.
         wild |= reference.shift != A::default();
+        if wild && is_beyond(row, v, y) {
+            continue;
+        }
         // No closure: it would be compiled for the lowest level.
         let tame = if wild {
             None
@@ -161,6 +164,9 @@ fn scale_rows_body<const FMA: bool, A: Arithmetic>(
         let beside = row[y].to_f64() - reference.shift.to_f64();
         let own = term_near(beside, reference.power);
         wild |= reference.shift != A::default();
+        if wild && is_beyond(row, v, y) {
+            continue;
+        }
         let tame =
             if wild { None } else { sum_but::<FMA, false, true, A>(row, v, out, y, &reference) };
         wild |= tame.is_none();
@@ -173,6 +179,12 @@ fn scale_rows_body<const FMA: bool, A: Arithmetic>(
             ratios[i] = rest / own;
         }
     }
+}
+
+/// Whether the row is surely not ordinary at the scale of its target.
+#[inline(always)]
+fn is_beyond<A: Arithmetic>(row: &[A], v: usize, y: usize) -> bool {
+    exponentials::head_max(&row[..v]).to_f64() - row[y].to_f64() > A::REACH
 }
 
 /// The target of a row, and a wish for that of the next.
@@ -260,18 +272,22 @@ fn reference<T: Element, A: Arithmetic>(
 
 /// A row of many classes. The loss is ln(1 + `ratio`) if that is set to a number that is not negative.
 ///
-/// The target's logit sets the scale, as in [`sum_rows`]; where that is too far from the others, the start of the row.
+/// The target's logit sets the scale, unless that was tried, as in [`sum_rows`]; where that is too far from the others, the
+/// start of the row.
+#[allow(clippy::too_many_arguments)]
 fn long<T: Element, A: Arithmetic>(
     io: &mut Io<'_, '_, T>,
     row: usize,
     y: usize,
+    tried: bool,
     wants: Wants,
     scale: Option<f64>,
     scratch: &mut Scratch<A>,
     ratio: &mut f64,
 ) -> Done {
     let from_target = A::reference(A::of(io.x().get(row, y)));
-    if let Some(done) = by_blocks(io, row, y, &from_target, wants, scale, scratch, ratio) {
+    if !tried && let Some(done) = by_blocks(io, row, y, &from_target, wants, scale, scratch, ratio)
+    {
         return done;
     }
     let from_start = reference(&io.x(), row, &mut scratch.numbers);

@@ -1,6 +1,6 @@
 //! The sum of the terms of a long row but its target's, at the speed of the exponentials.
 
-use super::{Accumulator, Arithmetic, Reference, unit};
+use super::{Accumulator, Arithmetic, Reference, terms_body, unit};
 use crate::simd::{self, leveled};
 
 /// Numbers ahead that memory is asked for: the hardware stops at every page.
@@ -64,7 +64,7 @@ pub(crate) fn sum_but<const FMA: bool, const CLAMP: bool, const KEEP: bool, A: A
     }
     let end = v.min((special + 1) * n);
     sums.add_odd::<FMA, CLAMP, KEEP>(x, out, (special * n, end), but, reference);
-    if CLAMP || A::are_exponents(&sums.seen) {
+    if CLAMP || !FMA || A::are_exponents(&sums.seen) {
         Some(total_apart::<A>(&sums.high.clone()))
     } else {
         None
@@ -92,6 +92,20 @@ impl<A: Arithmetic> Sums<A> {
         let x = &x[..n];
         let out = &mut out[..if KEEP { n } else { 0 }];
         let (but, end) = (but as u32, end as u32);
+        if !FMA {
+            // So much work in a term that it is done a term at a time, with a look at the limits.
+            let mut terms = [A::default(); 64];
+            terms_body::<FMA, A>(x, &mut terms[..n], reference);
+            for (l, term) in (0_u32..).zip(&mut terms[..n]) {
+                let none = ODD && ((l == but) | (l >= end));
+                *term = if none { A::default() } else { *term };
+            }
+            self.high.add_unit::<A, false>(terms[..n].chunks_exact(A::LANES));
+            if KEEP {
+                out.copy_from_slice(&terms[..n]);
+            }
+            return;
+        }
         let mut lanes = [A::default(); 16];
         for l in 0..A::LANES {
             let (mut lane, mut all) = (A::default(), self.seen[l]);
