@@ -154,8 +154,10 @@ pub struct Shape {
     pub label: String,
     /// The file of the label, if it is not that of the predictions.
     pub label_file: Option<String>,
-    /// The prediction columns.
+    /// The prediction columns, in words.
     pub predictions: String,
+    /// The prediction columns, each by its name.
+    pub prediction_columns: Vec<String>,
     /// The weight column.
     pub weight: Option<String>,
     /// The slice columns.
@@ -180,13 +182,15 @@ impl Shape {
         };
         let is_beside = first.is_some_and(|c| table.is_beside(*c));
         let file = table.beside().filter(|_| is_beside).map(|other| other.spec().to_owned());
+        let predictions = match &binding.models[model].columns {
+            PredictionColumns::PerClass(columns) => &columns[..],
+            PredictionColumns::List(c) | PredictionColumns::Positive(c) => std::slice::from_ref(c),
+        };
         Self {
             label,
             label_file: file,
-            predictions: match &binding.models[model].columns {
-                PredictionColumns::PerClass(columns) => names(columns),
-                PredictionColumns::List(c) | PredictionColumns::Positive(c) => name(c),
-            },
+            predictions: names(predictions),
+            prediction_columns: predictions.iter().map(name).collect(),
             weight: binding.weight.as_ref().map(name),
             by: binding.by.iter().map(name).collect(),
         }
@@ -419,6 +423,7 @@ pub(crate) fn finish(
             label: String::new(),
             label_file: None,
             predictions: String::new(),
+            prediction_columns: Vec::new(),
             weight: None,
             by: Vec::new(),
         },
