@@ -1,6 +1,6 @@
 //! The command line, as data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use crate::train_args::{PredictArgs, ShowArgs, TrainArgs};
 use clap::builder::styling::{AnsiColor, Styles};
@@ -153,9 +153,9 @@ pub struct RowArgs {
 /// Where results go.
 #[derive(Args)]
 pub struct OutputArgs {
-    /// Form of the results
-    #[arg(long, value_enum, default_value_t = FormatArg::Table, global = true, help_heading = "Output")]
-    pub format: FormatArg,
+    /// Form of the results [default: what the ending of --output says, .json, .csv or .md, else table]
+    #[arg(long, value_enum, global = true, help_heading = "Output")]
+    pub format: Option<FormatArg>,
 
     /// Write the results to a file, whole or not at all
     #[arg(short, long, value_name = "FILE", global = true, help_heading = "Output")]
@@ -168,6 +168,24 @@ pub struct OutputArgs {
     /// No progress on the terminal
     #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
+}
+
+impl OutputArgs {
+    /// The form that is asked for, or that the name of the output asks for.
+    pub fn form(&self) -> FormatArg {
+        let by_name = || match ending(self.output.as_deref()?).as_str() {
+            "json" => Some(FormatArg::Json),
+            "csv" => Some(FormatArg::Csv),
+            "md" | "markdown" => Some(FormatArg::Md),
+            _ => None,
+        };
+        self.format.or_else(by_name).unwrap_or(FormatArg::Table)
+    }
+}
+
+/// What a file's name ends with after its last dot, in lower case.
+pub fn ending(path: &Path) -> String {
+    path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
 
 #[derive(Args)]

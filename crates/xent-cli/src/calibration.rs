@@ -196,7 +196,7 @@ pub fn run_calibration(args: &CalibrationArgs) -> Result<Outcome, Failure> {
         watch.finish();
         models.extend(result?);
     }
-    let all = is_for_programs(args.output.format);
+    let all = is_for_programs(args.output.form());
     let report = calibration_report(&models, &options, &measure, all);
     if let (Some(mut file), [model]) = (plot, &models[..]) {
         file.put(render_svg(&reliability_diagram(model, &options)).as_bytes())?;
@@ -207,7 +207,7 @@ pub fn run_calibration(args: &CalibrationArgs) -> Result<Outcome, Failure> {
     }
     sink.finish(&report)?;
     let is_seen = args.output.output.as_deref().is_none_or(|path| path == Path::new("-"));
-    if args.output.format == FormatArg::Table && is_seen {
+    if args.output.form() == FormatArg::Table && is_seen {
         for model in &models {
             // What it shows stands above it already.
             let description = String::new();

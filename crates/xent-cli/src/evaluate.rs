@@ -189,7 +189,7 @@ pub fn run_score(args: &ScoreArgs) -> Result<Outcome, Failure> {
         models.extend(scored);
     }
     check_top_k(&models, &options)?;
-    let all = is_for_programs(args.output.format);
+    let all = is_for_programs(args.output.form());
     let mut report = score_report(&models, &options, all);
     if let Some(peer) = peer {
         add_peer(&mut report, peer, &models, &peers, all);
@@ -256,7 +256,7 @@ pub fn run_compare(args: &CompareArgs) -> Result<Outcome, Failure> {
     watch.finish();
     let comparison = result?;
     check_top_k(&comparison.models, &options)?;
-    let report = compare_report(&comparison, &options, is_for_programs(args.output.format));
+    let report = compare_report(&comparison, &options, is_for_programs(args.output.form()));
     sink.write(&report)?;
     sink.finish(&report)?;
     let mut outcome = outcome(&conditions, &comparison.models, &options);

@@ -11,7 +11,7 @@ use xent_report::{
 };
 
 use crate::Failure;
-use crate::args::{ColorArg, FormatArg, OutputArgs};
+use crate::args::{ColorArg, FormatArg, OutputArgs, ending};
 
 /// Width of a terminal that does not say.
 const WIDTH: usize = 100;
@@ -36,6 +36,9 @@ impl<'a> Sink<'a> {
     /// Starts the file that the results go to, if they go to one.
     pub fn create(args: &'a OutputArgs) -> Result<Self, Failure> {
         let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
+        if let Some(path) = path.filter(|_| args.format.is_none()) {
+            check_ending(path)?;
+        }
         let file = path.map(AtomicFile::create).transpose()?;
         Ok(Self { args, file })
     }
@@ -58,9 +61,25 @@ impl<'a> Sink<'a> {
     }
 }
 
+/// Endings of files that results are not written as.
+const OTHERS: [&str; 14] = [
+    "tsv", "jsonl", "ndjson", "parquet", "arrow", "arrows", "feather", "npy", "npz", "xlsx",
+    "html", "pdf", "gz", "zst",
+];
+
+/// Refuses to write a text table under a name that says something else.
+fn check_ending(path: &Path) -> Result<(), Failure> {
+    let ending = ending(path);
+    if !OTHERS.contains(&ending.as_str()) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{}: results are not written as .{ending}", path.display()))
+        .with_hint("name the file .json, .csv, .md or .txt, or say what to write with --format"))
+}
+
 /// Prints a report to stdout.
 pub fn print(report: &Report, format: FormatArg, color: ColorArg) -> Result<(), Failure> {
-    let args = OutputArgs { format, output: None, color, quiet: false };
+    let args = OutputArgs { format: Some(format), output: None, color, quiet: false };
     put_text(&render(report, &args))
 }
 
@@ -103,7 +122,7 @@ pub fn check_paths<'a>(
 
 fn render(report: &Report, args: &OutputArgs) -> String {
     let to_terminal = args.output.is_none() && std::io::stdout().is_terminal();
-    match args.format {
+    match args.form() {
         FormatArg::Table => {
             let color = args.output.is_none() && wants_color(args.color, &std::io::stdout());
             let width = if to_terminal { width() } else { 0 };

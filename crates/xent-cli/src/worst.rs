@@ -36,7 +36,7 @@ pub fn run(args: &WorstArgs) -> Result<Outcome, Failure> {
     let found = result?;
     let scores: Vec<_> = found.models.iter().map(|m| m.score.clone()).collect();
     check_top_k(&scores, &wanted.score)?;
-    let report = worst_report(&found, &wanted.score, is_for_programs(args.output.format));
+    let report = worst_report(&found, &wanted.score, is_for_programs(args.output.form()));
     sink.write(&report)?;
     sink.finish(&report)?;
     Ok(Outcome::Done)

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use common::tables::{Random, csv, gz};
-use common::{Dir, number, root, run, words, xent};
+use common::{Dir, number, read_csv, root, run, words, xent};
 use serde_json::Value;
 
 const GOOD: &str = "p_cat,p_dog,label\n0.9,0.1,cat\n0.2,0.8,dog\n0.6,0.4,dog\n";
@@ -136,29 +136,6 @@ fn a_full_device_on_stdout_is_an_error() {
     assert_eq!(out.status.code(), Some(2));
     let said = String::from_utf8(out.stderr).unwrap();
     assert!(said.starts_with("error: cannot write to standard output: "), "{said}");
-}
-
-/// Records of RFC 4180 text.
-fn read_csv(text: &str) -> Vec<Vec<String>> {
-    let mut records = vec![vec![String::new()]];
-    let mut quoted = false;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let record = records.last_mut().unwrap();
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                record.last_mut().unwrap().push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => record.push(String::new()),
-            '\n' if !quoted => records.push(vec![String::new()]),
-            c => record.last_mut().unwrap().push(c),
-        }
-    }
-    assert!(!quoted, "{text}");
-    records.retain(|r| r.len() > 1 || !r[0].is_empty());
-    records
 }
 
 #[test]
@@ -454,4 +431,50 @@ fn the_version_is_the_crates() {
     let ran = run(&mut xent(["--version"]));
     assert_eq!(ran.stdout, format!("xent {}\n", env!("CARGO_PKG_VERSION")));
     assert!(root().join("Cargo.toml").is_file());
+}
+
+/// Of weights that are importances the base rates have no errors, and are still the same.
+#[test]
+fn equal_base_rates_stand_once() {
+    let dir = Dir::new();
+    let text = "p_x,p_y,label,w\n0.9,0.1,x,0.5\n0.2,0.8,y,1.5\n0.6,0.4,y,1\n0.3,0.7,x,2\n";
+    for name in ["a", "b", "c"] {
+        dir.write(&format!("{name}.csv"), text);
+    }
+    let screen = dir.xent("score a.csv b.csv c.csv --weight w").stdout;
+    assert_eq!(screen.matches("base rate").count(), 1, "{screen}");
+}
+
+/// Tables in files and pipes are broken between columns, and no name is cut.
+#[test]
+fn many_models_fit_a_page() {
+    let dir = dir();
+    let names: Vec<String> = (1..8).map(|i| format!("gradient-boosting-run-{i}")).collect();
+    for name in &names {
+        dir.write(&format!("{name}.csv"), GOOD);
+    }
+    let files: Vec<String> = names.iter().map(|name| format!("{name}.csv")).collect();
+    for command in ["score", "compare"] {
+        let screen = dir.xent(&format!("{command} {}", files.join(" "))).stdout;
+        let table: Vec<&str> = screen.lines().filter(|l| l.starts_with("error rate")).collect();
+        assert!(table.len() > 1, "{screen}");
+        let tables = screen
+            .lines()
+            .filter(|l| !["note:", "warning:", "label:"].iter().any(|start| l.starts_with(start)));
+        for line in tables.filter(|l| l.contains("  ")) {
+            assert!(line.chars().count() <= 120, "{line}");
+        }
+        assert!(names.iter().all(|name| screen.contains(name)), "{screen}");
+    }
+}
+
+/// Names with commas in them do not run into one another.
+#[test]
+fn prediction_columns_are_a_list() {
+    let dir = Dir::new();
+    dir.write("p.csv", "\"p_a, b\",p_c,label\n0.5,0.5,c\n");
+    let json = dir.xent("score p.csv --format json").json();
+    let columns = &json["models"][0]["columns"];
+    assert_eq!(columns["prediction_list"], serde_json::json!(["p_a, b", "p_c"]));
+    assert_eq!(columns["predictions"], "p_a, b, p_c");
 }

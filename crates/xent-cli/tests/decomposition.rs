@@ -6,7 +6,7 @@ mod common;
 
 use std::fmt::Write;
 
-use common::{Dir, number, root, run, words, xent};
+use common::{Dir, lines, number, root, run, words, xent};
 use serde_json::Value;
 
 /// Parts add up within so many ulp of the score.
@@ -194,6 +194,9 @@ fn samples_of_two_models_are_of_the_same_rows() {
     for i in [0, 1] {
         parts(&json, i, "decomposition", "cross_entropy");
         assert_eq!(json["models"][i]["decomposition"]["sample"], true);
+        let mse = format!("/models/{i}/decomposition_mse");
+        assert!(part(&json, &format!("{mse}/sample_se")) > 0.0);
+        assert!(part(&json, &format!("{mse}/by_chance")) > 0.0);
         let se = part(&json, &format!("/models/{i}/decomposition/sample_se"));
         assert!(se > 1e-5 && se < 1e-3, "{se}");
     }
@@ -231,6 +234,17 @@ fn three_models_and_infinite_ones_are_explained() {
     assert!(text.contains("good knows"), "{screen}");
     assert!(text.contains("zero loses infinitely many bits by miscalibration"), "{screen}");
     assert_eq!(text.matches("recalibrated (cross-fitted, 10 folds)").count(), 2, "{screen}");
+    // What the reference loses stands once, and the best of the others is named.
+    let screen = run(&mut dir.command(words("compare zero.csv flat.csv good.csv"))).stdout;
+    assert_eq!(screen.matches("zero loses infinitely many bits").count(), 1, "{screen}");
+    let verdict = screen.lines().find(|line| line.contains("lowest cross entropy")).unwrap();
+    assert!(verdict.starts_with("good has the lowest cross entropy, "), "{verdict}");
+    let end = "(flat 1.000), not tested without --baseline good; probability 0 was given to what happened by zero in 1 row";
+    assert!(verdict.ends_with(end), "{verdict}");
+    let json =
+        run(&mut dir.command(words("compare zero.csv flat.csv good.csv --format json"))).json();
+    assert_eq!(json["verdict"]["better"], Value::Null, "no test has been made");
+    assert_eq!(json["verdict"]["text"], verdict);
 }
 
 #[test]
@@ -239,12 +253,14 @@ fn all_parts_are_in_the_csv() {
     three_models(&dir);
     let args = "score good.csv --decomposition --folds 5";
     let json = run(&mut dir.command(words(&format!("{args} --format json")))).json();
-    let csv = run(&mut dir.command(words(&format!("{args} --format csv")))).stdout;
-    let field = |form: &str, class: &str, score: &str, column: usize| -> f64 {
-        let start = format!("good,{form},{class},{score},");
-        let line = csv.lines().find(|line| line.starts_with(&start));
-        let line = line.unwrap_or_else(|| panic!("no {start} in {csv}"));
-        line[start.len()..].split(',').nth(column).unwrap().parse().unwrap()
+    let csv = lines(&run(&mut dir.command(words(&format!("{args} --format csv")))).stdout);
+    let field = |form: &str, class: &str, score: &str, column: &str| -> f64 {
+        let line = csv.iter().find(|l| {
+            l["table"] == "decomposition"
+                && [&l["form"], &l["class"], &l["score"]] == [form, class, score]
+        });
+        let line = line.unwrap_or_else(|| panic!("no {form} {class} {score} in {csv:?}"));
+        line[column].parse().unwrap()
     };
     let details = &json["models"][0]["decomposition_details"];
     for (form, class, path) in [
@@ -255,24 +271,24 @@ fn all_parts_are_in_the_csv() {
     ] {
         for (score, key) in [("cross_entropy", "decomposition"), ("mse", "decomposition_mse")] {
             let wanted = part(details, &format!("{path}{key}/miscalibration"));
-            assert_eq!(field(form, class, score, 2), wanted, "{form} {score}");
+            let name = format!("{score}.miscalibration");
+            assert_eq!(field(form, class, &name, "value"), wanted, "{form} {score}");
         }
     }
     let wanted = part(details, "/binned/1/se/2");
-    assert_eq!(field("binned", "1", "cross_entropy", 5), wanted);
+    assert_eq!(field("binned", "1", "cross_entropy.miscalibration", "se"), wanted);
     let wanted = part(&json, "/models/0/cross_fitted/decomposition/discrimination");
-    assert_eq!(field("\"cross-fitted, 5 folds\"", "", "cross_entropy", 1), wanted);
+    let found = field("cross-fitted, 5 folds", "", "cross_entropy.discrimination", "value");
+    assert_eq!(found, wanted);
 
     let args = "compare good.csv flat.csv";
     let json = run(&mut dir.command(words(&format!("{args} --format json")))).json();
-    let csv = run(&mut dir.command(words(&format!("{args} --format csv")))).stdout;
-    let header = "model,baseline,cross_entropy,calibration,information,recalibrated,sample_se\n";
-    let line = csv.split_once(header).unwrap().1.lines().next().unwrap();
-    let fields: Vec<&str> = line.split(',').collect();
-    for (i, name) in
-        ["cross_entropy", "calibration", "information", "recalibrated"].iter().enumerate()
-    {
-        assert_eq!(fields[2 + i].parse::<f64>().unwrap(), part(&json, &format!("/gaps/0/{name}")));
+    let csv = lines(&run(&mut dir.command(words(&format!("{args} --format csv")))).stdout);
+    for name in ["cross_entropy", "calibration", "information", "recalibrated"] {
+        let line = csv.iter().find(|l| l["table"] == "gap" && l["score"] == name).unwrap();
+        assert_eq!((&line["model"][..], &line["baseline"][..]), ("flat", "good"));
+        let found = line["value"].parse::<f64>().unwrap();
+        assert_eq!(found, part(&json, &format!("/gaps/0/{name}")), "{name}");
     }
 }
 

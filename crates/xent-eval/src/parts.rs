@@ -33,7 +33,12 @@ pub struct ModelParts {
     /// The standard error that sampling gives discrimination and miscalibration of the cross entropy, bits; 0 if these are all rows, NaN if the
     /// cross entropy is infinite.
     pub se: f64,
-    /// The same of the difference of discriminations from the first model compared.
+    /// The same of the mean squared error.
+    pub se_mse: f64,
+    /// About how much miscalibration the fits show of predictions that have none, where these are a sample: of the cross entropy in bits, and of the
+    /// mean squared error.
+    pub by_chance: Option<[f64; 2]>,
+    /// The same as `se` of the difference of discriminations from the first model compared.
     pub gap_se: f64,
     /// Whether some row's true class has probability 0 and the recalibration takes that for 2^-53: discrimination is at least as shown.
     pub has_zeros: bool,
@@ -157,6 +162,14 @@ pub(crate) fn finish(
     let parts = table.decompose();
     let (cross_entropy, mse) = settle(&parts, false);
     let (se, gap_se) = sampling_errors(table, scores.rows, compared);
+    let se_mse = if table.is_sample() {
+        let share = table.rows() as f64 / scores.rows as f64;
+        table.sampling_error(&table.squared_error_won_totals(), share)
+    } else {
+        0.0
+    };
+    let by_chance = table.is_sample().then(|| table.by_chance(&parts, FOLDS).ok()).flatten();
+    let by_chance = by_chance.map(|[log, squared]| [log / std::f64::consts::LN_2, squared]);
     let is_scaling = !matches!(parts.log, Recalibration::Isotonic | Recalibration::OneVsRest);
     let by_default = (wanted.compared && table.units() >= FOLDS_ROWS).then_some(FOLDS);
     let cross_fitted = match wanted.folds {
@@ -187,6 +200,8 @@ pub(crate) fn finish(
         is_sample: table.is_sample(),
         se,
         gap_se,
+        se_mse,
+        by_chance,
         has_zeros: is_scaling && scores.infinite_rows > 0,
         cross_entropy,
         recalibration: parts.log,

@@ -156,8 +156,10 @@ pub struct Shape {
     pub label_file: Option<String>,
     /// Whether labels are positions in the list of classes, and not names.
     pub label_positions: bool,
-    /// The prediction columns.
+    /// The prediction columns, in words.
     pub predictions: String,
+    /// The prediction columns, each by its name.
+    pub prediction_columns: Vec<String>,
     /// The number of first rows that are declared as logits and all look like probabilities: numbers from 0 to 1 that sum
     /// to 1. `None` if they are not declared so, or do not look so.
     pub probable_logits: Option<usize>,
@@ -186,15 +188,17 @@ impl Shape {
         };
         let is_beside = first.is_some_and(|c| table.is_beside(*c));
         let file = table.beside().filter(|_| is_beside).map(|other| other.spec().to_owned());
+        let predictions = match &binding.models[model].columns {
+            PredictionColumns::PerClass(columns) => &columns[..],
+            PredictionColumns::List(c) | PredictionColumns::Positive(c) => std::slice::from_ref(c),
+        };
         Self {
             label,
             label_file: file,
             label_positions: binding.positions.is_some(),
             probable_logits: detective::probable_logits(table, binding, model, input),
-            predictions: match &binding.models[model].columns {
-                PredictionColumns::PerClass(columns) => names(columns),
-                PredictionColumns::List(c) | PredictionColumns::Positive(c) => name(c),
-            },
+            predictions: names(predictions),
+            prediction_columns: predictions.iter().map(name).collect(),
             weight: binding.weight.as_ref().map(name),
             by: binding.by.iter().map(name).collect(),
         }
@@ -429,6 +433,7 @@ pub(crate) fn finish(
             label_positions: false,
             probable_logits: None,
             predictions: String::new(),
+            prediction_columns: Vec::new(),
             weight: None,
             by: Vec::new(),
         },

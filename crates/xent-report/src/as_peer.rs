@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 use xent_eval::{ModelScore, Peer, PeerScore};
 
-use crate::common::{exact_cell, value_cell};
+use crate::common::value_cell;
 use crate::json::number;
+use crate::tidy::push_peer;
 use crate::{Block, Cell, Header, Report, Table};
 
-/// Adds a table of the numbers of `peer` for each model, and `models[].as` to the data.
+/// Adds a table of the numbers of `peer` for each model, or for programs lines to the table of the scores, and `models[].as` to the data.
 pub fn add_peer(
     report: &mut Report,
     peer: Peer,
@@ -16,6 +17,10 @@ pub fn add_peer(
     all: bool,
 ) {
     for (model, scores) in models.iter().zip(scores) {
+        if all {
+            push_peer(report, peer.name(), model, scores);
+            continue;
+        }
         let of = if models.len() > 1 { format!("{}: ", model.name) } else { String::new() };
         let headers = [
             Header::left("function"),
@@ -26,7 +31,7 @@ pub fn add_peer(
         ];
         let title = format!("{of}what {} says of these rows", peer.name());
         let mut table = Table::new(headers).with_title(title);
-        let cell = |x: f64| if all { exact_cell(x) } else { value_cell(x, 4) };
+        let cell = |x: f64| value_cell(x, 4);
         for score in scores {
             table.push([
                 Cell::text(score.function),

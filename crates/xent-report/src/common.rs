@@ -84,6 +84,13 @@ pub(crate) fn lines(top_k: &[u32]) -> Vec<Line> {
     always.into_iter().map(|score| line(score, 0)).chain(top_k).collect()
 }
 
+/// The same for programs, with half the squared error.
+pub(crate) fn every_line(top_k: &[u32]) -> Vec<Line> {
+    let mut lines = lines(top_k);
+    lines.insert(2, Line { score: Score::BrierHalf, place: 0 });
+    lines
+}
+
 /// `95%`
 pub(crate) fn level(options: &Options) -> String {
     level_name(options.level)
@@ -376,6 +383,7 @@ pub(crate) fn model_json(model: &ModelScore, options: &Options) -> Value {
             "label_file": model.shape.label_file,
             "label_values": if model.shape.label_positions { "positions" } else { "names" },
             "predictions": model.shape.predictions,
+            "prediction_list": model.shape.prediction_columns,
             "weight": model.shape.weight,
         },
         "scores": scores_json(&model.scores, top_k),

@@ -6,13 +6,13 @@ use xent::moments::Estimate;
 use xent_eval::{ModelComparison, ModelScore, Options};
 
 use crate::common::{
-    BASE_RATE, ROUNDING, SHOWN, decimals, estimate_json, exact_cell, explained_cell, first_line,
-    head_json, level, lines, notes, second_line, slice_json, value_cell,
+    BASE_RATE, ROUNDING, SHOWN, decimals, estimate_json, explained_cell, first_line, head_json,
+    level, lines, notes, second_line, slice_json, value_cell,
 };
 use crate::json::number;
 use crate::number::{counted, decimals_for, fixed, interval, p_phrase, p_value, signed};
-use crate::parts::{gaps_json, push_parts, tidy_forms, tidy_gaps, why};
-use crate::score::tidy as tidy_models;
+use crate::parts::{gaps_json, push_parts, why};
+use crate::tidy::compare_table;
 use crate::{Block, Cell, Header, Report, Table, Tone};
 
 /// Which model is better, as far as can be told.
@@ -29,7 +29,7 @@ const SEEN: f64 = 2.801_585_218_113_042;
 
 /// What a person reads about a comparison, and the contract `xent.compare/1`.
 ///
-/// `all` keeps every row of long tables, for output that is read by programs.
+/// `all` is for output that is read by programs: every number is on a line of its own, in one table.
 ///
 /// # Panics
 ///
@@ -40,27 +40,24 @@ pub fn compare_report(comparison: &ModelComparison, options: &Options, all: bool
     let mut data = head_json("xent.compare/1", models, options);
     extend_json(&mut data, comparison, &verdict);
     let mut report = Report::new(Value::Object(data));
+    if all {
+        report.push(Block::Table(compare_table(comparison, options)));
+        return report;
+    }
     report.push(Block::Heading(first_line(&models[0])));
     report.push(Block::Text(second_line(models, options)));
     if let Some(text) = matching_text(comparison) {
         report.push(Block::Text(text));
     }
-    if all {
-        report.push(Block::Table(tidy_models(models, options)));
-        report.push(Block::Table(tidy_differences(comparison)));
-        report.push(Block::Table(tidy_gaps(models)));
-        report.blocks.extend(tidy_forms(models).map(Block::Table));
-    } else if models.len() == 2 {
+    if models.len() == 2 {
         report.push(Block::Table(pair_table(comparison, options)));
     } else {
         report.push(Block::Table(models_table(models, options)));
         report.push(Block::Table(differences_table(comparison, options)));
     }
     report.push(Block::Verdict(verdict.text));
-    if !all {
-        push_parts(models, &mut report);
-        report.blocks.extend(why(models).into_iter().map(Block::Text));
-    }
+    push_parts(models, &mut report);
+    report.blocks.extend(why(models).into_iter().map(Block::Text));
     for block in cautions(comparison) {
         report.push(block);
     }
@@ -68,7 +65,7 @@ pub fn compare_report(comparison: &ModelComparison, options: &Options, all: bool
         report.push(block);
     }
     if !comparison.slices.is_empty() {
-        slices(comparison, options, all, &mut report);
+        slices(comparison, options, &mut report);
     }
     report
 }
@@ -166,25 +163,6 @@ fn pair_table(comparison: &ModelComparison, options: &Options) -> Table {
     table
 }
 
-/// For programs: a row for each difference, with the keys of the JSON contract.
-fn tidy_differences(comparison: &ModelComparison) -> Table {
-    let mut headers = ["model", "baseline", "score", "test"].map(Header::left).to_vec();
-    headers.extend(["value", "se", "ci_low", "ci_high", "p", "p_adjusted"].map(Header::right));
-    let mut table = Table::new(headers);
-    for d in &comparison.differences {
-        let e = &d.estimate;
-        let mut cells = vec![
-            Cell::text(&comparison.models[d.model].name),
-            Cell::text(&comparison.models[0].name),
-            Cell::text(d.score.key()),
-            Cell::text(d.test.name()),
-        ];
-        cells.extend([e.value, e.se, e.ci[0], e.ci[1], d.p, d.p_adjusted].map(exact_cell));
-        table.push(cells);
-    }
-    table
-}
-
 /// More than two models: their scores.
 fn models_table(models: &[ModelScore], options: &Options) -> Table {
     let mut headers = vec![Header::left("")];
@@ -261,10 +239,36 @@ pub fn verdict(comparison: &ModelComparison, options: &Options) -> Verdict {
             let rest = finite_verdict(comparison, options);
             Verdict { better: rest.better, text: format!("{}; {lost}", rest.text) }
         }
-        _ => {
+        [first, ref others @ ..] => {
+            Verdict { better: None, text: best_of_rest(&lost, first, others) }
+        }
+        [] => {
             Verdict { better: None, text: format!("{lost}{}", on_other_rows(comparison, options)) }
         }
     }
+}
+
+/// The models that are left where the one that they were to be compared with is out: no test has compared them with each other.
+fn best_of_rest(lost: &str, first: &ModelScore, others: &[&ModelScore]) -> String {
+    let bits = |m: &ModelScore| m.scores.cross_entropy();
+    // The first of equals.
+    let best = others.iter().fold(
+        first,
+        |best, m| {
+            if bits(m).value < bits(best).value { m } else { best }
+        },
+    );
+    let all = std::iter::once(first).chain(others.iter().copied());
+    let places = decimals(all.clone().map(bits).collect::<Vec<_>>().iter());
+    let show = |m: &ModelScore| fixed(bits(m).value, places);
+    let rest = all.filter(|m| m.name != best.name).map(|m| format!("{} {}", m.name, show(m)));
+    format!(
+        "{} has the lowest cross entropy, {} bits ({}), not tested without --baseline {}; {lost}",
+        best.name,
+        show(best),
+        rest.collect::<Vec<_>>().join(", "),
+        best.name
+    )
 }
 
 /// Rows, with their weights where these count rows.
@@ -394,7 +398,7 @@ fn cautions(comparison: &ModelComparison) -> Vec<Block> {
     blocks
 }
 
-fn slices(comparison: &ModelComparison, options: &Options, all: bool, report: &mut Report) {
+fn slices(comparison: &ModelComparison, options: &Options, report: &mut Report) {
     let models = &comparison.models;
     let first = &models[0].name;
     let mut headers: Vec<Header> = models[0].shape.by.iter().map(Header::left).collect();
@@ -408,7 +412,7 @@ fn slices(comparison: &ModelComparison, options: &Options, all: bool, report: &m
         "cross entropy in bits by slice, worst against {first} first, p adjusted over the slices by Holm's method"
     ));
     let n = comparison.slices.len();
-    for slice in comparison.slices.iter().take(if all { n } else { SHOWN }) {
+    for slice in comparison.slices.iter().take(SHOWN) {
         let mut cells: Vec<Cell> = slice.key.iter().map(Cell::text).collect();
         cells.push(Cell::number(crate::number::count(slice.rows), slice.rows as f64));
         let differences: Vec<&ScoreDifference> = (1..models.len())
@@ -425,7 +429,7 @@ fn slices(comparison: &ModelComparison, options: &Options, all: bool, report: &m
         table.push(cells);
     }
     report.push(Block::Table(table));
-    if !all && n > SHOWN {
+    if n > SHOWN {
         report.push(Block::Note(format!(
             "{} more not shown; --format csv or json has all",
             counted((n - SHOWN) as u64, "slice", "slices")

@@ -45,6 +45,7 @@ mod report;
 mod score;
 mod terminal;
 pub mod text;
+mod tidy;
 mod train;
 mod worst;
 

@@ -6,7 +6,7 @@ use xent_eval::{BINS, BinnedDecompositions, Details, ModelParts, ModelScore};
 
 use crate::common::{decimals, value_cell};
 use crate::json::number;
-use crate::number::{counted, decimals_for, fixed};
+use crate::number::{counted, decimals_for, fixed, significant};
 use crate::{Block, Cell, Header, Report, Table};
 
 /// The row of the largest probability, beside the classes.
@@ -16,7 +16,7 @@ const SUM: &str = "score = uncertainty - discrimination + miscalibration, in-sam
 /// A number of a sample is told of if it is so many of its standard errors from 0.
 const SHOWN_ERRORS: f64 = 2.0;
 /// The names of the parts, in the order of the sum.
-const PARTS: [&str; 3] = ["uncertainty", "discrimination", "miscalibration"];
+pub(crate) const PARTS: [&str; 3] = ["uncertainty", "discrimination", "miscalibration"];
 
 fn cells(parts: &Decomposition, decimals: usize) -> [Cell; 3] {
     [parts.uncertainty, parts.discrimination, parts.miscalibration].map(|x| value_cell(x, decimals))
@@ -47,9 +47,11 @@ pub(crate) fn push_parts(models: &[ModelScore], report: &mut Report) {
         let estimates: Vec<_> = models.iter().map(estimate).collect();
         let mut places = decimals(&estimates);
         // No more digits than the sample gives.
-        let errors = models.iter().filter_map(|m| Some(m.parts.as_ref()?.se));
-        let error =
-            errors.filter(|se| score.starts_with('c') && *se > 0.0).fold(f64::NAN, f64::min);
+        let errors = models.iter().filter_map(|m| {
+            let parts = m.parts.as_ref()?;
+            Some(if score.starts_with('c') { parts.se } else { parts.se_mse })
+        });
+        let error = errors.filter(|se| *se > 0.0).fold(f64::NAN, f64::min);
         if error > 0.0 {
             places = places.min(decimals_for(error));
         }
@@ -98,21 +100,28 @@ fn notes(models: &[ModelScore], report: &mut Report) {
         };
         if parts.is_sample && !(count == models.len() && told.contains(&parts.rows)) {
             told.push(parts.rows);
-            let count = if count == models.len() { count } else { 1 };
-            let se = if count == 1 { parts.se } else { alike.map(|p| p.se).fold(0.0, f64::max) };
-            let about = if se > 0.0 {
-                format!(", to about ±{} bits", fixed(se, decimals_for(se)))
-            } else {
-                String::new()
+            let all = count == models.len();
+            let largest = |of: &dyn Fn(&ModelParts) -> f64| {
+                if all { alike.clone().map(of).fold(0.0, f64::max) } else { of(parts) }
             };
+            let about = both(largest(&|p| p.se), largest(&|p| p.se_mse), |se| {
+                format!("±{}", fixed(se, decimals_for(se)))
+            });
+            let about = about.map(|about| format!(", to about {about}")).unwrap_or_default();
             let exact =
                 if model.classes.len() == 2 { "; xent calibration holds all rows" } else { "" };
+            let of = of(if all { count } else { 1 });
             report.push(Block::Note(format!(
-                "{}the parts are from a sample of {} of {}{about}{exact}",
-                of(count),
+                "{of}the parts are from a sample of {} of {}{about}{exact}",
                 crate::number::count(parts.rows),
                 counted(model.scores.rows, "row", "rows"),
             )));
+            let chance = |i: usize| largest(&|p| p.by_chance.map_or(0.0, |by| by[i]));
+            if let Some(chance) = both(chance(0), chance(1), |x| significant(x, 2)) {
+                report.push(Block::Note(format!(
+                    "{of}fitted to so few rows, a model without miscalibration shows about {chance} of it"
+                )));
+            }
         }
         if parts.has_zeros {
             report.push(Block::Note(format!(
@@ -123,34 +132,34 @@ fn notes(models: &[ModelScore], report: &mut Report) {
     }
 }
 
+/// `x bits and y of squared error`, of what is more than 0.
+fn both(bits: f64, squared: f64, show: impl Fn(f64) -> String) -> Option<String> {
+    match (bits > 0.0, squared > 0.0) {
+        (true, true) => Some(format!("{} bits and {} of squared error", show(bits), show(squared))),
+        (true, false) => Some(format!("{} bits", show(bits))),
+        (false, true) => Some(format!("{} of squared error", show(squared))),
+        (false, false) => None,
+    }
+}
+
 /// Folds that were asked for: then the squared error has such parts too.
 fn shown_folds(parts: &ModelParts) -> Option<u32> {
     parts.cross_fitted.and_then(|c| c.mse.map(|_| c.folds))
 }
-
-/// For programs: the cells of a score's parts, empty where there are none.
-pub(crate) fn tidy_cells(model: &ModelScore, score: xent::compare::Score) -> [Cell; 3] {
-    use xent::compare::Score;
-    let parts = model.parts.as_ref().and_then(|parts| match score {
-        Score::CrossEntropy => Some(parts.cross_entropy),
-        Score::Mse => Some(parts.mse),
-        _ => None,
-    });
-    parts.map_or_else(
-        || [(); 3].map(|()| Cell::missing()),
-        |p| [p.uncertainty, p.discrimination, p.miscalibration].map(crate::common::exact_cell),
-    )
-}
-
-/// Their headers.
-pub(crate) const TIDY: [&str; 3] = PARTS;
 
 /// Why models are ahead of the first or behind it, in one or two lines for each; nothing
 /// of models that lose the same.
 pub(crate) fn why(models: &[ModelScore]) -> Vec<String> {
     let Some((first, others)) = models.split_first() else { return Vec::new() };
     let lines = others.iter().filter_map(|other| why_of_two(first, other, others.len() > 1));
-    lines.flatten().collect()
+    // What is said of the first model is the same beside every other one.
+    let mut told = Vec::new();
+    for line in lines.flatten() {
+        if !told.contains(&line) {
+            told.push(line);
+        }
+    }
+    told
 }
 
 fn why_of_two(a: &ModelScore, b: &ModelScore, several: bool) -> Option<Vec<String>> {
@@ -249,19 +258,19 @@ pub(crate) fn insert_json(model: &ModelScore, map: &mut Map<String, Value>) {
         return;
     };
     let pairs = [
-        ("decomposition", &parts.cross_entropy, parts.recalibration),
-        ("decomposition_mse", &parts.mse, parts.recalibration_mse),
+        ("decomposition", &parts.cross_entropy, parts.recalibration, parts.se),
+        ("decomposition_mse", &parts.mse, parts.recalibration_mse, parts.se_mse),
     ];
-    for (key, of, method) in pairs {
+    for (i, (key, of, method, se)) in pairs.into_iter().enumerate() {
         let mut value = parts_json(of);
         value.insert("method".to_owned(), method.name().into());
         value.insert("fit".to_owned(), "in-sample".into());
         value.insert("rows".to_owned(), parts.rows.into());
         value.insert("sample".to_owned(), parts.is_sample.into());
-        if key == "decomposition" {
-            let se = if parts.is_sample { number(parts.se) } else { Value::Null };
-            value.insert("sample_se".to_owned(), se);
-        }
+        let se = if parts.is_sample { number(se) } else { Value::Null };
+        value.insert("sample_se".to_owned(), se);
+        let by_chance = parts.by_chance.map(|by_chance| number(by_chance[i]));
+        value.insert("by_chance".to_owned(), by_chance.unwrap_or_default());
         map.insert(key.to_owned(), Value::Object(value));
     }
     let cross_fitted = parts.cross_fitted.as_ref().map(|c| {
@@ -279,7 +288,7 @@ pub(crate) fn insert_json(model: &ModelScore, map: &mut Map<String, Value>) {
 
 /// The gap of a model to the first: cross entropy, calibration, information, what is left after recalibration, and the standard
 /// error of the two parts by sampling; bits. NaN for what there is not.
-fn gap(first: &ModelScore, model: &ModelScore) -> Option<[f64; 5]> {
+pub(crate) fn gap(first: &ModelScore, model: &ModelScore) -> Option<[f64; 5]> {
     let (a, b) = (first.parts.as_ref()?, model.parts.as_ref()?);
     let (x, y) = (&a.cross_entropy, &b.cross_entropy);
     let left = a.cross_fitted.as_ref().zip(b.cross_fitted.as_ref());
@@ -291,7 +300,8 @@ fn gap(first: &ModelScore, model: &ModelScore) -> Option<[f64; 5]> {
 }
 
 /// The names of these numbers.
-const GAP: [&str; 5] = ["cross_entropy", "calibration", "information", "recalibrated", "sample_se"];
+pub(crate) const GAP: [&str; 5] =
+    ["cross_entropy", "calibration", "information", "recalibrated", "sample_se"];
 
 /// The gap of each model to the first, and its parts, in bits.
 pub(crate) fn gaps_json(models: &[ModelScore]) -> Value {
@@ -309,87 +319,6 @@ pub(crate) fn gaps_json(models: &[ModelScore]) -> Value {
         Some(map.into())
     };
     others.iter().map(|model| json(model).unwrap_or_default()).collect()
-}
-
-/// For programs: the same, a row for each model.
-pub(crate) fn tidy_gaps(models: &[ModelScore]) -> Table {
-    let headers = ["model", "baseline"].map(Header::left).into_iter();
-    let mut table = Table::new(headers.chain(GAP.map(Header::right)).collect::<Vec<_>>());
-    let Some((first, others)) = models.split_first() else { return table };
-    for model in others {
-        let Some(numbers) = gap(first, model) else { continue };
-        let mut row = vec![Cell::text(&model.name), Cell::text(&first.name)];
-        row.extend(numbers.map(crate::common::exact_cell));
-        table.push(row);
-    }
-    table
-}
-
-/// For programs: the parts that were asked for, beside those of each score: a row for each model, form, class and score. `None` if
-/// nothing was asked for.
-pub(crate) fn tidy_forms(models: &[ModelScore]) -> Option<Table> {
-    let mut headers = ["model", "form", "class", "score"].map(Header::left).to_vec();
-    headers.extend(PARTS.map(Header::right));
-    headers.extend(["uncertainty_se", "discrimination_se", "miscalibration_se"].map(Header::right));
-    headers.push(Header::right("within"));
-    let mut table = Table::new(headers);
-    for model in models {
-        let Some(parts) = &model.parts else { continue };
-        let mut push = |form: &str, class: &str, score: &str, numbers: [f64; 7]| {
-            let texts = [&model.name[..], form, class, score].map(Cell::text).into_iter();
-            table.push(texts.chain(numbers.map(crate::common::exact_cell)).collect::<Vec<_>>());
-        };
-        let numbers = |p: &Decomposition, se: [f64; 3], within: f64| {
-            let [a, b, c] = se;
-            [p.uncertainty, p.discrimination, p.miscalibration, a, b, c, within]
-        };
-        let none = [f64::NAN; 3];
-        let scores = ["cross_entropy", "mse"];
-        if let Some((c, mse)) = parts.cross_fitted.as_ref().and_then(|c| Some((c, c.mse?))) {
-            let form = format!("cross-fitted, {} folds", c.folds);
-            for (score, p) in scores.into_iter().zip([c.cross_entropy, mse]) {
-                push(&form, "", score, numbers(&p, none, f64::NAN));
-            }
-        }
-        let Some(details) = &parts.details else { continue };
-        let mut both = |form: &str, class: &str, p: &Decompositions, within: [f64; 2]| {
-            let parts = [p.log.in_bits(), p.squared];
-            for ((score, p), within) in scores.into_iter().zip(parts).zip(within) {
-                push(form, class, score, numbers(&p, none, within));
-            }
-        };
-        let bits = std::f64::consts::LN_2;
-        for (class, p) in model.classes.iter().zip(&details.one_vs_rest) {
-            both("one-vs-rest", class, p, [f64::NAN; 2]);
-        }
-        both("top label", "", &details.top_label, [f64::NAN; 2]);
-        if let Some(g) = &details.grouped {
-            both("top class bins", "", &g.parts, [g.within_groups[0] / bits, g.within_groups[1]]);
-        }
-        for (class, b) in binned_classes(model, details.binned.len()).iter().zip(&details.binned) {
-            let errors = |e: [f64; 3], scale: f64| {
-                if details.has_errors { e.map(|e| e / scale) } else { none }
-            };
-            let (log, squared, corrected) = (&b.log, &b.squared, &b.squared_corrected);
-            let rows = [
-                ("binned", "cross_entropy", log.parts.in_bits(), log.errors, log.within_bins, bits),
-                ("binned", "mse", squared.parts, squared.errors, squared.within_bins, 1.0),
-                (
-                    "binned, bias-corrected",
-                    "mse",
-                    corrected.parts,
-                    corrected.errors,
-                    corrected.within_bins,
-                    1.0,
-                ),
-            ];
-            let shown = if details.has_errors { 3 } else { 2 };
-            for (form, score, p, se, within, scale) in rows.into_iter().take(shown) {
-                push(form, class, score, numbers(&p, errors(se, scale), within / scale));
-            }
-        }
-    }
-    (!table.rows.is_empty()).then_some(table)
 }
 
 fn both_json(parts: &Decompositions) -> Value {
@@ -443,7 +372,7 @@ fn details_json(model: &ModelScore, details: &Details) -> Value {
 }
 
 /// The classes that binned forms are of: all, or the second of two.
-fn binned_classes(model: &ModelScore, n: usize) -> &[String] {
+pub(crate) fn binned_classes(model: &ModelScore, n: usize) -> &[String] {
     &model.classes[model.classes.len() - n..]
 }
 

@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 use xent::moments::Estimate;
-use xent::score::Scores;
+use xent::score::{Baseline, Scores};
 use xent_eval::{ModelScore, Options};
 
 use crate::common::{
-    BASE_RATE, SHOWN, decimals, error_cell, exact_cell, explained_cell, first_line, head_json,
-    level, lines, notes, second_line, value_cell,
+    BASE_RATE, SHOWN, decimals, error_cell, explained_cell, first_line, head_json, level, lines,
+    notes, second_line, value_cell,
 };
 use crate::number::{counted, interval, percent, total};
-use crate::parts::{TIDY, push_details, push_parts, tidy_cells, tidy_forms};
+use crate::parts::{push_details, push_parts};
+use crate::tidy::score_table;
 use crate::{Block, Cell, Header, Report, Table};
 
 /// Classes of a confusion matrix shown as a square; more are listed by their largest cells.
@@ -23,13 +24,18 @@ const FEW: f64 = 30.0;
 
 /// What a person reads about the scores of one or more models, and the contract `xent.score/1`.
 ///
-/// `all` keeps every row of long tables, for output that is read by programs.
+/// `all` is for output that is read by programs: every number is on a line of its own, in one table.
 ///
 /// # Panics
 ///
 /// If there is no model.
 pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Report {
     let mut report = Report::new(Value::Object(head_json("xent.score/1", models, options)));
+    if all {
+        crate::repairs::push(&mut report, models);
+        report.blocks = vec![Block::Table(score_table(models, options))];
+        return report;
+    }
     let same_shape = models.iter().all(|m| {
         m.classes == models[0].classes
             && m.shape == models[0].shape
@@ -45,15 +51,10 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
         }
     }
     report.push(Block::Table(match models {
-        _ if all => tidy(models, options),
         [one] => single(one, options),
         several => side_by_side(several, options),
     }));
-    if all {
-        report.blocks.extend(tidy_forms(models).map(Block::Table));
-    } else {
-        push_parts(models, &mut report);
-    }
+    push_parts(models, &mut report);
     for model in models.iter().filter(|m| m.scores.rows > 1 && m.scores.effective_rows < FEW) {
         let of = if models.len() > 1 { format!("{}: ", model.name) } else { String::new() };
         report.push(Block::Warning(format!(
@@ -69,17 +70,15 @@ pub fn score_report(models: &[ModelScore], options: &Options, all: bool) -> Repo
         let of = |what: &str| {
             if models.len() > 1 { format!("{}: {what}", model.name) } else { what.to_owned() }
         };
-        if !all {
-            push_details(model, &of, &mut report);
-        }
+        push_details(model, &of, &mut report);
         if options.confusion {
-            confusion(model, &of, all, &mut report);
+            confusion(model, &of, &mut report);
         }
         if options.per_class {
-            per_class(model, &of, all, &mut report);
+            per_class(model, &of, &mut report);
         }
         if !model.shape.by.is_empty() {
-            slices(model, &of, all, &mut report);
+            slices(model, &of, &mut report);
         }
     }
     report
@@ -125,28 +124,6 @@ fn single(model: &ModelScore, options: &Options) -> Table {
     table
 }
 
-/// For programs: a row for each model and score, with the keys of the JSON contract.
-pub(crate) fn tidy(models: &[ModelScore], options: &Options) -> Table {
-    let mut headers = vec![Header::left("model"), Header::left("score")];
-    headers.extend(["rows", "value", "se", "ci_low", "ci_high", "base_rate"].map(Header::right));
-    headers.extend(TIDY.map(Header::right));
-    let mut table = Table::new(headers);
-    for model in models {
-        for line in lines(&options.rules.top_k) {
-            let e = line.of(&model.scores);
-            let mut cells = vec![Cell::text(&model.name), Cell::text(line.score.key())];
-            cells.push(exact_cell(model.scores.rows as f64));
-            cells.extend([e.value, e.se, e.ci[0], e.ci[1]].map(exact_cell));
-            cells.push(
-                line.base(&model.baseline).map_or_else(Cell::missing, |b| exact_cell(b.value)),
-            );
-            cells.extend(tidy_cells(model, line.score));
-            table.push(cells);
-        }
-    }
-    table
-}
-
 fn interval_cell(e: &Estimate, decimals: usize) -> Cell {
     if e.ci[0].is_nan() {
         Cell::missing()
@@ -161,7 +138,7 @@ fn share_cell(share: f64) -> Cell {
 
 /// Several models: a column each, and the base rates.
 fn side_by_side(models: &[ModelScore], options: &Options) -> Table {
-    let one_base = models.iter().all(|m| m.baseline == models[0].baseline);
+    let one_base = models.iter().all(|m| is_same(&m.baseline, &models[0].baseline));
     let mut headers = vec![Header::left("")];
     for model in models {
         headers.push(Header::right(&model.name));
@@ -202,13 +179,19 @@ fn side_by_side(models: &[ModelScore], options: &Options) -> Table {
     table
 }
 
+/// Whether two base rates are of the same classes at the same frequencies; of importances their errors are NaN, which equal nothing.
+fn is_same(a: &Baseline, b: &Baseline) -> bool {
+    let values = |b: &Baseline| [b.error_rate.value, b.mse.value, b.log_loss.value];
+    a.frequencies == b.frequencies && values(a) == values(b)
+}
+
 fn weight_cell(weight: f64) -> Cell {
     Cell::number(total(weight, 3), weight)
 }
 
-fn confusion(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report: &mut Report) {
+fn confusion(model: &ModelScore, of: &dyn Fn(&str) -> String, report: &mut Report) {
     let k = model.classes.len();
-    if k <= SQUARE && !all {
+    if k <= SQUARE {
         let mut headers = vec![Header::left("true / predicted")];
         headers.extend(model.classes.iter().map(Header::right));
         let mut table = Table::new(headers).with_title(of("confusion matrix"));
@@ -224,25 +207,22 @@ fn confusion(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report:
         return;
     }
     let mut cells = model.confusion.clone();
-    if !all {
-        cells.retain(|c| c.0 != c.1);
-        cells.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| (a.0, a.1).cmp(&(b.0, b.1))));
-    }
+    cells.retain(|c| c.0 != c.1);
+    cells.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| (a.0, a.1).cmp(&(b.0, b.1))));
     let n = cells.len();
-    let title = if all { "confusion matrix" } else { "confusions, most frequent first" };
     let mut table =
         Table::new([Header::left("true"), Header::left("predicted"), Header::right("rows")])
-            .with_title(of(title));
-    for (t, p, w) in cells.into_iter().take(if all { n } else { SHOWN }) {
+            .with_title(of("confusions, most frequent first"));
+    for (t, p, w) in cells.into_iter().take(SHOWN) {
         let name = |c: u32| Cell::text(&model.classes[c as usize]);
         table.push([name(t), name(p), weight_cell(w)]);
     }
     report.push(Block::Table(table));
-    shorten(n, all, report);
+    shorten(n, report);
 }
 
-fn shorten(n: usize, all: bool, report: &mut Report) {
-    if !all && n > SHOWN {
+fn shorten(n: usize, report: &mut Report) {
+    if n > SHOWN {
         report.push(Block::Note(format!(
             "{} more not shown; --format csv or json has all",
             counted((n - SHOWN) as u64, "row", "rows")
@@ -272,31 +252,31 @@ fn group_cells(scores: &Scores) -> [Cell; 5] {
     ]
 }
 
-fn per_class(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report: &mut Report) {
+fn per_class(model: &ModelScore, of: &dyn Fn(&str) -> String, report: &mut Report) {
     if model.per_class.is_empty() {
         report.push(Block::Note(of("soft targets are of several classes: no rows by true class")));
         return;
     }
     let title = of("by true class");
     let mut table = group_table(title, &["class".to_owned()], model.shape.weight.is_some());
-    for (class, scores) in model.per_class.iter().take(if all { usize::MAX } else { SHOWN }) {
+    for (class, scores) in model.per_class.iter().take(SHOWN) {
         let cells = std::iter::once(Cell::text(&model.classes[*class as usize]));
         table.push(cells.chain(group_cells(scores)).collect::<Vec<_>>());
     }
     report.push(Block::Table(table));
-    shorten(model.per_class.len(), all, report);
+    shorten(model.per_class.len(), report);
 }
 
-fn slices(model: &ModelScore, of: &dyn Fn(&str) -> String, all: bool, report: &mut Report) {
+fn slices(model: &ModelScore, of: &dyn Fn(&str) -> String, report: &mut Report) {
     let mut table = group_table(
         of("slices, highest cross entropy first"),
         &model.shape.by,
         model.shape.weight.is_some(),
     );
-    for (key, scores) in model.slices.iter().take(if all { usize::MAX } else { SHOWN }) {
+    for (key, scores) in model.slices.iter().take(SHOWN) {
         let cells = key.iter().map(Cell::text);
         table.push(cells.chain(group_cells(scores)).collect::<Vec<_>>());
     }
     report.push(Block::Table(table));
-    shorten(model.slices.len(), all, report);
+    shorten(model.slices.len(), report);
 }

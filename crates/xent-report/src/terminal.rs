@@ -21,13 +21,15 @@ mod tests;
 
 use layout::{Column, Layout, lay_out};
 
+/// The width of tables in files and pipes.
+const PAGE: usize = 120;
 /// A message hangs under its first word only where that leaves this much room.
 const MIN_HANGING: usize = 20;
 
 /// How to render for one terminal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {
-    /// The terminal's width in columns; 0 is no limit, for files and pipes.
+    /// The terminal's width in columns; 0 is for files and pipes, where text is not wrapped and only tables of many columns are broken.
     pub width: usize,
     /// Whether to write colours.
     pub color: bool,
@@ -160,8 +162,15 @@ impl Screen {
         if let Some(title) = &table.title {
             self.paragraph(title, BOLD);
         }
-        let columns: Vec<Column> = (0..table.width()).map(|at| Column::new(table, at)).collect();
-        for (i, layout) in lay_out(&columns, self.style.width).iter().enumerate() {
+        let mut columns: Vec<Column> =
+            (0..table.width()).map(|at| Column::new(table, at)).collect();
+        let mut width = self.style.width;
+        if width == 0 && columns.iter().all(|column| column.is_narrow(PAGE)) {
+            // What a program or a file gets is not cut.
+            columns.iter_mut().for_each(Column::keep_texts);
+            width = PAGE;
+        }
+        for (i, layout) in lay_out(&columns, width).iter().enumerate() {
             if i > 0 {
                 self.out.push('\n');
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::checks::{are_finite, count_equal, count_labels};
-use crate::exact::ExactSum;
+use crate::exact::{Exact, ExactSum, two_product};
 use crate::moments::{Estimate, Moments};
 use crate::rows::{Matrix, RowNotes, RowScores, Target};
 use crate::tail::Tail;
@@ -387,7 +387,11 @@ impl ClassTotals {
                     for (class, sum) in self.sums.iter_mut().enumerate() {
                         let t = matrix.get(row, class);
                         sum.add_product(w, t);
-                        self.squares.add_product(w * t, t);
+                        let (product, error) = two_product(w, t);
+                        self.squares.add_product(product, t);
+                        if error.is_finite() {
+                            self.squares.add_product(error, t);
+                        }
                     }
                 }
             }
@@ -433,7 +437,7 @@ impl ClassTotals {
             }
         }
         if self.soft || label_smoothing > 0.0 {
-            return self.soft_baseline(frequencies, &all, label_smoothing);
+            return self.soft_baseline(frequencies, &totals, &all, label_smoothing);
         }
         // The model's loss on each class, weighted by the class: three means over k rows.
         let squares: f64 = frequencies.iter().map(|f| f * f).collect::<ExactSum>().value();
@@ -446,15 +450,20 @@ impl ClassTotals {
             let estimate = if is_share { moments.proportion(level) } else { moments.mean(level) };
             if self.inexact { Estimate::without_error(estimate.value) } else { estimate }
         };
+        let mut mse = mean(
+            &|c| {
+                let others = squares - frequencies[c] * frequencies[c];
+                (1.0 - frequencies[c]).powi(2) + others.max(0.0)
+            },
+            false,
+        );
+        // The losses are rounded, the mean is known exactly.
+        let exact = self.variance(&totals, &all, 0.0);
+        mse.ci = mse.ci.map(|end| end + (exact - mse.value));
+        mse.value = exact;
         Baseline {
             error_rate: mean(&|c| f64::from(u8::from(c != top)), true),
-            mse: mean(
-                &|c| {
-                    let others = squares - frequencies[c] * frequencies[c];
-                    (1.0 - frequencies[c]).powi(2) + others.max(0.0)
-                },
-                false,
-            ),
+            mse,
             log_loss: mean(&|c| 0.0 - crate::elementary::ln(frequencies[c]), false),
             frequencies,
         }
@@ -462,23 +471,42 @@ impl ClassTotals {
 }
 
 impl ClassTotals {
+    /// The mean squared distance of the targets from their mean, summed over classes, rounded once; after smoothing by e.
+    ///
+    /// ```text
+    /// (1 - e)^2 (S W - sum_c T_c^2) / W^2
+    /// ```
+    ///
+    /// S is the weighted sum of squares, T_c that of class c, W that of all: smoothing moves every target by the same, and draws them together.
+    fn variance(&self, totals: &[ExactSum], all: &ExactSum, e: f64) -> f64 {
+        let mut squares = self.squares.clone();
+        squares.add(self.counts.iter().sum::<u64>() as f64);
+        let (Ok(squares), Ok(all)) = (squares.to_exact(), all.to_exact()) else { return f64::NAN };
+        let mut excess = &squares * &all;
+        for total in totals {
+            let Ok(total) = total.to_exact() else { return f64::NAN };
+            excess = &excess - &(&total * &total);
+        }
+        let kept = &Exact::integer(1) - &Exact::of(e);
+        (&(&kept * &kept) * &excess).ratio(&(&all * &all))
+    }
+
     /// The baseline over distributions: with f their mean, H(f) and mean sum t^2 - sum f^2.
-    fn soft_baseline(&self, frequencies: Vec<f64>, all: &ExactSum, e: f64) -> Baseline {
+    fn soft_baseline(
+        &self,
+        frequencies: Vec<f64>,
+        totals: &[ExactSum],
+        all: &ExactSum,
+        e: f64,
+    ) -> Baseline {
         let k = frequencies.len() as f64;
         let top = frequencies.iter().copied().fold(0.0, f64::max);
-        let mut squares = self.squares.clone();
-        let counted: u64 = self.counts.iter().sum();
-        squares.add(counted as f64);
-        let mean_square = squares.value() / all.value();
-        // Smoothing: t' = (1 - e) t + e / k, and t sums to 1.
-        let mean_square = (1.0 - e) * ((1.0 - e) * mean_square + 2.0 * e / k) + e * e / k;
         let smooth: Vec<f64> = frequencies.iter().map(|f| (1.0 - e) * f + e / k).collect();
-        let own_square = smooth.iter().map(|f| f * f).collect::<ExactSum>().value();
         let present = smooth.iter().filter(|f| **f > 0.0);
         let entropy: f64 = present.map(|&f| f * (0.0 - crate::elementary::ln(f))).sum();
         Baseline {
             error_rate: Estimate::without_error(1.0 - top),
-            mse: Estimate::without_error(mean_square - own_square),
+            mse: Estimate::without_error(self.variance(totals, all, e)),
             log_loss: Estimate::without_error(entropy),
             frequencies: smooth,
         }

@@ -59,6 +59,19 @@ fn the_baseline_knows_the_frequencies() {
     assert_eq!(baseline.error_rate, same.error_rate);
 }
 
+/// From sums of rounded losses it was 0.6487999999999999.
+#[test]
+fn the_squared_error_of_the_base_rate_is_rounded_once() {
+    let labels: Vec<u32> = [13, 22, 15].iter().zip(0..).flat_map(|(&n, c)| vec![c; n]).collect();
+    let p = [0.25, 0.25, 0.5].repeat(50);
+    let baseline = state(&p, 3, &labels, None).baseline(0.0, 0.95).unwrap();
+    assert_eq!(baseline.mse.value, 0.6488);
+    let twice = [2.0; 50];
+    let weighted = state(&p, 3, &labels, Some(&twice)).baseline(0.0, 0.95).unwrap();
+    assert_eq!(weighted.mse.value, 0.6488);
+    assert!(baseline.mse.ci[0] < 0.6488 && 0.6488 < baseline.mse.ci[1]);
+}
+
 #[test]
 fn infinite_rows_are_counted_and_the_rest_averaged() {
     let p = [1.0, 0.0, 0.5, 0.5, 0.5, 0.5];
@@ -146,5 +159,41 @@ proptest! {
         prop_assert_eq!(format!("{:?}", x.mse), format!("{:?}", y.mse));
         prop_assert_eq!(format!("{:?}", x.error_rate), format!("{:?}", y.error_rate));
         prop_assert_eq!(format!("{:?}", a.baseline(0.0, 0.95)), format!("{:?}", b.baseline(0.0, 0.95)));
+    }
+
+    /// Against the quotient of two integers, which division rounds once.
+    #[test]
+    fn base_rate_mse_of_eighths(
+        rows in prop::collection::vec((0u32..3, 1u64..200), 1..40), soft: bool, smooth: bool,
+    ) {
+        // Weights in eighths. Soft targets: half of the class, a quarter of each other one.
+        let share = |class: u32, c: u32| match (soft, class == c) {
+            (false, same) => 4 * u64::from(same),
+            (true, true) => 2,
+            (true, false) => 1,
+        };
+        let weights: Vec<f64> = rows.iter().map(|r| r.1 as f64 / 8.0).collect();
+        let labels: Vec<u32> = rows.iter().map(|r| r.0).collect();
+        let shares: Vec<f64> =
+            labels.iter().flat_map(|&l| (0..3).map(move |c| share(l, c) as f64 / 4.0)).collect();
+        let matrix = Matrix::Rows { values: &shares, width: 3 };
+        let target = if soft { Target::Distributions(matrix) } else { Target::Classes(&labels) };
+        let mut scores = RowScores::default();
+        let p = [0.25, 0.25, 0.5].repeat(rows.len());
+        scores.score(Matrix::Rows { values: &p, width: 3 }, target, &Rules::default()).unwrap();
+        let mut state = ScoreState::new(3, ALL);
+        state.update(&scores, target, Some(&weights));
+        let all = rows.iter().map(|r| r.1).sum::<u64>() * 4;
+        let totals: Vec<u64> =
+            (0..3).map(|c| rows.iter().map(|r| r.1 * share(r.0, c)).sum()).collect();
+        let squares: u64 =
+            rows.iter().flat_map(|r| (0..3).map(move |c| r.1 * share(r.0, c).pow(2))).sum();
+        // Smoothing by 1/2 leaves a quarter.
+        let e = if smooth { 0.5 } else { 0.0 };
+        // Both in units of 1/1024: an eighth of a row and a quarter of a class, squared.
+        let weight = rows.iter().map(|r| r.1).sum::<u64>();
+        let over = squares * weight - totals.iter().map(|t| t * t).sum::<u64>();
+        let exact = over as f64 / (all * all) as f64 * (1.0 - e) * (1.0 - e);
+        prop_assert_eq!(state.baseline(e, 0.95).unwrap().mse.value, exact);
     }
 }

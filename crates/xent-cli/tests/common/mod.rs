@@ -194,3 +194,40 @@ pub fn number(json: &Value, at: &str) -> f64 {
         other => panic!("{at} is {other:?}"),
     }
 }
+
+/// Records of RFC 4180 text.
+pub fn read_csv(text: &str) -> Vec<Vec<String>> {
+    let mut records = vec![vec![String::new()]];
+    let mut quoted = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let record = records.last_mut().unwrap();
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                record.last_mut().unwrap().push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => record.push(String::new()),
+            '\n' if !quoted => records.push(vec![String::new()]),
+            c => record.last_mut().unwrap().push(c),
+        }
+    }
+    assert!(!quoted, "{text}");
+    // The end of the last line begins no other.
+    assert_eq!(records.pop(), Some(vec![String::new()]), "{text}");
+    records
+}
+
+/// The lines of CSV results by the names of their columns; every line has all of them, and no name stands twice.
+pub fn lines(text: &str) -> Vec<BTreeMap<String, String>> {
+    let mut records = read_csv(text).into_iter();
+    let header = records.next().unwrap();
+    let named = |record: Vec<String>| {
+        assert_eq!(record.len(), header.len(), "{record:?}");
+        let line: BTreeMap<_, _> = header.iter().cloned().zip(record).collect();
+        assert_eq!(line.len(), header.len(), "{header:?}");
+        line
+    };
+    records.map(named).collect()
+}

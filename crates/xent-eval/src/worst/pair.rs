@@ -130,7 +130,11 @@ impl Checks {
     /// A shape with the column names that the files have.
     pub fn shape(&self, mut shape: Shape) -> Shape {
         if let Some((_, spec)) = &self.second {
-            shape.predictions = shape.predictions.replace(&format!(" of {spec}"), "");
+            let of = format!(" of {spec}");
+            shape.predictions = shape.predictions.replace(&of, "");
+            for name in &mut shape.prediction_columns {
+                *name = name.replace(&of, "");
+            }
         }
         shape
     }

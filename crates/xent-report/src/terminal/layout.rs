@@ -121,6 +121,16 @@ impl Column {
         (shift, piece.text.as_str().into(), piece.width)
     }
 
+    /// Whether two such columns stand side by side on lines of this width with nothing cut.
+    pub(super) fn is_narrow(&self, width: usize) -> bool {
+        self.uncut + GAPS[0] <= width / 2
+    }
+
+    /// Lets no text of the column be cut.
+    pub(super) fn keep_texts(&mut self) {
+        self.least = self.uncut;
+    }
+
     /// Returns the header's lines at a width; the last one ends up beside the first row.
     pub(super) fn header_lines(&self, width: usize) -> Vec<String> {
         if self.header.is_empty() {

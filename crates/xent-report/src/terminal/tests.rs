@@ -373,20 +373,12 @@ proptest! {
     #[test]
     fn without_a_limit_every_cell_is_whole(table in tables()) {
         let screen = plain([Block::Table(table.clone())], 0);
-        let mut lines = screen.lines();
-        if table.columns.iter().any(|header| !header.text.is_empty()) {
-            let head = lines.next().unwrap();
-            for header in &table.columns {
-                prop_assert!(head.contains(escape_terminal(&header.text).trim_end_matches(' ')));
-            }
+        // Many columns are broken into parts.
+        let height = screen.lines().count();
+        prop_assert!(height >= table.rows.len(), "{}", screen);
+        for cell in table.rows.iter().filter_map(Row::cells).flatten() {
+            prop_assert!(screen.contains(escape_terminal(&cell.text).trim_end_matches(' ')));
         }
-        for row in &table.rows {
-            let line = lines.next().unwrap();
-            for cell in row.cells().unwrap_or_default() {
-                prop_assert!(line.contains(escape_terminal(&cell.text).trim_end_matches(' ')));
-            }
-        }
-        prop_assert_eq!(lines.next(), None);
     }
 
     #[test]

@@ -204,13 +204,7 @@ impl HeldTable {
         self.check_folds(folds)?;
         let in_sample = self.decompose();
         let log = self.cross_fitted_log_loss(folds)?;
-        let k = self.n_classes();
-        let squared = if k == 2 {
-            self.isotonic_losses(1, folds)[1]
-        } else {
-            let classes = 0..if k > 2 { k as u32 } else { 0 };
-            classes.map(|class| 0.5 * self.isotonic_losses(class, folds)[1]).sum()
-        };
+        let squared = self.isotonic_losses_of_all(folds)[1];
         let honest = |parts: Decomposition, recalibrated: f64| Decomposition {
             discrimination: parts.uncertainty - recalibrated,
             miscalibration: parts.score - recalibrated,
@@ -242,6 +236,18 @@ impl HeldTable {
             return Err(CalibrationError::Option { name: "folds", value: f64::from(folds), range });
         }
         Ok(())
+    }
+
+    /// The mean losses with each row recalibrated by the isotonic fits of other folds: of two classes both, of more the squared error.
+    fn isotonic_losses_of_all(&self, folds: u32) -> [f64; 2] {
+        match self.n_classes() as u32 {
+            0 | 1 => [0.0; 2],
+            2 => self.isotonic_losses(1, folds),
+            k => {
+                let squared = (0..k).map(|class| 0.5 * self.isotonic_losses(class, folds)[1]).sum();
+                [f64::NAN, squared]
+            }
+        }
     }
 
     /// The mean log loss and squared error of one class against the rest, each row by the isotonic fit of other folds.

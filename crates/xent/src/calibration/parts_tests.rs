@@ -247,3 +247,75 @@ fn totals_are_the_losses_and_have_the_error_of_a_sample() {
         assert!((error / (0.75 * variance / n as f64).sqrt() - 1.0).abs() < 1e-9);
     }
 }
+
+/// `n` rows of `k` classes, calibrated: the labels are drawn from what is said.
+fn calibrated(n: usize, k: usize, seed: u64) -> (Vec<f64>, Vec<u32>) {
+    let mut random = crate::calibration::random::SplitMix64::new(seed);
+    let (mut p, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..n {
+        let z: Vec<f64> = (0..k).map(|_| (3.0 * random.uniform() - 1.5).exp()).collect();
+        let total: f64 = z.iter().sum();
+        let mut left = random.uniform() * total;
+        let label = z.iter().position(|z| {
+            left -= z;
+            left < 0.0
+        });
+        labels.push(label.unwrap_or(k - 1) as u32);
+        p.extend(z.iter().map(|z| z / total));
+    }
+    (p, labels)
+}
+
+/// A calibrated model shows as much miscalibration as it is said to show by chance, and one that is not calibrated is not said
+/// to show much more. Within 40% for one table; the mean of 40 tables within 25%.
+#[test]
+fn what_fits_show_by_chance() {
+    for k in [2, 3, 5] {
+        let n = 4000;
+        let (p, labels) = calibrated(n, k, 7);
+        let table = table(Input::Probabilities, k, &p, &labels);
+        let parts = table.decompose();
+        let [log, squared] = table.by_chance(&parts, 10).unwrap();
+        let found = parts.parts.squared.miscalibration;
+        assert!((0.6..1.4).contains(&(squared / found)), "{k}: {squared} for {found}");
+        if k == 2 {
+            let found = parts.parts.log.miscalibration;
+            assert!((0.6..1.4).contains(&(log / found)), "{log} for {found}");
+        }
+    }
+    let mean = |k: usize, rows: usize| -> [f64; 2] {
+        let mut sums = [0.0; 2];
+        for seed in 0..40 {
+            let (p, labels) = calibrated(rows, k, seed);
+            let table = table(Input::Probabilities, k, &p, &labels);
+            let parts = table.decompose();
+            sums[0] += table.by_chance(&parts, 2).unwrap()[0];
+            sums[1] += parts.parts.log.miscalibration;
+        }
+        sums
+    };
+    for (k, rows) in [(3, 1000), (3, 150)] {
+        let [said, found] = mean(k, rows);
+        assert!((0.75..1.25).contains(&(said / found)), "{k}: {said} for {found}");
+    }
+    let (p, labels) = drawn(4000, 3, 7);
+    let table = table(Input::Probabilities, 3, &p, &labels);
+    let parts = table.decompose();
+    let [_, squared] = table.by_chance(&parts, 10).unwrap();
+    assert!(squared < 0.3 * parts.parts.squared.miscalibration, "{squared}");
+    assert!(table.by_chance(&parts, 1).is_err());
+}
+
+/// What recalibration wins of the squared error, row by row, is in all the miscalibration, but for half a row in each step of the fits.
+#[test]
+fn totals_of_squared_error_are_the_miscalibration() {
+    for k in [2, 3] {
+        let (p, labels) = drawn(4000, k, 3);
+        let table = table(Input::Probabilities, k, &p, &labels);
+        let totals = table.squared_error_won_totals();
+        assert_eq!(totals.len(), table.len());
+        let won = totals.iter().sum::<f64>() / 4000.0;
+        let wanted = table.decompose().parts.squared.miscalibration;
+        assert!((won - wanted).abs() < 0.02 * wanted, "{k}: {won} for {wanted}");
+    }
+}

@@ -1,6 +1,8 @@
-//! Losses of the rows held, prediction by prediction, for the error of a sample.
+//! Losses of the rows held, prediction by prediction, for the error of a sample; what a fit shows by chance.
 
 use super::families::Problem;
+use super::{Parts, Recalibration};
+use crate::calibration::CalibrationError;
 use crate::calibration::decomposition::log_losses;
 use crate::calibration::held::HeldTable;
 use crate::calibration::recalibrate::IsotonicMap;
@@ -28,15 +30,7 @@ impl HeldTable {
             2 => {
                 let map = IsotonicMap::fit(&self.class_against_rest(1)?);
                 let total = |i: usize| {
-                    let row = self.prediction(i);
-                    let p = if self.input() == Input::Probabilities {
-                        Prediction::from_pair(row[0], row[1])
-                    } else {
-                        let odds = row[1] - row[0];
-                        // Two classes of probability 0 say nothing of either.
-                        Prediction::from_log_odds(if odds.is_nan() { 0.0 } else { odds })
-                    };
-                    let losses = log_losses(map.apply(p));
+                    let losses = log_losses(map.apply(self.pair(i)));
                     self.outcomes(i).map(|(class, w)| w * losses[class as usize]).sum()
                 };
                 Some((0..self.len()).map(total).collect())
@@ -46,6 +40,77 @@ impl HeldTable {
                 Some(problem.totals(&problem.fit()))
             }
         }
+    }
+
+    /// The squared error less that of the recalibrated prediction, of each prediction, summed over the weight of its rows: what recalibration
+    /// wins, of which the mean is the miscalibration. Recalibrated as for [`decompose`](Self::decompose), but isotonic fits are drawn towards 1/2
+    /// by half a row ([`IsotonicMap`]). Zeros if there is nothing to fit.
+    pub fn squared_error_won_totals(&self) -> Vec<f64> {
+        let k = self.n_classes();
+        let mut totals = vec![0.0; self.len()];
+        let mut row = vec![0.0; k];
+        // Of two classes the errors are equal.
+        let (classes, errors) = if k == 2 { (1..2, 2.0) } else { (0..k, 1.0) };
+        for class in classes {
+            let Some(rows) = self.class_against_rest(class as u32) else { continue };
+            let map = IsotonicMap::fit(&rows);
+            for (i, total) in totals.iter_mut().enumerate() {
+                self.probabilities_in(i, &mut row);
+                let p = row[class];
+                let r = if k == 2 {
+                    map.apply(self.pair(i)).positive
+                } else {
+                    map.apply(Prediction::from_probability(p)).positive
+                };
+                for (c, weight) in self.outcomes(i) {
+                    let y = f64::from(u8::from(c as usize == class));
+                    // (p - y)² - (r - y)², without cancellation.
+                    *total += weight * errors * (p - r) * (p + r - 2.0 * y);
+                }
+            }
+        }
+        totals
+    }
+
+    /// About how much miscalibration the fits of these parts show of predictions that have none, because they fit the noise of the rows held:
+    /// of the log loss, nats, and of the squared error.
+    ///
+    /// ```text
+    /// isotonic fits:    (S(r of other folds) - S(r)) / 2
+    /// scaling, log loss: d / 2n
+    /// ```
+    ///
+    /// S(r) is the mean loss of the rows recalibrated by the fit to themselves, S(r of other folds) that of each row by a fit to other folds: what
+    /// a fit wins by chance on its own rows it loses about again on others. n are the [units](Self::units) and d the free numbers of the family, 2k - 1 of
+    /// vector scaling and k + 1 of a temperature and a prior, whose class frequencies are fitted too.
+    ///
+    /// Source: Wilks (1938), doi:10.1214/aoms/1177732360, for d / 2n; Efron (1986), doi:10.1080/01621459.1986.10478291, for the optimism of a fit.
+    ///
+    /// # Errors
+    ///
+    /// As [`cross_fitted`](Self::cross_fitted).
+    pub fn by_chance(&self, parts: &Parts, folds: u32) -> Result<[f64; 2], CalibrationError> {
+        self.check_folds(folds)?;
+        let others = self.isotonic_losses_of_all(folds);
+        let wilks = |free: usize| free as f64 / (2.0 * self.units() as f64);
+        let log = match parts.log {
+            Recalibration::Isotonic => 0.5 * (others[0] - parts.parts.log.recalibrated()),
+            Recalibration::VectorScaling => wilks(2 * self.n_classes() - 1),
+            _ => wilks(self.n_classes() + 1),
+        };
+        let squared = 0.5 * (others[1] - parts.parts.squared.recalibrated());
+        Ok([log.max(0.0), squared.max(0.0)])
+    }
+
+    /// The prediction of the second of two classes.
+    fn pair(&self, i: usize) -> Prediction {
+        let row = self.prediction(i);
+        if self.input() == Input::Probabilities {
+            return Prediction::from_pair(row[0], row[1]);
+        }
+        let odds = row[1] - row[0];
+        // Two classes of probability 0 say nothing of either.
+        Prediction::from_log_odds(if odds.is_nan() { 0.0 } else { odds })
     }
 
     /// The standard error that sampling gives the mean of losses by prediction, as a part of the rows is held:
