@@ -168,7 +168,7 @@ pub(crate) fn finish(
     } else {
         0.0
     };
-    let by_chance = table.is_sample().then(|| table.by_chance(&parts, FOLDS).ok()).flatten();
+    let by_chance = table.is_sample().then(|| table.by_chance(&parts).ok()).flatten();
     let by_chance = by_chance.map(|[log, squared]| [log / std::f64::consts::LN_2, squared]);
     let is_scaling = !matches!(parts.log, Recalibration::Isotonic | Recalibration::OneVsRest);
     let by_default = (wanted.compared && table.units() >= FOLDS_ROWS).then_some(FOLDS);

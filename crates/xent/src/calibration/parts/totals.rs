@@ -76,12 +76,12 @@ impl HeldTable {
     /// of the log loss, nats, and of the squared error.
     ///
     /// ```text
-    /// isotonic fits:    (S(r of other folds) - S(r)) / 2
+    /// isotonic fits:    (S(r of the other half) - S(r)) / 2
     /// scaling, log loss: d / 2n
     /// ```
     ///
-    /// S(r) is the mean loss of the rows recalibrated by the fit to themselves, S(r of other folds) that of each row by a fit to other folds: what
-    /// a fit wins by chance on its own rows it loses about again on others. n are the [units](Self::units) and d the free numbers of the family, 2k - 1 of
+    /// S(r) is the mean loss of the rows recalibrated by the fit to themselves, S(r of the other half) that of each row by a fit to that half of the
+    /// rows which it is not in: what a fit wins by chance on its own rows it loses about again on others. n are the [units](Self::units) and d the free numbers of the family, 2k - 1 of
     /// vector scaling and k + 1 of a temperature and a prior, whose class frequencies are fitted too.
     ///
     /// Source: Wilks (1938), doi:10.1214/aoms/1177732360, for d / 2n; Efron (1986), doi:10.1080/01621459.1986.10478291, for the optimism of a fit.
@@ -89,9 +89,9 @@ impl HeldTable {
     /// # Errors
     ///
     /// As [`cross_fitted`](Self::cross_fitted).
-    pub fn by_chance(&self, parts: &Parts, folds: u32) -> Result<[f64; 2], CalibrationError> {
-        self.check_folds(folds)?;
-        let others = self.isotonic_losses_of_all(folds);
+    pub fn by_chance(&self, parts: &Parts) -> Result<[f64; 2], CalibrationError> {
+        self.check_folds(2)?;
+        let others = self.isotonic_losses_of_all(2);
         let wilks = |free: usize| free as f64 / (2.0 * self.units() as f64);
         let log = match parts.log {
             Recalibration::Isotonic => 0.5 * (others[0] - parts.parts.log.recalibrated()),
