@@ -270,6 +270,12 @@ impl HeldRows {
     pub fn merge(&mut self, other: Self) {
         self.rows += other.rows;
         self.is_large |= other.is_large;
+        if self.entries.is_empty() {
+            let (rows, is_large, level) = (self.rows, self.is_large, self.level);
+            *self = Self { rows, is_large, ..other };
+            self.raise_to(level);
+            return self.thin_out();
+        }
         self.raise_to(other.level);
         self.thin_out();
         let mut rows: Vec<u64> = other.predictions.iter().map(|known| known.rows).collect();

@@ -254,24 +254,21 @@ impl HeldTable {
     fn isotonic_losses(&self, class: u32, folds: u32) -> [f64; 2] {
         let mut sums = [ExactSum::new(), ExactSum::new()];
         let all: Vec<f64> = self.all_cells().iter().map(|cell| cell.weight).collect();
-        for fold in 0..folds {
-            let inside = self.dealt(u64::from(fold), u64::from(folds));
-            let outside: Vec<f64> = all.iter().zip(&inside).map(|(all, part)| all - part).collect();
-            let (Some(held_out), Some(others)) =
-                (self.against_rest(class, &inside), self.against_rest(class, &outside))
-            else {
-                continue;
-            };
-            let map = IsotonicMap::fit(&others);
-            for group in held_out.groups() {
-                let p = map.apply(group.prediction);
-                let losses = log_losses(p);
-                for (weight, loss, off) in [
-                    (group.negative, losses[0], p.positive),
-                    (group.positive, losses[1], p.negative),
-                ] {
-                    sums[0].add_product(weight, loss);
-                    sums[1].add_product(weight, 2.0 * (off * off));
+        let dealt = |fold: u32| self.dealt(u64::from(fold), u64::from(folds));
+        if folds == 2 {
+            // The other fold is all the others.
+            let halves = [0, 1].map(|half| self.against_rest(class, &dealt(half)));
+            if let [Some(a), Some(b)] = &halves {
+                add_isotonic_losses(&mut sums, a, b);
+                add_isotonic_losses(&mut sums, b, a);
+            }
+        } else {
+            for inside in (0..folds).map(dealt) {
+                let outside: Vec<f64> =
+                    all.iter().zip(&inside).map(|(all, part)| all - part).collect();
+                let held_out = self.against_rest(class, &inside);
+                if let (Some(a), Some(b)) = (held_out, self.against_rest(class, &outside)) {
+                    add_isotonic_losses(&mut sums, &a, &b);
                 }
             }
         }
@@ -286,8 +283,9 @@ impl HeldTable {
     }
 
     fn against_rest(&self, class: u32, weights: &[f64]) -> Option<SortedRows> {
-        let (mut positive, mut negative) = (Vec::new(), Vec::new());
-        let (mut outcomes, mut parts) = (Vec::new(), Vec::new());
+        let room = weights.len();
+        let (mut positive, mut negative) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        let (mut outcomes, mut parts) = (Vec::with_capacity(room), Vec::with_capacity(room));
         let mut at = 0;
         let mut probabilities = vec![0.0; self.n_classes()];
         let is_pair = self.n_classes() == 2;
@@ -427,6 +425,21 @@ const ACCURACY: f64 = 1e-13;
 
 /// The smallest ln p that a fit takes: a probability of 0 counts as 2^-53.
 const LEAST: f64 = -53.0 * LN_2;
+
+/// Adds log loss and squared error of rows by the isotonic fit to others.
+fn add_isotonic_losses(sums: &mut [ExactSum; 2], rows: &SortedRows, others: &SortedRows) {
+    let map = IsotonicMap::fit(others);
+    for group in rows.groups() {
+        let p = map.apply(group.prediction);
+        let losses = log_losses(p);
+        for (weight, loss, off) in
+            [(group.negative, losses[0], p.positive), (group.positive, losses[1], p.negative)]
+        {
+            sums[0].add_product(weight, loss);
+            sums[1].add_product(weight, 2.0 * (off * off));
+        }
+    }
+}
 
 #[cfg(test)]
 #[path = "parts_tests.rs"]
