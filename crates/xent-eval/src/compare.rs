@@ -408,7 +408,8 @@ fn finish(
 ) -> Result<ModelComparison, Error> {
     let (level, top_k) = (options.level, &options.rules.top_k);
     let mut models = Vec::new();
-    let wanted = Wanted { folds: options.folds, details: false, compared: true };
+    let threads = options.threads;
+    let wanted = Wanted { folds: options.folds, details: false, compared: true, threads };
     let tables = state.take_tables();
     let log_losses: Vec<f64> =
         state.total.models().iter().map(|model| model.log_loss(level).value).collect();

@@ -92,6 +92,8 @@ pub(crate) struct Wanted {
     pub details: bool,
     /// Cross-fitted without being asked, if there are rows enough.
     pub compared: bool,
+    /// Threads: two are used if there are so many.
+    pub threads: usize,
 }
 
 /// What samples of the same rows share.
@@ -159,17 +161,21 @@ pub(crate) fn finish(
             (bits.settled(score, uncertainty), squared.settled(mse, base_mse))
         }
     };
-    let parts = table.decompose();
-    let (cross_entropy, mse) = settle(&parts, false);
-    let (se, gap_se) = sampling_errors(table, scores.rows, compared);
-    let se_mse = if table.is_sample() {
-        let share = table.rows() as f64 / scores.rows as f64;
-        table.sampling_error(&table.squared_error_won_totals(), share)
-    } else {
-        0.0
+    let decompose = || {
+        let parts = table.decompose();
+        let by_chance = table.is_sample().then(|| table.by_chance(&parts).ok()).flatten();
+        (parts, by_chance.map(|[log, squared]| [log / std::f64::consts::LN_2, squared]))
     };
-    let by_chance = table.is_sample().then(|| table.by_chance(&parts).ok()).flatten();
-    let by_chance = by_chance.map(|[log, squared]| [log / std::f64::consts::LN_2, squared]);
+    let beside = || {
+        let errors = sampling_errors(table, scores.rows, compared);
+        let share = table.rows() as f64 / scores.rows as f64;
+        let won = || table.sampling_error(&table.squared_error_won_totals(), share);
+        let se_mse = if table.is_sample() { won() } else { 0.0 };
+        (errors, se_mse, crate::detective::repairs(table, scores, baseline))
+    };
+    let ((parts, by_chance), ((se, gap_se), se_mse, repairs)) =
+        both(wanted.threads, decompose, beside);
+    let (cross_entropy, mse) = settle(&parts, false);
     let is_scaling = !matches!(parts.log, Recalibration::Isotonic | Recalibration::OneVsRest);
     let by_default = (wanted.compared && table.units() >= FOLDS_ROWS).then_some(FOLDS);
     let cross_fitted = match wanted.folds {
@@ -209,7 +215,23 @@ pub(crate) fn finish(
         recalibration_mse: parts.squared,
         cross_fitted,
         details: wanted.details.then(|| details(table, has_errors)).flatten(),
-        repairs: crate::detective::repairs(table, scores, baseline),
+        repairs,
+    })
+}
+
+/// Both results, found at the same time if there are threads for it.
+fn both<A, B: Send>(
+    threads: usize,
+    one: impl FnOnce() -> A,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if threads < 2 {
+        return (one(), other());
+    }
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        (one, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 

@@ -409,7 +409,8 @@ pub(crate) fn finish(
 ) -> Result<ModelScore, Error> {
     let (total, level) = (&state.total, options.level);
     let scores = total.finish(level);
-    let wanted = Wanted { folds: options.folds, details: options.decomposition, compared: false };
+    let (details, threads) = (options.decomposition, options.threads);
+    let wanted = Wanted { folds: options.folds, details, compared: false, threads };
     let table = state.held.finish();
     let finish = |table| parts::finish(table, &scores, &baseline, wanted, None);
     let parts = table.as_ref().map(finish).transpose()?;
