@@ -5,15 +5,15 @@
 
 use xent::leveled;
 use xent::simd::Level;
+use xent::simd::wide::{Wide, WideVector};
+#[cfg(target_arch = "x86_64")]
+use xent::simd::wide::{WideAvx2, WideAvx512};
 
 use crate::design::Design;
 use crate::kernel::{LANES, Lanes};
 use crate::rowwise::Flat;
 use crate::scaling::{Scaling, height};
 use crate::tile::{Rows, Tile};
-use crate::vector::{Wide, WideVector};
-#[cfg(target_arch = "x86_64")]
-use crate::vector::{WideAvx2, WideAvx512};
 
 /// Numbers of a vector.
 const WIDE: usize = size_of::<Wide>() / size_of::<f32>();
@@ -167,7 +167,7 @@ fn forward_body<V: WideVector>(rows: &[f32], stride: usize, coefs: &[f32], z: &m
         let rows: [&[Wide]; R] =
             std::array::from_fn(|r| rows[(first + r).min(last) * stride..][..stride].as_chunks().0);
         for (coef, z) in coefs.chunks_exact(stride).zip(z.chunks_exact_mut(groups)) {
-            let mut acc = [V::load(&[0.0; WIDE]); R];
+            let mut acc = [V::splat(0.0); R];
             for (v, coef) in coef.as_chunks().0.iter().enumerate() {
                 let coef = V::load(coef);
                 for r in 0..R {
@@ -175,7 +175,9 @@ fn forward_body<V: WideVector>(rows: &[f32], stride: usize, coefs: &[f32], z: &m
                 }
             }
             for r in 0..R.min(last + 1 - first) {
-                z[(first + r) / LANES][(first + r) % LANES] += f64::from(sum(&acc[r].store()));
+                let mut row = [0.0; WIDE];
+                acc[r].store(&mut row);
+                z[(first + r) / LANES][(first + r) % LANES] += f64::from(sum(&row));
             }
         }
     }

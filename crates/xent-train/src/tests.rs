@@ -366,28 +366,20 @@ fn a_sparse_column_far_from_0_is_the_dense_one() {
     let indices = vec![0; x.len()];
     let (coef, _, objective) =
         fit_column(Block::F64(View::rows_of(&x, 1).unwrap()), &classes).unwrap();
-    for far in [0.0, 10.0, 1e3, 1e5] {
+    let fit = |far: f64| {
         let moved: Vec<f64> = x.iter().map(|x| x + far).collect();
-        let sparse = Sparse {
-            offsets: &offsets,
-            indices: &indices,
-            values: SparseValues::F64(&moved),
-            width: 1,
-        };
-        let (its, _, its_objective) = fit_column(Block::Sparse(sparse), &classes).unwrap();
+        let values = SparseValues::F64(&moved);
+        let sparse = Sparse { offsets: &offsets, indices: &indices, values, width: 1 };
+        fit_column(Block::Sparse(sparse), &classes)
+    };
+    for far in [0.0, 10.0, 1e3, 1e5] {
+        let (its, _, its_objective) = fit(far).unwrap();
         assert!((its / coef - 1.0).abs() < 1e-9 * (1.0 + far), "{far}: {its} {coef}");
         let off = its_objective / objective - 1.0;
         assert!(off.abs() < 1e-15 * (10.0 + far), "{far}: {off}");
     }
     for far in [1e7, 1e9] {
-        let moved: Vec<f64> = x.iter().map(|x| x + far).collect();
-        let sparse = Sparse {
-            offsets: &offsets,
-            indices: &indices,
-            values: SparseValues::F64(&moved),
-            width: 1,
-        };
-        let error = fit_column(Block::Sparse(sparse), &classes).unwrap_err();
+        let error = fit(far).unwrap_err();
         assert!(matches!(error, Error::Far { feature: 0, .. }), "{error}");
     }
 }

@@ -3,7 +3,10 @@
 //! The bodies are plain Rust over fixed lanes with IEEE operations only, a fused
 //! multiply-add only where its result is exact, so every level gives the same bits; the level is chosen once, at run time. This
 //! is the only module of the library with `unsafe`: calling a function compiled for instructions
-//! that were detected a line above, and asking for memory ahead of its use.
+//! that were detected a line above, asking for memory ahead of its use, and, in [`wide`], such instructions by name.
+
+#[doc(hidden)]
+pub mod wide;
 
 use crate::exact::{ExactSum, add_products_body, add_slice_body};
 

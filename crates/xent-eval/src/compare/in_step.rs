@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use xent_io::Table;
 
 use super::State;
-use super::same::{check_slices, check_weights, either, labels_differ, same_truth};
+use super::same::join;
 use crate::block::{Block, Scorer};
 use crate::detective::explain;
 use crate::error::Error;
@@ -55,34 +55,20 @@ pub(super) fn by_position(
                 return check_ends(tables, &mut streams, state);
             }
             let row = streams[0].rows;
-            let mut blocks: Vec<Block> = streams.iter_mut().map(|s| s.take(n)).collect();
+            let blocks: Vec<Block> = streams.iter_mut().map(|s| s.take(n)).collect();
             if let Some(ids) = &mut ids {
                 ids.add(&blocks)?;
             }
-            for i in 1..blocks.len() {
-                let (a, b) = (&blocks[0], &blocks[i]);
-                if let Some(r) = (0..n).find(|&r| !same_truth(a, b, r)) {
-                    return Err(labels_differ(
-                        [tables[0].spec(), tables[i].spec()],
-                        &format!("row {}", row + r as u64 + 1),
-                        [a.target.describe(r, classes), b.target.describe(r, classes)],
-                        "models are compared on the same rows; match rows by a column with --id",
-                    ));
-                }
-                let place = |r: usize| format!("row {}", row + r as u64 + 1);
-                check_weights(a, b, [tables[0].spec(), tables[i].spec()], place)?;
-                check_slices(a, b, [tables[0].spec(), tables[i].spec()], place)?;
-            }
-            let bytes = streams.iter().map(|s| s.bytes).sum();
-            let mut joined = std::mem::take(&mut blocks[0]);
-            for block in &mut blocks[1..] {
-                joined.absent = either(joined.absent.take(), block.absent.take());
-                joined.scores.append(&mut block.scores);
-                joined.predictions.append(&mut block.predictions);
-            }
+            let mut joined = join(
+                blocks,
+                classes,
+                |i| [tables[0].spec(), tables[i].spec()],
+                |_, r| format!("row {}", row + r as u64 + 1),
+                "models are compared on the same rows; match rows by a column with --id",
+            )?;
             joined.reorder(order);
             state.update(joined)?;
-            state.progress.bytes = bytes;
+            state.progress.bytes = streams.iter().map(|s| s.bytes).sum();
             go_on(observer.progress(&state.progress))?;
         }
     })

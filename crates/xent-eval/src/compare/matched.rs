@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use xent_io::Table;
 
 use super::in_step::rows;
-use super::same::{check_slices, check_weights, either, labels_differ, same_truth};
-use super::{Entry, Matching};
+use super::{Entry, Matching, same};
 use crate::block::{Block, Scorer};
 use crate::detective::explain;
 use crate::error::Error;
@@ -65,39 +64,25 @@ pub(super) fn join(
     for (block, places) in blocks.iter_mut().zip(&places) {
         *block = block.take(places);
     }
-    for (i, block) in blocks.iter().enumerate().skip(1) {
-        let place = |r: usize| match &block.ids {
-            Some(ids) if by_id => format!("the row with id {}", xent_io::show(&ids[r])),
-            _ => format!("row {} of each model", r + 1),
-        };
-        // Models of one file are told apart by their names.
+    // Models of one file are told apart by their names.
+    let of = |i: usize| {
         let of = [&entries[0], &entries[i]];
-        let of = if of[0].table.spec() == of[1].table.spec() {
+        if of[0].table.spec() == of[1].table.spec() {
             of.map(|entry| entry.name.as_str())
         } else {
             of.map(|entry| entry.table.spec())
-        };
-        if let Some(r) = (0..block.rows).find(|&r| !same_truth(&blocks[0], block, r)) {
-            let labels = [blocks[0].target.describe(r, classes), block.target.describe(r, classes)];
-            let hint = if by_id {
-                "models are compared on the same rows with the same labels"
-            } else {
-                "models are compared on the same rows; match rows by a column with --id"
-            };
-            return Err(labels_differ(of, &place(r), labels, hint));
         }
-        check_weights(&blocks[0], block, of, place)?;
-        check_slices(&blocks[0], block, of, place)?;
-    }
-    let mut blocks = blocks.into_iter();
-    let Some(mut joined) = blocks.next() else { return Ok(Block::default()) };
-    for mut block in blocks {
-        joined.absent = either(joined.absent.take(), block.absent.take());
-        joined.scores.append(&mut block.scores);
-        joined.predictions.append(&mut block.predictions);
-        joined.numbers.append(&mut block.numbers);
-    }
-    Ok(joined)
+    };
+    let place = |block: &Block, r: usize| match &block.ids {
+        Some(ids) if by_id => format!("the row with id {}", xent_io::show(&ids[r])),
+        _ => format!("row {} of each model", r + 1),
+    };
+    let hint = if by_id {
+        "models are compared on the same rows with the same labels"
+    } else {
+        "models are compared on the same rows; match rows by a column with --id"
+    };
+    same::join(blocks, classes, of, place, hint)
 }
 
 /// For each model the places of the rows that all models have, in the first model's order.

@@ -3,37 +3,72 @@
 use crate::block::Block;
 use crate::error::Error;
 
-pub(super) fn either(a: Option<Vec<bool>>, b: Option<Vec<bool>>) -> Option<Vec<bool>> {
+/// One block with the scores of all; refused unless the rows, matched already, are the same cases.
+///
+/// `of` names two models to be told apart, `place` a row; `hint` is for labels that differ.
+pub(super) fn join<'a>(
+    mut blocks: Vec<Block>,
+    classes: &[String],
+    of: impl Fn(usize) -> [&'a str; 2],
+    place: impl Fn(&Block, usize) -> String + Copy,
+    hint: &str,
+) -> Result<Block, Error> {
+    for (i, b) in blocks.iter().enumerate().skip(1) {
+        let (a, of, place) = (&blocks[0], of(i), |row: usize| place(b, row));
+        check_labels(a, b, classes, of, place, hint)?;
+        check_weights(a, b, of, place)?;
+        check_slices(a, b, of, place)?;
+    }
+    let mut others = blocks.drain(..);
+    let mut joined = others.next().unwrap_or_default();
+    for mut block in others {
+        joined.absent = either(joined.absent.take(), block.absent.take());
+        joined.scores.append(&mut block.scores);
+        joined.predictions.append(&mut block.predictions);
+        joined.numbers.append(&mut block.numbers);
+    }
+    Ok(joined)
+}
+
+fn either(a: Option<Vec<bool>>, b: Option<Vec<bool>>) -> Option<Vec<bool>> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(&a, b)| a || b).collect()),
         (a, b) => a.or(b),
     }
 }
 
-pub(super) fn same_truth(a: &Block, b: &Block, row: usize) -> bool {
-    is_left_out(a, b, row) || a.target.same(row, &b.target, row)
-}
-
 fn is_left_out(a: &Block, b: &Block, row: usize) -> bool {
     [a, b].iter().any(|block| block.absent.as_ref().is_some_and(|absent| absent[row]))
 }
 
-pub(super) fn labels_differ(of: [&str; 2], place: &str, labels: [String; 2], hint: &str) -> Error {
-    Error::new(format!(
-        "the labels differ in {place}: {} in {}, {} in {}",
-        xent_io::show(&labels[0]),
-        of[0],
-        xent_io::show(&labels[1]),
-        of[1]
-    ))
-    .with_hint(hint)
+fn check_labels(
+    a: &Block,
+    b: &Block,
+    classes: &[String],
+    of: [&str; 2],
+    place: impl Fn(usize) -> String,
+    hint: &str,
+) -> Result<(), Error> {
+    let is_same = |row: usize| is_left_out(a, b, row) || a.target.same(row, &b.target, row);
+    match (0..b.rows).find(|&row| !is_same(row)) {
+        None => Ok(()),
+        Some(row) => Err(Error::new(format!(
+            "the labels differ in {}: {} in {}, {} in {}",
+            place(row),
+            xent_io::show(a.target.describe(row, classes)),
+            of[0],
+            xent_io::show(b.target.describe(row, classes)),
+            of[1]
+        ))
+        .with_hint(hint)),
+    }
 }
 
-pub(super) fn check_weights(
+fn check_weights(
     a: &Block,
     b: &Block,
     of: [&str; 2],
-    place: impl Fn(usize) -> String + Copy,
+    place: impl Fn(usize) -> String,
 ) -> Result<(), Error> {
     let (Some(x), Some(y)) = (&a.weights, &b.weights) else { return Ok(()) };
     // A row that is left out under one model has no weight there.
@@ -51,11 +86,11 @@ pub(super) fn check_weights(
     }
 }
 
-pub(super) fn check_slices(
+fn check_slices(
     a: &Block,
     b: &Block,
     of: [&str; 2],
-    place: impl Fn(usize) -> String + Copy,
+    place: impl Fn(usize) -> String,
 ) -> Result<(), Error> {
     let (Some((x, x_keys)), Some((y, y_keys))) = (&a.slices, &b.slices) else { return Ok(()) };
     let key = |of: &[u32], keys: &'_ [Vec<String>], i: usize| keys[of[i] as usize].join(", ");

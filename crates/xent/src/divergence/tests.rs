@@ -440,6 +440,19 @@ fn inside() -> impl Strategy<Value = Vec<f64>> {
     (0.1..0.4_f64, 0.1..0.15_f64).prop_map(|(a, b)| vec![a, b, 1.0 - a - b])
 }
 
+/// The derivative at 0, to some `h⁴`.
+fn slope(f: impl Fn(f64) -> f64) -> f64 {
+    let h = 1e-3;
+    (f(-2.0 * h) - 8.0 * f(-h) + 8.0 * f(h) - f(2.0 * h)) / (12.0 * h)
+}
+
+/// One number of a row moved.
+fn moved(x: &[f64], i: usize, by: f64) -> Vec<f64> {
+    let mut x = x.to_vec();
+    x[i] += by;
+    x
+}
+
 proptest! {
     #[test]
     fn divergences_of_probabilities(p in distribution(6), q in distribution(6)) {
@@ -499,44 +512,26 @@ proptest! {
     #[test]
     fn gradients_in_probabilities_are_slopes(p in inside(), q in inside(), i in 0..3_usize) {
         // Of one number alone: the row stays near enough to a sum of 1.
-        let h = 1e-3;
-        let slope = |f: &dyn Fn(f64) -> f64| {
-            (f(-2.0 * h) - 8.0 * f(-h) + 8.0 * f(h) - f(2.0 * h)) / (12.0 * h)
-        };
-        let moved = |x: &[f64], by: f64| {
-            let mut x = x.to_vec();
-            x[i] += by;
-            x
-        };
         for f in [cross_entropy_rows as OfPair<f64, f64>, kl_rows, js_rows] {
-            let by_p = slope(&|d| of_rows(f, &moved(&p, d), &q, 3).0[0]);
-            let by_q = slope(&|d| of_rows(f, &p, &moved(&q, d), 3).0[0]);
+            let by_p = slope(|d| of_rows(f, &moved(&p, i, d), &q, 3).0[0]);
+            let by_q = slope(|d| of_rows(f, &p, &moved(&q, i, d), 3).0[0]);
             let (dp, dq) = (slopes_of_first(f, &p, &q, 3, 1.0), of_rows(f, &p, &q, 3).1);
             prop_assert!((dp[i] - by_p).abs() < 1e-6, "{dp:?} {by_p}");
             prop_assert!((dq[i] - by_q).abs() < 1e-6, "{dq:?} {by_q}");
         }
-        let by_p = slope(&|d| entropies_of_rows(&moved(&p, d), 3).0[0]);
+        let by_p = slope(|d| entropies_of_rows(&moved(&p, i, d), 3).0[0]);
         prop_assert!((entropies_of_rows(&p, 3).1[i] - by_p).abs() < 1e-6);
     }
 
     #[test]
     fn gradients_are_slopes(a in proptest::collection::vec(-6.0..6.0_f64, 3), b in proptest::collection::vec(-6.0..6.0_f64, 3), i in 0..3_usize) {
-        let h = 1e-3;
-        let slope = |f: &dyn Fn(f64) -> f64| {
-            (f(-2.0 * h) - 8.0 * f(-h) + 8.0 * f(h) - f(2.0 * h)) / (12.0 * h)
-        };
-        let moved = |x: &[f64], by: f64| {
-            let mut x = x.to_vec();
-            x[i] += by;
-            x
-        };
         for f in [cross_entropy_from_logits as OfPair<f64, f64>, kl_from_logits, js_from_logits] {
             let (_, da, db, _) = of_logits(f, &a, &b, 3);
-            let by_a = slope(&|d| of_logits(f, &moved(&a, d), &b, 3).0[0]);
-            let by_b = slope(&|d| of_logits(f, &a, &moved(&b, d), 3).0[0]);
+            let by_a = slope(|d| of_logits(f, &moved(&a, i, d), &b, 3).0[0]);
+            let by_b = slope(|d| of_logits(f, &a, &moved(&b, i, d), 3).0[0]);
             prop_assert!((da[i] - by_a).abs() < 1e-9 && (db[i] - by_b).abs() < 1e-9);
         }
-        let by_a = slope(&|d| entropies(&moved(&a, d), 3).0[0]);
+        let by_a = slope(|d| entropies(&moved(&a, i, d), 3).0[0]);
         prop_assert!((entropies(&a, 3).1[i] - by_a).abs() < 1e-9);
     }
 }
