@@ -24,7 +24,7 @@ enum Arrays {
 /// Answers requests until standard input ends.
 pub fn serve() {
     let mut arrays = None;
-    process::serve(|request| answer(request, &mut arrays));
+    process::serve(&crate::hello(), |request| answer(request, &mut arrays));
 }
 
 fn answer(request: &Value, arrays: &mut Option<Arrays>) -> Result<Value, String> {

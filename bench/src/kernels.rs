@@ -59,7 +59,7 @@ pub fn serve() {
     let pool = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
     pool.expect("the only pool of this process");
     let mut arrays = Arrays::default();
-    process::serve(|request| answer(&mut arrays, request));
+    process::serve(&crate::hello(), |request| answer(&mut arrays, request));
 }
 
 fn answer(arrays: &mut Arrays, request: &Value) -> Said<Value> {

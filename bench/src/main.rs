@@ -16,6 +16,7 @@ mod training;
 use std::hint::black_box;
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use xent::rows::{Matrix, RowScores, Rules, Target};
 use xent::score::{Keep, ScoreState};
 
@@ -45,6 +46,12 @@ fn main() {
             std::process::exit(2);
         }
     }
+}
+
+/// Version and instruction level.
+fn hello() -> Value {
+    let simd = format!("{:?}", xent::simd::level()).to_lowercase();
+    json!({ "version": env!("CARGO_PKG_VERSION"), "simd": simd })
 }
 
 /// Scores the same rows in several ways.

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Says which version and instruction level this is, then answers requests, a line of JSON each, until standard input ends.
-pub fn serve(mut answer: impl FnMut(&Value) -> Result<Value, String>) {
+/// Says who this is, then answers requests, a line of JSON each, until standard input ends.
+pub fn serve(hello: &Value, mut answer: impl FnMut(&Value) -> Result<Value, String>) {
     let stdout = std::io::stdout();
     let say = |reply: &Value| {
         let mut out = stdout.lock();
         writeln!(out, "{reply}").and_then(|()| out.flush()).is_ok()
     };
-    let simd = format!("{:?}", xent::simd::level()).to_lowercase();
-    if !say(&json!({ "version": env!("CARGO_PKG_VERSION"), "simd": simd })) {
+    if !say(hello) {
         return;
     }
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {

@@ -152,7 +152,7 @@ pub fn run(folder: &str, options: &[&str], mut line: impl FnMut(&Value)) -> Said
 /// Answers requests until standard input ends.
 pub fn serve() {
     let mut case = None;
-    process::serve(|request| answer(&mut case, request));
+    process::serve(&crate::hello(), |request| answer(&mut case, request));
 }
 
 fn answer(case: &mut Option<Case>, request: &Value) -> Said<Value> {

@@ -30,13 +30,14 @@ usage: cargo xtask <chore>
   golden            make the golden values in tests/golden/ anew (50-digit arithmetic)";
 
 /// The libraries' examples, each run by the tests.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
     "score_in_memory",
     "compare_in_memory",
     "information",
     "exact_sum",
     "cross_entropy_from_logits",
     "losses_from_logits",
+    "where_the_bits_are_lost",
     "score_file",
     "compare_files",
 ];
@@ -102,6 +103,7 @@ fn test() -> Result<()> {
             .args(["clippy", "--workspace", "--all-targets", "--features", "xent/parallel"])
             .args(["--", "--deny", "warnings"]),
     )?;
+    run("lints of the Rust peers", peers("clippy").args(["--", "--deny", "warnings"]))?;
     run(
         "tests",
         cargo().args(["test", "--workspace", "--no-fail-fast", "--features", "xent/parallel"]),
@@ -201,26 +203,21 @@ fn bench(name: &str, rest: &[&str]) -> Result<()> {
         command.arg("--xent").arg(release.join("xent"));
     }
     if name == "training" {
-        let peers = target().join("peers");
-        run(
-            "release build of the Rust peers",
-            cargo()
-                .args([
-                    "build",
-                    "--release",
-                    "--locked",
-                    "--manifest-path",
-                    "bench/peers/Cargo.toml",
-                ])
-                .arg("--target-dir")
-                .arg(&peers),
-        )?;
-        command.arg("--peers").arg(peers.join("release").join("xent-bench-peers"));
+        run("release build of the Rust peers", peers("build").arg("--release"))?;
+        command.arg("--peers").arg(target().join("peers/release").join("xent-bench-peers"));
     }
     if !["--quick", "--only", "--ladders"].iter().any(|part| rest.contains(part)) {
         command.arg("--out").arg(format!("docs/bench-{name}.md"));
     }
     run(&format!("{name} benchmark"), command.args(rest))
+}
+
+/// Cargo on the Rust peers of the training benchmark, a workspace of their own.
+fn peers(chore: &str) -> Command {
+    let mut command = cargo();
+    command.args([chore, "--locked", "--manifest-path", "bench/peers/Cargo.toml"]);
+    command.arg("--target-dir").arg(target().join("peers"));
+    command
 }
 
 fn golden() -> Result<()> {

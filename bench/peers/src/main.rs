@@ -8,7 +8,6 @@ mod npy;
 #[allow(dead_code)]
 mod process;
 
-use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use linfa::traits::Fit;
@@ -43,20 +42,8 @@ struct State {
 
 fn main() {
     let mut state = State { folder: String::new(), table: Table::None };
-    say(&json!({ "version": "linfa-logistic 0.8.1, smartcore 0.7.0" }));
-    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let reply = serde_json::from_str(&line)
-            .map_err(said)
-            .and_then(|request| answer(&mut state, &request))
-            .unwrap_or_else(|said| json!({ "error": said }));
-        say(&reply);
-    }
-}
-
-fn say(reply: &Value) {
-    let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "{reply}").and_then(|()| out.flush());
-    written.expect("whoever asked still listens");
+    let hello = json!({ "version": "linfa-logistic 0.8.1, smartcore 0.7.0" });
+    process::serve(&hello, |request| answer(&mut state, request));
 }
 
 fn said(problem: impl std::fmt::Display) -> String {
@@ -120,7 +107,8 @@ impl State {
 fn linfa(dataset: &DatasetBase<Array2<f64>, Array1<usize>>, iterations: u64) -> Said<Found> {
     let classes = dataset.targets.iter().max().map_or(0, |&y| y + 1);
     if classes == 2 {
-        let model = Linfa::default().alpha(1.0).max_iterations(iterations).gradient_tolerance(1e-14);
+        let model =
+            Linfa::default().alpha(1.0).max_iterations(iterations).gradient_tolerance(1e-14);
         let fitted = model.fit(dataset).map_err(said)?;
         // Of 0.8.1 the more frequent class is the positive one.
         let sign = if fitted.labels().pos.class == 1 { 1.0 } else { -1.0 };

@@ -89,8 +89,7 @@ impl CsvUnit {
             column += 1;
             if want.only_numbers
                 && let Column::Numbers(numbers) = &mut columns[want.requests[0]]
-                && let Ok((x, len)) = fast_float2::parse_partial::<f64, _>(&data[at..])
-                && x.is_finite()
+                && let Some((x, len)) = number::start(&data[at..])
             {
                 let end = at + len;
                 let byte = data[end];
