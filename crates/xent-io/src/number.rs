@@ -89,7 +89,8 @@ fn plain(text: &[u8]) -> Option<(f64, usize)> {
         return None;
     }
     let x = mantissa as f64 / POWERS[places];
-    Some((if is_negative { -x } else { x }, at))
+    // No branch: signs are hard to foresee.
+    Some((f64::from_bits(x.to_bits() | u64::from(is_negative) << 63), at))
 }
 
 /// The digits from a place on, at most eight: the number they write, and how many; nothing near the end of the text.

@@ -8,6 +8,7 @@ use xent::view::View;
 use crate::design::{Block, Design};
 use crate::kernel::{LANES, Lanes, ZERO};
 use crate::scaling::Scaling;
+use crate::vector::prefetch;
 
 /// Which rows a pass goes over, in order.
 #[derive(Clone, Copy, Debug)]
@@ -261,7 +262,9 @@ fn column_body<const FMA: bool, T: Number>(
 ) {
     let last = column.last().copied().unwrap_or_default();
     let (whole, rest) = column.as_chunks::<LANES>();
-    for (x, out) in whole.iter().zip(out.chunks_mut(stride)) {
+    for (i, (x, out)) in whole.iter().zip(out.chunks_mut(stride)).enumerate() {
+        // The rows that come next: so short a stretch of so many columns no hardware foresees.
+        prefetch(column, column.len() + i * LANES);
         for l in 0..LANES {
             out[0][l] = (x[l].to_f64() - center) * inverse;
         }

@@ -40,13 +40,19 @@ struct Fits {
 }
 
 impl Fits {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    fn of(values: &[f64]) -> Self {
         let (mut u8, mut i8, mut i32, mut f32) = (true, true, true, true);
-        for x in values {
-            u8 &= f64::from(x as u8) == x;
-            i8 &= f64::from(x as i8) == x;
-            i32 &= f64::from(x as i32) == x;
-            f32 &= f64::from(x as f32) == x;
+        for some in values.chunks(64) {
+            for &x in some {
+                u8 &= f64::from(x as u8) == x;
+                i8 &= f64::from(x as i8) == x;
+                i32 &= f64::from(x as i32) == x;
+                f32 &= f64::from(x as f32) == x;
+            }
+            // What fits into none of them is seen early.
+            if !(u8 | i8 | i32 | f32) {
+                break;
+            }
         }
         Self { u8, i8, i32, f32 }
     }
@@ -81,7 +87,7 @@ impl Default for Growing {
 impl Growing {
     /// Numbers, none of which is NaN.
     pub fn of(values: &[f64]) -> Self {
-        let fits = Fits::of(values.iter().copied());
+        let fits = Fits::of(values);
         let mut cells = empty(fits);
         cells.push_all(values.iter().copied());
         Self { cells, fits, spilled: Vec::new(), len: values.len() }
