@@ -4,19 +4,16 @@
 //! Rows lie one after another, each with a one behind it for the intercept and zeros up to a whole number of vectors.
 
 use xent::leveled;
-use xent::simd::Level;
+use xent::simd::{Level, WIDE, Wide, WidePlain, WideVector};
+#[cfg(target_arch = "x86_64")]
+use xent::simd::{WideAvx2, WideAvx512};
 
 use crate::design::Design;
 use crate::kernel::{LANES, Lanes};
 use crate::rowwise::Flat;
 use crate::scaling::{Scaling, height};
 use crate::tile::{Rows, Tile};
-use crate::vector::{Wide, WideVector};
-#[cfg(target_arch = "x86_64")]
-use crate::vector::{WideAvx2, WideAvx512};
 
-/// Numbers of a vector.
-const WIDE: usize = size_of::<Wide>() / size_of::<f32>();
 /// A sample that needs more memory is not held.
 const MOST_BYTES: usize = 48 << 20;
 
@@ -154,7 +151,7 @@ fn move_body(rows: &mut [f32], factor: &[f32], shift: &[f32]) {
 leveled! {
     /// z += the scores of the rows.
     pub(crate) fn forward_at(at: Level; rows: &[f32], stride: usize, coefs: &[f32], z: &mut [Lanes]) => {
-        avx512: forward_body::<WideAvx512>, avx2: forward_body::<WideAvx2>, baseline: forward_body::<Wide>,
+        avx512: forward_body::<WideAvx512>, avx2: forward_body::<WideAvx2>, baseline: forward_body::<WidePlain>,
     }
 }
 #[inline(always)]
@@ -167,7 +164,7 @@ fn forward_body<V: WideVector>(rows: &[f32], stride: usize, coefs: &[f32], z: &m
         let rows: [&[Wide]; R] =
             std::array::from_fn(|r| rows[(first + r).min(last) * stride..][..stride].as_chunks().0);
         for (coef, z) in coefs.chunks_exact(stride).zip(z.chunks_exact_mut(groups)) {
-            let mut acc = [V::load(&[0.0; WIDE]); R];
+            let mut acc = [V::splat(0.0); R];
             for (v, coef) in coef.as_chunks().0.iter().enumerate() {
                 let coef = V::load(coef);
                 for r in 0..R {

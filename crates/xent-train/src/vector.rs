@@ -64,44 +64,17 @@ impl Vector for Plain {
     }
 }
 
-/// Sixteen numbers in f32.
-pub(crate) type Wide = [f32; 16];
-
-/// A register, or a few, of sixteen numbers in f32.
-pub(crate) trait WideVector: Copy {
-    fn load(x: &Wide) -> Self;
-    /// a b + self, rounded once.
-    fn fma(self, a: Self, b: Self) -> Self;
-    fn store(self) -> Wide;
-}
-
-impl WideVector for Wide {
-    #[inline(always)]
-    fn load(x: &Wide) -> Self {
-        *x
-    }
-    #[inline(always)]
-    fn fma(self, a: Self, b: Self) -> Self {
-        std::array::from_fn(|l| a[l].mul_add(b[l], self[l]))
-    }
-    #[inline(always)]
-    fn store(self) -> Wide {
-        self
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m256d, __m512, __m512d, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
-        _mm256_loadu_ps, _mm256_set1_pd, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_pd,
-        _mm512_add_pd, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
-        _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_sub_pd,
-        _mm512_unpackhi_pd, _mm512_unpacklo_pd,
+        __m256d, __m512d, _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_storeu_pd,
+        _mm256_sub_pd, _mm512_add_pd, _mm512_fmadd_pd, _mm512_loadu_pd, _mm512_set1_pd,
+        _mm512_shuffle_f64x2, _mm512_storeu_pd, _mm512_sub_pd, _mm512_unpackhi_pd,
+        _mm512_unpacklo_pd,
     };
 
-    use super::{Lanes, Vector, Wide, WideVector};
+    use super::{Lanes, Vector};
 
     /// Only used within functions compiled for AVX-512.
     #[derive(Clone, Copy)]
@@ -192,57 +165,6 @@ mod x86 {
             }
         }
     }
-
-    /// Only used within functions compiled for AVX-512.
-    #[derive(Clone, Copy)]
-    pub(crate) struct WideAvx512(__m512);
-
-    impl WideVector for WideAvx512 {
-        #[inline(always)]
-        fn load(x: &Wide) -> Self {
-            // SAFETY: sixteen numbers behind a reference; the caller's level has the instruction.
-            Self(unsafe { _mm512_loadu_ps(x.as_ptr()) })
-        }
-        #[inline(always)]
-        fn fma(self, a: Self, b: Self) -> Self {
-            // SAFETY: the caller's level has the instruction.
-            Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
-        }
-        #[inline(always)]
-        fn store(self) -> Wide {
-            let mut out = [0.0; 16];
-            // SAFETY: sixteen numbers behind a reference; the caller's level has the instruction.
-            unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
-            out
-        }
-    }
-
-    /// Only used within functions compiled for AVX2 and FMA.
-    #[derive(Clone, Copy)]
-    pub(crate) struct WideAvx2(__m256, __m256);
-
-    impl WideVector for WideAvx2 {
-        #[inline(always)]
-        fn load(x: &Wide) -> Self {
-            // SAFETY: twice eight numbers behind a reference; the caller's level has the instruction.
-            unsafe { Self(_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x[8..].as_ptr())) }
-        }
-        #[inline(always)]
-        fn fma(self, a: Self, b: Self) -> Self {
-            // SAFETY: the caller's level has the instruction.
-            unsafe { Self(_mm256_fmadd_ps(a.0, b.0, self.0), _mm256_fmadd_ps(a.1, b.1, self.1)) }
-        }
-        #[inline(always)]
-        fn store(self) -> Wide {
-            let mut out = [0.0; 16];
-            // SAFETY: twice eight numbers behind a reference; the caller's level has the instruction.
-            unsafe {
-                _mm256_storeu_ps(out.as_mut_ptr(), self.0);
-                _mm256_storeu_ps(out[8..].as_mut_ptr(), self.1);
-            }
-            out
-        }
-    }
 }
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512, WideAvx2, WideAvx512};
+pub(crate) use x86::{Avx2, Avx512};

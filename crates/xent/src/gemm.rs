@@ -14,17 +14,18 @@
 //! The chain costs no speed: a tile of the result is held in registers (12 x 32 with AVX-512),
 //! which makes enough independent chains to fill the units. `a` and `b` are copied into slivers as
 //! wide as the tile, zeros at the edge, in blocks that fit the caches; between blocks of `k` the
-//! chain rests in `c`. That a tile stays in registers is up to the compiler: after a change to
-//! `chains` or the size of a tile, look at the loop (`cargo rustc --release -p xent -- --emit asm`,
-//! no `rsp` in it) and at the time. At 14 x 32 it is fifty times slower.
+//! chain rests in `c`. After a change to the size of a tile, look at the loop (`cargo rustc
+//! --release -p xent -- --emit asm`, no `rsp` in it) and at the time: a tile of 14 x 32 has no room
+//! in the registers.
 //!
 //! Without fused multiply-add in the hardware, it is made from f64 operations, bit for bit, about
 //! 80 times slower.
 
 use std::ops::Range;
 
-use crate::elementary::{NATIVE_FMA, fma32};
-use crate::simd::{Level, leveled, prefetch};
+use crate::simd::{Level, WIDE, WidePlain, WideVector, leveled, prefetch};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{WideAvx2, WideAvx512};
 use crate::view::{View, ViewMut};
 
 /// Depth of a block: a sliver of `a` this deep stays in the first-level cache.
@@ -218,9 +219,9 @@ leveled! {
 leveled! {
     /// The blocks of a product, none of its sides zero.
     fn blocks(at: Level; a: Side<'_>, b: Side<'_>, c: ViewMut<'_, f32>, start: Start, workspace: &mut Workspace) => {
-        avx512: blocks_body::<12, 32, true>,
-        avx2: blocks_body::<6, 16, true>,
-        baseline: blocks_body::<4, 16, NATIVE_FMA>,
+        avx512: blocks_body::<WideAvx512, 12, 32, 2>,
+        avx2: blocks_body::<WideAvx2, 6, 16, 1>,
+        baseline: blocks_body::<WidePlain, 4, 16, 1>,
     }
 }
 
@@ -250,7 +251,7 @@ fn pack_right_body<const NR: usize>(b: View<'_, f32>, packed: &mut Packed) {
 }
 
 #[inline(always)]
-fn blocks_body<const MR: usize, const NR: usize, const FMA: bool>(
+fn blocks_body<V: WideVector, const MR: usize, const NR: usize, const NV: usize>(
     a: Side<'_>,
     b: Side<'_>,
     mut c: ViewMut<'_, f32>,
@@ -300,7 +301,7 @@ fn blocks_body<const MR: usize, const NR: usize, const FMA: bool>(
                         }
                     };
                     let mut c = c.reborrow().rows(i.clone()).cols(j.clone());
-                    block_product::<MR, NR, FMA>(left, right, depth.len(), &mut c, first);
+                    block_product::<V, MR, NR, NV>(left, right, depth.len(), &mut c, first);
                 }
             }
         }
@@ -415,7 +416,7 @@ fn pack<const R: usize>(matrix: View<'_, f32>, out: &mut [f32]) {
 
 /// The tiles of one block: `left` and `right` are packed, `depth` deep.
 #[inline(always)]
-fn block_product<const MR: usize, const NR: usize, const FMA: bool>(
+fn block_product<V: WideVector, const MR: usize, const NR: usize, const NV: usize>(
     left: &[f32],
     right: &[f32],
     depth: usize,
@@ -434,7 +435,7 @@ fn block_product<const MR: usize, const NR: usize, const FMA: bool>(
                         prefetch(c, i * row_stride + NR + 16);
                     }
                 }
-                tile::<MR, NR, FMA>(left, right, c, row_stride, first);
+                tile::<V, MR, NR, NV>(left, right, c, row_stride, first);
                 continue;
             }
             let mut edge = [[0.0_f32; NR]; MR];
@@ -443,7 +444,7 @@ fn block_product<const MR: usize, const NR: usize, const FMA: bool>(
                     *number = c[r * row_stride + s * col_stride];
                 }
             }
-            tile::<MR, NR, FMA>(left, right, edge.as_flattened_mut(), NR, first);
+            tile::<V, MR, NR, NV>(left, right, edge.as_flattened_mut(), NR, first);
             for (r, line) in edge[..i.len()].iter().enumerate() {
                 for (s, &number) in line[..j.len()].iter().enumerate() {
                     c[r * row_stride + s * col_stride] = number;
@@ -453,43 +454,45 @@ fn block_product<const MR: usize, const NR: usize, const FMA: bool>(
     }
 }
 
-/// One tile of the result through one block of depth: `MR` rows of `NR` numbers, `stride` apart.
+/// One tile of the result through one block of depth: `MR` rows of `NR` numbers, `NV` vectors,
+/// `stride` apart.
 #[inline(always)]
-fn tile<const MR: usize, const NR: usize, const FMA: bool>(
+fn tile<V: WideVector, const MR: usize, const NR: usize, const NV: usize>(
     left: &[f32],
     right: &[f32],
     c: &mut [f32],
     stride: usize,
     first: bool,
 ) {
-    let mut sums = [[0.0_f32; NR]; MR];
+    const { assert!(NR == NV * WIDE) };
+    let mut held = [[V::splat(0.0); NV]; MR];
     if !first {
         for i in 0..MR {
-            sums[i].copy_from_slice(&c[i * stride..][..NR]);
-        }
-    }
-    chains::<MR, NR, FMA>(left.as_chunks().0, right.as_chunks().0, &mut sums);
-    for i in 0..MR {
-        c[i * stride..][..NR].copy_from_slice(&sums[i]);
-    }
-}
-
-/// The chains of one tile. The copy is what lets the compiler hold them in registers.
-#[inline(always)]
-fn chains<const MR: usize, const NR: usize, const FMA: bool>(
-    left: &[[f32; MR]],
-    right: &[[f32; NR]],
-    sums: &mut [[f32; NR]; MR],
-) {
-    let mut held = *sums;
-    for (a, b) in left.iter().zip(right) {
-        for i in 0..MR {
-            for j in 0..NR {
-                held[i][j] = fma32::<FMA>(a[i], b[j], held[i][j]);
+            let line = c[i * stride..][..NR].as_chunks().0;
+            for j in 0..NV {
+                held[i][j] = V::load(&line[j]);
             }
         }
     }
-    *sums = held;
+    for (a, b) in left.as_chunks::<MR>().0.iter().zip(right.as_chunks::<NR>().0) {
+        let line = b.as_chunks().0;
+        let mut b = [V::splat(0.0); NV];
+        for j in 0..NV {
+            b[j] = V::load(&line[j]);
+        }
+        for i in 0..MR {
+            let a = V::splat(a[i]);
+            for j in 0..NV {
+                held[i][j] = held[i][j].fma(a, b[j]);
+            }
+        }
+    }
+    for i in 0..MR {
+        let line = c[i * stride..][..NR].as_chunks_mut().0;
+        for j in 0..NV {
+            line[j] = held[i][j].store();
+        }
+    }
 }
 
 #[cfg(test)]

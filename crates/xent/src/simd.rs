@@ -3,9 +3,16 @@
 //! The bodies are plain Rust over fixed lanes with IEEE operations only, a fused
 //! multiply-add only where its result is exact, so every level gives the same bits; the level is chosen once, at run time. This
 //! is the only module of the library with `unsafe`: calling a function compiled for instructions
-//! that were detected a line above, and asking for memory ahead of its use.
+//! that were detected a line above, those instructions, and asking for memory ahead of its use.
+
+mod wide;
 
 use crate::exact::{ExactSum, add_products_body, add_slice_body};
+#[doc(hidden)]
+pub use wide::{WIDE, Wide, WidePlain, WideVector};
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+pub use wide::{WideAvx2, WideAvx512};
 
 /// An instruction level that bodies are compiled for.
 ///
