@@ -14,9 +14,12 @@ use crate::kernel::{LANES, Lanes};
 use crate::rowwise::Flat;
 use crate::scaling::{Scaling, height};
 use crate::tile::{Rows, Tile};
+use crate::vector::prefetch;
 
 /// Numbers of a vector.
 const WIDE: usize = size_of::<Wide>() / size_of::<f32>();
+/// Numbers of a cache line.
+const LINE: usize = 64 / size_of::<f64>();
 /// A sample that needs more memory is not held.
 const MOST_BYTES: usize = 48 << 20;
 
@@ -54,8 +57,11 @@ impl Narrow {
                     let center = &scaling.center[features.clone()];
                     let inverse = &scaling.inverse[features];
                     for (i, out) in out.chunks_exact_mut(stride).enumerate() {
-                        let row = &flat.rows[rows.at(first + i) * flat.width..][..flat.width];
-                        narrow(row, center, inverse, out);
+                        let row = |i: usize| &flat.rows[rows.at(i) * flat.width..][..flat.width];
+                        // The next row of a sample lies far away: no processor foresees where.
+                        let next = row((first + i + 1).min(n - 1));
+                        next.chunks(LINE).for_each(|line| prefetch(line, 0));
+                        narrow(row(first + i), center, inverse, out);
                         out[flat.width] = 1.0;
                     }
                 } else {
@@ -81,7 +87,9 @@ impl Narrow {
     /// Every so many-th row.
     pub fn thinned(&self, step: usize) -> Self {
         let rows = self.numbers.chunks_exact(self.stride).step_by(step);
-        Self { numbers: rows.flatten().copied().collect(), stride: self.stride }
+        let mut numbers = Vec::with_capacity(rows.len() * self.stride);
+        rows.for_each(|row| numbers.extend_from_slice(row));
+        Self { numbers, stride: self.stride }
     }
 
     /// To the coordinates of another scaling.

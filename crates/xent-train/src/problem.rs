@@ -369,8 +369,15 @@ impl<'a> Problem<'a> {
 
     /// The mean of sums, and the slope of the ridge.
     fn finish_gradient(&self, params: &[f64], gradient: &mut [f64]) {
-        for (i, (g, &u)) in gradient.iter_mut().zip(params).enumerate() {
-            *g = if self.is_free(i) { *g / self.total_weight + self.l2(i) * u } else { 0.0 };
+        let m = self.outputs;
+        let places = gradient.chunks_exact_mut(m).zip(params.chunks_exact(m));
+        for ((gradient, params), l2) in places.zip(&self.l2) {
+            for (g, u) in gradient.iter_mut().zip(params) {
+                *g = *g / self.total_weight + l2 * u;
+            }
+        }
+        if !self.has_intercept {
+            gradient[self.scaling.n_dense * m..][..m].fill(0.0);
         }
     }
 
@@ -435,9 +442,11 @@ impl<'a> Problem<'a> {
                 for i in 0..width {
                     for j in 0..=i {
                         let x = sums[i * (i + 1) / 2 + j] / total;
-                        for (i, j) in [(i * m + a, j * m + b), (i * m + b, j * m + a)] {
-                            out[i * n + j] = x;
-                            out[j * n + i] = x;
+                        out[(i * m + a) * n + j * m + b] = x;
+                        out[(j * m + b) * n + i * m + a] = x;
+                        if a != b {
+                            out[(i * m + b) * n + j * m + a] = x;
+                            out[(j * m + a) * n + i * m + b] = x;
                         }
                     }
                 }
@@ -510,7 +519,11 @@ impl<'a> Problem<'a> {
     }
 
     fn ridge(&self, params: &[f64]) -> f64 {
-        params.iter().enumerate().map(|(i, u)| 0.5 * self.l2(i) * u * u).sum()
+        let mut sum = 0.0;
+        for (params, l2) in params.chunks_exact(self.outputs).zip(&self.l2) {
+            params.iter().for_each(|u| sum += 0.5 * l2 * u * u);
+        }
+        sum
     }
 }
 
