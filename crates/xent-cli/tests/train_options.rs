@@ -137,7 +137,7 @@ fn a_class_that_training_did_not_see_is_an_error_or_kept_and_counted() {
     );
     refused(
         &dir.xent("predict s.json new.svm -o p.csv"),
-        "new.svm: row 2: the label is \"7\", a class that was not in training",
+        "new.svm:2: the label is \"7\", a class that was not in training",
         &hint("0, 1"),
     );
     assert!(!dir.path().join("p.csv").exists());

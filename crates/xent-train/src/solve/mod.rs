@@ -16,6 +16,7 @@ mod newton_cg;
 mod prox;
 mod qr;
 mod random;
+pub(crate) mod rank;
 mod rate;
 mod rows;
 mod saga;
