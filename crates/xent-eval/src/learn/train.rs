@@ -148,6 +148,12 @@ pub fn train(
         }
         if !was_interrupted {
             folds = tests;
+            if data.group.is_some() {
+                notes.push(
+                    "rows of one group may be alike: standard errors and intervals take rows as independent, and are too small then"
+                        .to_owned(),
+                );
+            }
             for ((column, ..), n) in data.categories().zip(unseen).filter(|(_, n)| *n > 0) {
                 let rows = counted(n, "tested row has", "tested rows have");
                 notes.push(format!(

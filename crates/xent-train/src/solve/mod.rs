@@ -17,7 +17,7 @@ mod prox;
 mod qr;
 mod random;
 pub(crate) mod rank;
-mod rate;
+pub(crate) mod rate;
 mod rows;
 mod saga;
 mod sgd;
