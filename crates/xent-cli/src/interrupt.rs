@@ -13,6 +13,20 @@ pub fn is_asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
+/// Lets a write beyond the limit for files (`ulimit -f`) fail as one to a full disk does, so that nothing half-written is left, instead
+/// of ending the program. For threads that are started later too.
+#[cfg(unix)]
+pub fn let_large_writes_fail() {
+    use nix::sys::signal::{SigSet, Signal};
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGXFSZ);
+    let _ = set.thread_block();
+}
+
+/// Elsewhere there is no such signal.
+#[cfg(not(unix))]
+pub fn let_large_writes_fail() {}
+
 /// Listens for interrupts; where that is impossible they end the program as they do by default.
 pub fn listen() {
     let _ = ctrlc::set_handler(|| {

@@ -95,6 +95,8 @@ impl From<xent_io::Error> for Failure {
 
 fn main() -> ExitCode {
     install_panic_hook();
+    // Before the first thread.
+    interrupt::let_large_writes_fail();
     interrupt::listen();
     let cli = match parse() {
         Ok(cli) => cli,
@@ -116,7 +118,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Err(Failure::Stdout(error))) => {
-            output::error(&format!("cannot write to standard output: {error}"), None);
+            let full = error.kind() == std::io::ErrorKind::StorageFull;
+            let hint = full.then_some("free some space, or write to another place");
+            let what = xent_io::io_text(&error);
+            output::error(&format!("cannot write to standard output: {what}"), hint);
             ExitCode::from(2)
         }
         Ok(Err(Failure::Input { message, hint })) => {

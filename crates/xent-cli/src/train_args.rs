@@ -92,15 +92,15 @@ pub struct TrainArgs {
     pub loss: Vec<LossArg>,
 
     /// Ridge penalty
-    #[arg(long, value_name = "X", value_parser = parse_penalty, help_heading = "Model")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_penalty, help_heading = "Model")]
     pub l2: Option<f64>,
 
     /// Lasso penalty
-    #[arg(long, value_name = "X", value_parser = parse_penalty, help_heading = "Model")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_penalty, help_heading = "Model")]
     pub l1: Option<f64>,
 
     /// Ridge penalty as scikit-learn says it: l2 = 1 / (C * sum of the weights), of rows without weights their number
-    #[arg(long = "C", value_name = "C", value_parser = parse_positive, conflicts_with = "l2", help_heading = "Model")]
+    #[arg(long = "C", value_name = "C", allow_negative_numbers = true, value_parser = parse_positive, conflicts_with = "l2", help_heading = "Model")]
     pub c: Option<f64>,
 
     /// Multiplies the penalties of a column's coefficients; 0 frees them
@@ -125,7 +125,7 @@ pub struct TrainArgs {
 
     /// Stop when the objective is within this of its minimum, relative to it [default: 1e-12, and
     /// 1e-22 for small data, so that coefficients have their digits too]
-    #[arg(long, value_name = "GAP", value_parser = parse_tolerance, help_heading = "Solver")]
+    #[arg(long, value_name = "GAP", allow_negative_numbers = true, value_parser = parse_tolerance, help_heading = "Solver")]
     pub tolerance: Option<f64>,
 
     /// Stop after so many iterations
@@ -133,7 +133,7 @@ pub struct TrainArgs {
     pub max_iterations: usize,
 
     /// Step of gd, sgd and saga [default: by the curvature of the problem]
-    #[arg(long, value_name = "X", value_parser = parse_positive, help_heading = "Solver")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_positive, help_heading = "Solver")]
     pub learning_rate: Option<f64>,
 
     /// Rows in a batch of sgd [default: 32]
@@ -166,7 +166,7 @@ pub struct TrainArgs {
     pub resume: Option<PathBuf>,
 
     /// Train on all but this share of the rows, and score those
-    #[arg(long, value_name = "SHARE", value_parser = parse_share_inside, conflicts_with = "folds", help_heading = "Test")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = parse_share_inside, conflicts_with = "folds", help_heading = "Test")]
     pub holdout: Option<f64>,
 
     /// Score each row by a model of the other folds; the model itself is trained on all rows

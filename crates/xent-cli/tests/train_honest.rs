@@ -140,3 +140,117 @@ fn coefficients_without_bound_are_named_though_some_rows_tie() {
     assert!(notes.contains("the coefficient of flag grows without bound"), "{notes}");
     assert!(notes.contains("level solo has no row of some class"), "{notes}");
 }
+
+#[test]
+fn columns_that_are_combinations_of_others_are_named() {
+    let dir = Dir::new();
+    let rows: String = (0..90)
+        .map(|i| {
+            let (a, b, x) = (i % 3 == 0, i % 3 == 1, i * 7 % 11);
+            let y = ["p", "q"][usize::from((i * 5 % 13 + x) % 4 > 1)];
+            format!("{},{},{},{x},{y}\n", u8::from(a), u8::from(b), u8::from(!a && !b))
+        })
+        .collect();
+    dir.write("t.csv", format!("a,b,c,x,y\n{rows}"));
+    let json = dir.xent("train t.csv --target y --format json").json();
+    assert_eq!(json["collinear"], serde_json::json!(["c"]));
+    let note = "column c is a combination of others in every row: without a penalty the coefficients are one of many optima; leave out such columns, or use a penalty such as --C 1";
+    assert_eq!(json["notes"], serde_json::json!([note]));
+    for args in ["--C 1", "--drop a"] {
+        let json = dir.xent(&format!("train t.csv --target y {args} --format json")).json();
+        let none = serde_json::json!([]);
+        assert_eq!((&json["collinear"], &json["notes"]), (&none, &none), "{args}");
+    }
+}
+
+#[test]
+fn what_a_nearly_collinear_column_adds_is_not_lost() {
+    // z = x + 1e-7 e, and the class depends on e: e by itself spans the same.
+    let dir = Dir::new();
+    let e = |i: i32| f64::from(i * 13 % 29) - 14.0;
+    let x = |i: i32| f64::from(i * 7 % 31) - 15.0;
+    let class =
+        |i: i32| ["p", "q"][usize::from(e(i) + x(i) / 4.0 + f64::from(i * 5 % 17 - 8) > 0.0)];
+    let row = |z: &dyn Fn(i32) -> f64| -> String {
+        let rows: String =
+            (0..200).map(|i| format!("{:?},{:?},{}\n", x(i), z(i), class(i))).collect();
+        format!("x,z,y\n{rows}")
+    };
+    dir.write("near.csv", row(&|i| x(i) + 1e-7 * e(i))).write("plain.csv", row(&e));
+    let plain = dir.xent("train plain.csv --target y --format json").json();
+    let near = dir.xent("train near.csv --target y --format json").json();
+    let objective = |json: &serde_json::Value| json["objective"].as_f64().unwrap();
+    assert!((objective(&near) / objective(&plain) - 1.0).abs() < 1e-6, "{near}");
+    assert_eq!((&near["solver"], &near["collinear"]), (&"irls".into(), &["z"][..].into()));
+    assert!(near["notes"][0].as_str().unwrap().starts_with("column z is nearly a combination"));
+    // Where that is lost, nothing is claimed.
+    let json = dir.xent("train near.csv --target y --solver newton --format json").json();
+    assert_eq!((&json["gap"], &json["stop"]), (&"inf".into(), &"precision".into()));
+    // A run that goes on from a checkpoint chooses the same solver.
+    let whole = dir.xent("train near.csv --target y -o whole.json");
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    let part = dir.xent("train near.csv --target y --max-iterations 3 --checkpoint c.json");
+    assert_eq!(part.code, Some(0), "{}", part.stderr);
+    let rest = dir.xent("train near.csv --target y --resume c.json -o rest.json");
+    assert_eq!(rest.code, Some(0), "{}", rest.stderr);
+    assert_eq!(dir.read("whole.json"), dir.read("rest.json"));
+}
+
+#[test]
+fn filled_values_are_counted() {
+    let dir = Dir::new();
+    dir.write("t.csv", "x,c,y\n1,u,a\n,v,b\n3,,a\n,u,b\n5,v,b\n2,u,a\n4,v,a\n6,u,b\n");
+    let ran = dir.xent("train t.csv --target y --missing indicator --C 1");
+    let note =
+        "note: missing values: x 2, c 1; each such column has an indicator or a level (missing)";
+    assert!(ran.stdout.contains(note), "{}", ran.stdout);
+}
+
+#[test]
+fn sums_of_weights_are_exact() {
+    // A tenth has no exact 64-bit form: a running sum of many is off.
+    let dir = Dir::new();
+    let rows: String =
+        (0..5000).map(|i| format!("{},0.1,{}\n", i * 7 % 11, i * 5 % 13 % 2)).collect();
+    dir.write("t.csv", format!("x,w,y\n{rows}"));
+    let with = dir.xent("train t.csv --target y --weight w --format json").json();
+    let without = dir.xent("train t.csv --target y --drop w --format json").json();
+    assert_eq!(with["weight"], 500.0);
+    let number = |json: &serde_json::Value, name: &str| json[name].as_f64().unwrap();
+    let near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-15;
+    assert!(near(number(&with, "objective"), number(&without, "objective")), "{with}");
+    assert!(near(10.0 * number(&with, "log_likelihood"), number(&without, "log_likelihood")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_limit_for_files_is_an_error_and_leaves_nothing() {
+    let dir = Dir::new();
+    let rows: String =
+        (0..4000).map(|i| format!("{},level {},{}\n", i * 7 % 11, i / 2, i % 2)).collect();
+    dir.write("t.csv", format!("x,c,y\n{rows}"));
+    let before = dir.listing();
+    let xent = env!("CARGO_BIN_EXE_xent");
+    let line = format!("ulimit -f 8; exec {xent} train t.csv --target y --C 1 -o m.json");
+    let ran =
+        common::run(std::process::Command::new("sh").args(["-c", &line]).current_dir(dir.path()));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: m.json: cannot write: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\nhint: raise the limit"), "{}", ran.stderr);
+    assert_eq!(dir.listing(), before);
+}
+
+#[test]
+fn a_solver_at_the_end_of_its_digits_stops() {
+    let dir = Dir::new();
+    let rows: String = (0..150)
+        .map(|i| format!("{},{},{}\n", i * 7 % 11, f64::from(i * 5 % 17) * 1e3, i * 3 % 13 % 3))
+        .collect();
+    dir.write("t.csv", format!("x,z,y\n{rows}"));
+    for solver in ["newton", "newton-cg", "irls"] {
+        let json =
+            dir.xent(&format!("train t.csv --target y --C 1 --solver {solver} --format json"));
+        let json = json.json();
+        assert!(json["iterations"].as_u64().unwrap() < 100, "{json}");
+    }
+}

@@ -137,7 +137,7 @@ fn a_class_that_training_did_not_see_is_an_error_or_kept_and_counted() {
     );
     refused(
         &dir.xent("predict s.json new.svm -o p.csv"),
-        "new.svm: row 2: the label is \"7\", a class that was not in training",
+        "new.svm:2: the label is \"7\", a class that was not in training",
         &hint("0, 1"),
     );
     assert!(!dir.path().join("p.csv").exists());
@@ -215,4 +215,35 @@ fn rare_levels_share_a_coefficient_and_are_counted() {
         "train t.csv --target y --l2 0.1 --min-count 4 --missing indicator --reference job=smith",
     ));
     assert!(text.contains("1 level of fewer than 4 rows") && text.contains("job=smith"), "{text}");
+}
+
+#[test]
+fn soft_targets_are_kept_and_scored() {
+    let dir = Dir::new();
+    let rows: String = (0..60)
+        .map(|i| {
+            format!("{},{},{}\n", i * 7 % 11, f64::from(i % 5) / 4.0, f64::from(4 - i % 5) / 4.0)
+        })
+        .collect();
+    dir.write("t.csv", format!("x,t_a,t_b\n{rows}"));
+    assert_eq!(dir.xent("train t.csv --targets t_* --C 1 -o m.json").code, Some(0));
+    assert_eq!(dir.xent("predict m.json t.csv -o p.csv").code, Some(0));
+    refused(
+        &dir.xent("score p.csv"),
+        "p.csv: no label column found",
+        "if the columns t_… are soft targets, say --targets 't_*'; else name it with --label; the columns are t_a, t_b, p_a, p_b",
+    );
+    assert_eq!(dir.xent("score p.csv --targets t_*").code, Some(0));
+}
+
+#[test]
+fn negative_numbers_are_refused_for_what_they_are() {
+    let dir = Dir::new();
+    overlapping(&dir);
+    for option in ["--l2", "--l1", "--C", "--tolerance", "--learning-rate", "--holdout"] {
+        let ran = dir.xent(&format!("train t.csv --target y {option} -1"));
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.stderr.starts_with("error: invalid value '-1' for "), "{}", ran.stderr);
+        assert!(ran.stderr.contains("must be "), "{}", ran.stderr);
+    }
 }

@@ -53,6 +53,7 @@ fn general_hint(error: &xent_io::Error) -> &'static str {
     match error.io_kind() {
         Some(K::PermissionDenied) => "change the permissions, or name another file",
         Some(K::StorageFull) => "free some space, or write to another place",
+        Some(K::FileTooLarge) => "raise the limit, as with ulimit -f unlimited, or write less",
         Some(K::UnexpectedEof | K::InvalidData | K::InvalidInput) => {
             "the file is cut or damaged: write or fetch it again"
         }

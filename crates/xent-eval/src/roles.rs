@@ -758,9 +758,30 @@ impl Finder<'_> {
                     format!("name it with --label, or its file with --labels; {}", self.list())
                 }
             }
-            _ => format!("name it with --label; {}", self.list()),
+            _ => match self.like_targets() {
+                Some(prefix) => format!(
+                    "if the columns {prefix}… are soft targets, say --targets '{prefix}*'; else name it with --label; {}",
+                    self.list()
+                ),
+                None => format!("name it with --label; {}", self.list()),
+            },
         };
         self.error("no label column found").with_hint(hint)
+    }
+
+    /// The prefix of columns that are named after the same classes as predictions, by a name that predictions do not have.
+    fn like_targets(&self) -> Option<&str> {
+        let names: Vec<&str> = self.table.columns().iter().map(|c| c.name.as_str()).collect();
+        let classes = |prefix: &str| -> Vec<&str> {
+            names.iter().filter_map(|name| name.strip_prefix(prefix)).collect()
+        };
+        let predicted =
+            all_prefixes().map(classes).find(|classes| classes.len() > 1).unwrap_or_default();
+        let first = predicted.first()?;
+        let prefixes = names.iter().filter_map(|name| name.strip_suffix(first));
+        prefixes
+            .filter(|prefix| prefix.ends_with('_') && all_prefixes().all(|p| p != *prefix))
+            .find(|prefix| predicted.iter().all(|class| classes(prefix).contains(class)))
     }
 
     fn ambiguous_label(&self, a: usize, b: usize) -> Error {

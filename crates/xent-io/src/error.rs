@@ -201,13 +201,14 @@ impl Fault {
 }
 
 /// What the operating system said, in lower case and without its code.
-fn io_text(error: &std::io::Error) -> String {
+pub fn io_text(error: &std::io::Error) -> String {
     use std::io::ErrorKind as K;
     match error.kind() {
         K::NotFound => "no such file".into(),
         K::PermissionDenied => "permission denied".into(),
         K::IsADirectory => "is a directory".into(),
         K::StorageFull => "no space left on the device".into(),
+        K::FileTooLarge => "the file would be larger than the limit for files".into(),
         K::UnexpectedEof => "it ends too early".into(),
         _ => {
             let text = error.to_string();

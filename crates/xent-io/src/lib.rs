@@ -39,7 +39,7 @@ pub mod svmlight;
 pub use column::{
     Batch, Column, ColumnInfo, Dictionary, Kind, MISSING, Numbers, ReadAs, Request, TextColumn,
 };
-pub use error::{Error, RowError, printable, show};
+pub use error::{Error, RowError, io_text, printable, show};
 pub use guard::is_decoding;
 pub use mapped::{CodedTexts, Extent, Mapped, MappedCodes, Matrix, MatrixNumbers, Plain, Spill};
 pub use number::{BLANK, is_blank};

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Such a file holds features to train on, not predictions, so it is no [`crate::Table`]: [`read`] is its
-//! own door. What is not written is 0. Indices ascend within a line; the first feature is 1, or 0 if any
+//! own door, or [`scan`] where the rows need not be held. What is not written is 0. Indices ascend within a line; the first feature is 1, or 0 if any
 //! line says 0. A label is a number or a word. Blank lines and comments are skipped. Files may be
 //! compressed with gzip or zstd, and several files (a pattern, a directory) are one after the other.
 //!
@@ -30,12 +30,14 @@ use crate::input::TextInput;
 use crate::table::Format;
 
 mod part;
+mod scan;
 mod spilled;
 #[cfg(test)]
 mod tests;
 
 use part::Part;
 
+pub use scan::{SparseRows, scan};
 pub use spilled::{MappedTable, MappedValues, read_mapped};
 
 /// Labelled sparse rows.
@@ -126,10 +128,7 @@ fn parse_all(
     threads: usize,
     keep: &(dyn Fn(Part) -> Result<Part, Error> + Sync),
 ) -> Result<Vec<Part>, Error> {
-    let threads = match threads {
-        0 => std::thread::available_parallelism().map_or(1, Into::into),
-        n => n.min(256),
-    };
+    let threads = n_threads(threads);
     let queue = Mutex::new(Queue { files, file: 0, chunker: None, taken: 0 });
     let parts = Mutex::new(Ok(Vec::new()));
     let stop = AtomicBool::new(false);
@@ -142,6 +141,14 @@ fn parse_all(
     let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner)?;
     parts.sort_unstable_by_key(|(number, _)| *number);
     Ok(parts.into_iter().map(|(_, part)| part).collect())
+}
+
+/// All cores for 0.
+fn n_threads(threads: usize) -> usize {
+    match threads {
+        0 => std::thread::available_parallelism().map_or(1, Into::into),
+        n => n.min(256),
+    }
 }
 
 /// The chunks of all files, taken in order.
@@ -237,19 +244,25 @@ fn check(files: &[(String, TextInput)], parts: &[Part]) -> Result<(), Error> {
             return Err(fault.clone().at(&files[file].0, rows, lines));
         }
         if let Some((row, line)) = part.without_query.filter(|_| has_queries) {
-            let fault = Fault { row: Some(row), ..Fault::new("this row has no qid, others have") };
-            let fault = fault.line(line).hint("give every row a qid, or none");
-            return Err(fault.at(&files[file].0, rows, lines));
+            return Err(no_query(row, line).at(&files[file].0, rows, lines));
         }
         rows += part.ends.len() as u64;
         lines += part.lines;
     }
     if parts.iter().all(|part| part.ends.is_empty()) {
-        let name = files.first().map_or("", |(name, _)| name);
-        return Err(Error::new(name, "has no rows")
-            .with_hint("a row is: label index:value index:value ..."));
+        return Err(no_rows(files));
     }
     Ok(())
+}
+
+fn no_query(row: u64, line: u64) -> Fault {
+    let fault = Fault { row: Some(row), ..Fault::new("this row has no qid, others have") };
+    fault.line(line).hint("give every row a qid, or none")
+}
+
+fn no_rows(files: &[(String, TextInput)]) -> Error {
+    let name = files.first().map_or("", |(name, _)| name);
+    Error::new(name, "has no rows").with_hint("a row is: label index:value index:value ...")
 }
 
 /// Puts the parts together.

@@ -382,8 +382,11 @@ fn train_json(trained: &Trained, context: &TrainContext) -> Value {
         map.insert("tolerance".to_owned(), number(context.tolerance));
         map.insert("level".to_owned(), number(context.level));
         map.insert("separable".to_owned(), trained.is_separable.into());
-        let unbounded: Value = trained.unbounded.iter().map(String::as_str).collect();
-        map.insert("unbounded".to_owned(), unbounded);
+        for (field, names) in [("unbounded", &trained.unbounded), ("collinear", &trained.collinear)]
+        {
+            let names: Value = names.iter().map(String::as_str).collect();
+            map.insert(field.to_owned(), names);
+        }
         map.insert("tested".to_owned(), trained.tested.as_ref().map_or(Value::Null, scores_json));
         map.insert("folds".to_owned(), trained.folds.iter().map(scores_json).collect());
         map.insert("notes".to_owned(), trained.notes.iter().map(String::as_str).collect());

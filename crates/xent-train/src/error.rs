@@ -85,14 +85,14 @@ pub enum Error {
         /// Its weighted standard deviation.
         spread: f64,
     },
-    /// Targets, weights or offsets do not fit the design.
-    #[error("{what}: {given} rows, the design has {expected}")]
+    /// Targets, weights, offsets or a start do not fit the design, or each other.
+    #[error("{what}: {given}, must be {expected}")]
     Length {
         /// Which.
         what: &'static str,
-        /// Their rows.
+        /// How many there are.
         given: usize,
-        /// The design's rows.
+        /// How many there should be.
         expected: usize,
     },
     /// A label that is no class, a weight that is none, and the like.

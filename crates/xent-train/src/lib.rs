@@ -35,3 +35,4 @@ pub use error::{Error, Place};
 pub use fit::{Fitted, Method, Trainer};
 pub use problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target};
 pub use scaling::Scaling;
+pub use solve::rank::Collinear;

@@ -5,6 +5,7 @@ mod link;
 mod pass;
 mod unbounded;
 
+use xent::exact::ExactSum;
 use xent::view::View;
 
 use crate::design::Design;
@@ -201,8 +202,13 @@ impl<'a> Problem<'a> {
     /// The same objective over some of the rows, numbered from 0.
     #[must_use]
     pub fn over(&self, rows: Vec<u32>) -> Problem<'a> {
-        let weight = |row: &u32| self.data.weights.map_or(1.0, |w| w[*row as usize]);
-        let total_weight = rows.iter().map(weight).sum();
+        let total_weight = match self.data.weights {
+            Some(weights) => {
+                let some: Vec<f64> = rows.iter().map(|&row| weights[row as usize]).collect();
+                total(&some)
+            }
+            None => rows.len() as f64,
+        };
         Problem {
             l2: self.l2.clone(),
             l1: self.l1.clone(),
@@ -336,7 +342,7 @@ impl<'a> Problem<'a> {
     /// Mean cross entropy of the predicted distributions, in nats, weighted; infinite where what happened had
     /// probability 0.
     pub fn log_loss(&self, params: &[f64]) -> f64 {
-        let mut sum = xent::exact::ExactSum::new();
+        let mut sum = ExactSum::new();
         let data = &self.data;
         self.predict(params, |row, p| {
             let loss: f64 = match data.target {
@@ -527,6 +533,13 @@ impl<'a> Problem<'a> {
     }
 }
 
+/// The sum of weights, correctly rounded: the objective, and with it the balance of loss and penalty, is divided by it.
+fn total(weights: &[f64]) -> f64 {
+    let mut sum = ExactSum::new();
+    sum.add_slice(weights);
+    sum.value()
+}
+
 /// Checks targets, weights and offsets; the sum of the weights.
 fn check(data: &Data<'_>) -> Result<f64, Error> {
     let n = data.design.n_rows();
@@ -585,7 +598,7 @@ fn check(data: &Data<'_>) -> Result<f64, Error> {
         let what = format!("weight {} is negative or not finite", weights[row]);
         return Err(Error::Row { row, what });
     }
-    let total: f64 = weights.iter().sum();
+    let total = total(weights);
     if total > 0.0 && total.is_finite() {
         Ok(total)
     } else {

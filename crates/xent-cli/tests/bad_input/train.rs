@@ -493,7 +493,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "an index that training did not see",
             "predict m.json t.svm",
-            "t.svm: row 2: index 7 was not in training",
+            "t.svm:2: index 7 was not in training",
             "with --unseen reference such an index counts for nothing; training saw 3 indices from 1 to 3",
         )
         .file("t.svm", "1 1:2\n-1 2:1 7:1\n")
@@ -501,7 +501,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "an index 0 where training counted from 1",
             "predict m.json t.svm",
-            "t.svm: row 1: index 0 was not in training",
+            "t.svm:1: index 0 was not in training",
             "…",
         )
         .file("t.svm", "1 0:2\n-1 2:1\n")

@@ -1,5 +1,6 @@
 //! One dataset fitted with one set of options, to all rows or to some.
 
+use xent::exact::ExactSum;
 use xent::view::View;
 use xent_train::solve::{Flow, Iteration, State};
 use xent_train::{
@@ -14,6 +15,13 @@ use super::split::Assignment;
 use super::train::{OutOfFold, Tested, entropy, score, stop_name};
 use crate::error::Error;
 use crate::roles::short;
+
+/// The sum of weights, correctly rounded.
+fn total(weights: &[f64]) -> f64 {
+    let mut sum = ExactSum::new();
+    sum.add_slice(weights);
+    sum.value()
+}
 
 pub(super) struct Fitter<'a> {
     pub(super) data: &'a Dataset,
@@ -157,7 +165,7 @@ impl<'a> Fitter<'a> {
     pub(super) fn penalty_for(&self, weights: Option<&[f64]>) -> Penalty {
         let options = self.options;
         let total = || match weights {
-            Some(weights) => weights.iter().sum(),
+            Some(weights) => total(weights),
             None => self.data.rows as f64,
         };
         Penalty {
@@ -181,7 +189,7 @@ impl<'a> Fitter<'a> {
             ClassWeights::None => return Some(weights),
             ClassWeights::Balanced => {
                 let totals = self.class_totals(Some(&weights));
-                let sum: f64 = totals.iter().sum();
+                let sum = total(&totals);
                 totals
                     .iter()
                     .map(|t| if *t > 0.0 { sum / (totals.len() as f64 * t) } else { 0.0 })
@@ -212,19 +220,24 @@ impl<'a> Fitter<'a> {
 
     pub(super) fn class_totals(&self, weights: Option<&[f64]>) -> Vec<f64> {
         let data = self.data;
-        let mut totals = vec![0.0; data.classes.len()];
+        if let (Targets::Classes(classes), None) = (&data.targets, weights) {
+            let mut totals = vec![0.0; data.classes.len()];
+            classes.iter().for_each(|&class| totals[class as usize] += 1.0);
+            return totals;
+        }
+        let mut totals = vec![ExactSum::new(); data.classes.len()];
         for row in 0..data.rows {
             let w = weights.map_or(1.0, |w| w[row]);
             match &data.targets {
-                Targets::Classes(classes) => totals[classes[row] as usize] += w,
+                Targets::Classes(classes) => totals[classes[row] as usize].add(w),
                 Targets::Soft(_) => {
                     for (k, total) in totals.iter_mut().enumerate() {
-                        *total += w * data.wanted(row, k);
+                        total.add(w * data.wanted(row, k));
                     }
                 }
             }
         }
-        totals
+        totals.iter().map(ExactSum::value).collect()
     }
 
     /// Adds the rows of a part that have a level no row has that is trained on, by column.
@@ -307,7 +320,7 @@ impl<'a> Fitter<'a> {
             .map(|row| if split.trains(row, part) { self.data.weight(row) } else { 0.0 })
             .collect();
         let totals = self.class_totals(Some(&trained));
-        let sum: f64 = totals.iter().sum();
+        let sum = total(&totals);
         let problem = self.problem(&fitted.scaling, None)?.over(rows);
         problem.predict(&problem.params(&fitted.coefficients), |row, p| {
             all.rows.push(row);
@@ -345,7 +358,7 @@ impl<'a> Fitter<'a> {
                 source: data.source.clone(),
                 rows,
                 dropped: data.dropped,
-                weight: totals.iter().sum(),
+                weight: total(totals),
                 weight_column: data.weight_name.clone(),
                 loss: loss_name(options.loss).to_owned(),
                 l2: penalty.l2,

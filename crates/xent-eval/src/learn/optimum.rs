@@ -1,6 +1,6 @@
 //! Whether there is an optimum, whether it is the only one, and what the user must know about that.
 
-use xent_train::{Fitted, Head};
+use xent_train::{Collinear, Fitted, Head};
 
 use super::dataset::Targets;
 use super::feature::TermKind;
@@ -61,6 +61,31 @@ impl<'a> Fitter<'a> {
             ));
         }
         Ok(Separation { is_complete: false, unbounded: unbounded.iter().map(name).collect() })
+    }
+
+    /// Says which columns are combinations of others where no penalty chooses among the optima; their names.
+    pub(super) fn note_collinear(&self, fitted: &Fitted, notes: &mut Vec<String>) -> Vec<String> {
+        let name = |feature: usize| self.terms[feature].name.clone();
+        let (exact, near): (Vec<&Collinear>, Vec<&Collinear>) =
+            fitted.collinear.iter().partition(|it| it.is_exact());
+        let exact: Vec<String> = exact.iter().map(|it| name(it.feature)).collect();
+        if let Some(last) = exact.last() {
+            let are = match exact.len() {
+                1 => format!("column {last} is a combination"),
+                _ => format!("columns {} are combinations", short(&exact)),
+            };
+            notes.push(format!(
+                "{are} of others in every row: without a penalty the coefficients are one of many optima; leave out such columns, or use a penalty such as --C 1"
+            ));
+        }
+        for it in &near {
+            notes.push(format!(
+                "column {} is nearly a combination of others (all but {:.0e} of it): its coefficient hangs on the last digits of the data; leave it out, or use a penalty such as --C 1",
+                name(it.feature),
+                it.share
+            ));
+        }
+        fitted.collinear.iter().map(|it| name(it.feature)).collect()
     }
 
     /// Says which columns are constant among the rows trained on, if they are not in the whole table.

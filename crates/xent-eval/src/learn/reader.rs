@@ -218,6 +218,7 @@ impl<'a> Reader<'a> {
                 format!("column {name} is left out: it holds nothing that can be learnt from")
             })
             .collect();
+        notes.extend(self.filled(options.missing));
         let (classes, targets, target_columns) = self.targets(table, options)?;
         let (mut features, mut values) = (Vec::new(), Vec::new());
         for (column, _) in &options.references {
@@ -408,6 +409,24 @@ impl<'a> Reader<'a> {
             _ => OwnedCodes::U32(texts.codes.finish(spill, of)?),
         };
         Ok(Values::Codes { codes, to_level: None, n_levels, reference: levels.reference_code() })
+    }
+
+    /// Says how many values were filled in, by column.
+    fn filled(&self, policy: MissingValues) -> Option<String> {
+        let counts: Vec<String> = self
+            .scanned
+            .features
+            .iter()
+            .zip(&self.missing)
+            .filter(|(_, n)| **n > 0 && policy == MissingValues::Indicator)
+            .map(|(feature, n)| format!("{} {n}", feature.name))
+            .collect();
+        (!counts.is_empty()).then(|| {
+            format!(
+                "missing values: {}; each such column has an indicator or a level (missing)",
+                short(&counts)
+            )
+        })
     }
 
     fn check_missing(&self, policy: MissingValues) -> Result<(), (String, &'static str)> {

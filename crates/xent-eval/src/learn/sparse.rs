@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use xent::information::sigmoid;
-use xent_io::MISSING;
-use xent_io::svmlight::{self, Labels, SparseTable};
+use xent_io::svmlight::{self, Labels, SparseRows, SparseTable};
+use xent_io::{MISSING, RowError};
 use xent_train::problem::probabilities;
 
 use super::coded::{Coded, Texts};
@@ -26,8 +26,6 @@ const LABEL: &str = "label";
 /// The name of all features together, and of the queries.
 const INDEX: &str = "index";
 const QUERY: &str = "qid";
-/// Rows predicted at a time.
-const BATCH: usize = 8192;
 
 impl Dataset {
     /// Reads an svmlight file, or several: labels are the classes, features go by their indices.
@@ -221,7 +219,7 @@ impl Model {
         &self,
         spec: &str,
         options: &PredictOptions,
-        mut each: impl FnMut(Prediction) -> Result<(), Error>,
+        each: impl FnMut(Prediction) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let error = |message: String| Error::new(format!("{spec}: {message}"));
         let [Feature { kind: FeatureKind::Sparse { indices }, .. }] = &self.features[..] else {
@@ -235,82 +233,89 @@ impl Model {
                 .with_hint("the label of each row is kept"));
         }
         self.check_raw(options)?;
-        let table = svmlight::read(spec, options.threads)?;
-        let first = u32::from(!table.is_zero_based);
-        // Where the coefficients of each of the table's features are.
-        let place = |feature: usize| indices.binary_search(&(feature as u32 + first)).ok();
-        let places: Vec<Option<usize>> = (0..table.n_features).map(place).collect();
-        let value = |i: usize| match &table.values {
-            svmlight::Values::Ones => 1.0,
-            svmlight::Values::F32(x) => f64::from(x[i]),
-            svmlight::Values::F64(x) => x[i],
-        };
-        let (k, m) = (self.classes.len(), self.n_outputs());
+        let map = |rows: &SparseRows<'_>| self.predict_rows(indices, rows, options);
+        svmlight::scan(spec, options.threads, map, each)
+    }
+
+    /// The predictions for some rows.
+    fn predict_rows(
+        &self,
+        indices: &[u32],
+        rows: &SparseRows<'_>,
+        options: &PredictOptions,
+    ) -> Result<Prediction, RowError> {
+        let (k, m, n) = (self.classes.len(), self.n_outputs(), rows.n_rows());
         let mut z = vec![0.0; m];
         let mut p = vec![0.0; k];
-        for from in (0..table.n_rows()).step_by(BATCH) {
-            let rows = from..(from + BATCH).min(table.n_rows());
-            let mut proba = vec![Vec::with_capacity(rows.len()); k];
-            let mut raw = vec![Vec::with_capacity(rows.len()); if options.raw { m } else { 0 }];
-            let mut unseen = 0;
-            for row in rows.clone() {
-                z.copy_from_slice(&self.centered_intercept);
-                let mut is_unseen = false;
-                for i in table.offsets[row]..table.offsets[row + 1] {
-                    let feature = table.indices[i] as usize;
-                    if let Some(at) = places[feature] {
-                        let coef = &self.coef[at * m..(at + 1) * m];
-                        z.iter_mut().zip(coef).for_each(|(z, coef)| *z += coef * value(i));
-                    } else if options.unseen == Unseen::Error {
-                        let index = feature as u32 + first;
-                        return Err(error(format!("row {}: index {index} was not in training", row + 1))
-                            .with_hint(format!(
-                                "with --unseen reference such an index counts for nothing; training saw {} indices from {} to {}",
-                                indices.len(), indices[0], indices[indices.len() - 1]
-                            )));
-                    } else {
-                        is_unseen = true;
-                    }
+        let mut out = Prediction {
+            rows: n,
+            proba: vec![Vec::with_capacity(n); k],
+            raw: vec![Vec::with_capacity(n); if options.raw { m } else { 0 }],
+            ..Prediction::default()
+        };
+        let mut labels = Vec::with_capacity(n);
+        for row in 0..n {
+            let error = |message: String, hint: String| RowError {
+                row,
+                column: None,
+                message,
+                hint: Some(hint),
+            };
+            z.copy_from_slice(&self.centered_intercept);
+            let mut is_unseen = false;
+            for (index, value) in rows.row(row) {
+                if let Some(at) = place(indices, index) {
+                    let coef = &self.coef[at * m..(at + 1) * m];
+                    z.iter_mut().zip(coef).for_each(|(z, coef)| *z += coef * value);
+                } else if options.unseen == Unseen::Error {
+                    let (first, last) = (indices[0], indices[indices.len() - 1]);
+                    return Err(error(
+                        format!("index {index} was not in training"),
+                        format!(
+                            "with --unseen reference such an index counts for nothing; training saw {} indices from {first} to {last}",
+                            indices.len()
+                        ),
+                    ));
+                } else {
+                    is_unseen = true;
                 }
-                if !z.iter().all(|z| z.is_finite()) {
-                    let what = "the score overflows: a number is too large for this model";
-                    return Err(error(format!("row {}: {what}", row + 1)).with_hint(TOO_LARGE));
-                }
-                unseen += u64::from(is_unseen);
-                probabilities(self.head, self.has_reference, m, |output| z[output], &mut p);
-                proba.iter_mut().zip(&p).for_each(|(column, &p)| column.push(p));
-                raw.iter_mut().zip(&z).for_each(|(column, &z)| column.push(sigmoid(z)));
             }
-            let labels: Vec<String> = rows.clone().map(|row| label(&table.labels, row)).collect();
-            let mut foreign = 0;
-            for (label, row) in labels.iter().zip(rows.clone()) {
-                if self.has_class(label) {
-                    continue;
-                }
+            if !z.iter().all(|z| z.is_finite()) {
+                let what = "the score overflows: a number is too large for this model";
+                return Err(error(what.to_owned(), TOO_LARGE.to_owned()));
+            }
+            out.unseen += u64::from(is_unseen);
+            probabilities(self.head, self.has_reference, m, |output| z[output], &mut p);
+            out.proba.iter_mut().zip(&p).for_each(|(column, &p)| column.push(p));
+            out.raw.iter_mut().zip(&z).for_each(|(column, &z)| column.push(sigmoid(z)));
+            let label = label(&rows.label(row));
+            if !self.has_class(&label) {
                 if options.unseen == Unseen::Error {
-                    let what = format!("row {}: the label {}", row + 1, foreign_class(label));
-                    return Err(error(what).with_hint(self.foreign_hint()));
+                    let what = format!("the label {}", foreign_class(&label));
+                    return Err(error(what, self.foreign_hint()));
                 }
-                foreign += 1;
+                out.foreign += 1;
             }
-            each(Prediction {
-                rows: rows.len(),
-                labels: Some(labels.into_iter().map(Some).collect()),
-                proba,
-                raw,
-                unseen,
-                foreign,
-                ..Prediction::default()
-            })?;
+            labels.push(Some(label));
         }
-        Ok(())
+        out.labels = Some(labels);
+        Ok(out)
     }
 }
 
-/// The label of a row as the class that it names.
-fn label(labels: &Labels, row: usize) -> String {
-    match labels {
-        Labels::Numbers(numbers) => format!("{}", numbers[row] + 0.0),
-        Labels::Text { names, codes } => canonical(&names[codes[row] as usize]),
+/// Where an index stands among those of the model, most often without gaps.
+fn place(indices: &[u32], index: u32) -> Option<usize> {
+    let guess = index.wrapping_sub(indices[0]) as usize;
+    if indices.get(guess) == Some(&index) {
+        return Some(guess);
+    }
+    indices.binary_search(&index).ok()
+}
+
+/// The class that a label names.
+fn label(written: &str) -> String {
+    match written.parse::<f64>() {
+        Ok(x) => format!("{}", x + 0.0),
+        Err(_) => canonical(written),
     }
 }

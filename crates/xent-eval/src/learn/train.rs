@@ -62,6 +62,8 @@ pub struct Trained {
     pub is_separable: bool,
     /// Coefficients that grow without bound for want of a penalty, though the classes are not all told apart; a note says so.
     pub unbounded: Vec<String>,
+    /// Terms without a penalty that are combinations of others, to rounding or nearly; notes say so.
+    pub collinear: Vec<String>,
     /// Whether steps were so long that the objective is larger than at the start; a note says so.
     pub diverges: bool,
     /// Whether the user asked to stop before the end.
@@ -106,6 +108,7 @@ pub fn train(
         ));
     }
     fitter.note_constants(&fitted, &mut notes);
+    let collinear = fitter.note_collinear(&fitted, &mut notes);
     let separation = fitter.separation(&fitted, weights.as_deref(), &mut notes)?;
     let totals = fitter.class_totals(weights.as_deref());
     let mut was_interrupted = fitted.solution.stop == Stop::Asked;
@@ -145,6 +148,12 @@ pub fn train(
         }
         if !was_interrupted {
             folds = tests;
+            if data.group.is_some() {
+                notes.push(
+                    "rows of one group may be alike: standard errors and intervals take rows as independent, and are too small then"
+                        .to_owned(),
+                );
+            }
             for ((column, ..), n) in data.categories().zip(unseen).filter(|(_, n)| *n > 0) {
                 let rows = counted(n, "tested row has", "tested rows have");
                 notes.push(format!(
@@ -169,6 +178,7 @@ pub fn train(
         out_of_fold,
         is_separable: separation.is_complete,
         unbounded: separation.unbounded,
+        collinear,
         diverges,
         was_interrupted,
         notes,

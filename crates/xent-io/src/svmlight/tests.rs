@@ -4,6 +4,7 @@ use std::io::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::RowError;
 use crate::table::{OpenOptions, Table};
 
 fn read_bytes(name: &str, bytes: &[u8], threads: usize) -> Result<SparseTable, Error> {
@@ -48,6 +49,30 @@ fn is_same(held: &SparseTable, mapped: &MappedTable) -> bool {
         && mapped.labels == held.labels
         && mapped.queries == held.queries
         && occur.len() == mapped.features.len()
+}
+
+/// Labels and features in passing, as `scan` shows them.
+type Passed = Vec<(String, Vec<(u32, f64)>)>;
+
+fn scan_bytes(bytes: &[u8], threads: usize) -> Result<Passed, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.svm");
+    std::fs::write(&path, bytes).unwrap();
+    let mut all = Vec::new();
+    let map = |rows: &SparseRows<'_>| {
+        let row = |i| (rows.label(i).into_owned(), rows.row(i).collect());
+        Ok((0..rows.n_rows()).map(row).collect::<Passed>())
+    };
+    scan::<_, Error>(path.to_str().unwrap(), threads, map, |more| {
+        all.extend(more);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// An error without the directory of its file.
+fn without_directory(error: &Error) -> String {
+    error.to_string().rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// The message behind the file's name, and the hint.
@@ -251,6 +276,34 @@ fn a_line_without_an_end_is_refused() {
     assert_eq!(refusal(&bytes).0, ":2: a line is longer than 32 MiB");
 }
 
+#[test]
+fn rows_in_passing_are_those_that_are_held() {
+    let text = long_file(60_000, &[]);
+    let held = read_text(&text);
+    let passed = scan_bytes(text.as_bytes(), 1).unwrap();
+    assert_eq!(passed.len(), held.n_rows());
+    assert_eq!(passed, scan_bytes(text.as_bytes(), 3).unwrap());
+    // A fault of the text or of whoever looks at a row has its file and line.
+    let faulty = long_file(60_000, &[50_000, 20_000]);
+    for threads in [1, 3] {
+        let error = scan_bytes(faulty.as_bytes(), threads).unwrap_err();
+        let held = read_bytes("t.svm", faulty.as_bytes(), threads).unwrap_err();
+        assert_eq!(without_directory(&error), without_directory(&held));
+    }
+    let mixed = "# who\n1 1:1\n\n  \r\n1 qid:3 1:1\n";
+    let held = read_bytes("t.svm", mixed.as_bytes(), 1).unwrap_err();
+    let error = scan_bytes(mixed.as_bytes(), 1).unwrap_err();
+    assert_eq!(without_directory(&error), without_directory(&held));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.svm");
+    std::fs::write(&path, "# who\n1 1:1\n\n  \r\n1 1:1 # what\n").unwrap();
+    let second = |_: &SparseRows<'_>| -> Result<(), RowError> {
+        Err(RowError { row: 1, column: None, message: "no".to_owned(), hint: None })
+    };
+    let error = scan::<_, Error>(path.to_str().unwrap(), 2, second, |()| Ok(())).unwrap_err();
+    assert_eq!(without_directory(&error), "t.svm:5: no");
+}
+
 fn any_value() -> impl Strategy<Value = f64> {
     prop_oneof![
         Just(1.0),
@@ -332,6 +385,13 @@ proptest! {
         let queries: Option<Vec<u64>> = rows.iter().map(|row| row.1).collect();
         prop_assert_eq!(&table.queries, &queries);
         prop_assert!(is_same(&table, &mapped_text(&text)));
+        let passed = scan_bytes(text.as_bytes(), 2).unwrap();
+        let labels: Vec<&str> = passed.iter().map(|(label, _)| label.as_str()).collect();
+        prop_assert_eq!(labels, rows.iter().map(|row| row.0.as_str()).collect::<Vec<_>>());
+        let features: Vec<(u32, u64)> =
+            passed.iter().flat_map(|(_, row)| row).map(|(i, x)| (*i, x.to_bits())).collect();
+        let written = indices.iter().map(|i| i + base).zip(bits(&expected));
+        prop_assert_eq!(features, written.collect::<Vec<_>>());
     }
 
     /// Any bytes give rows or an error, never a panic, and rows are in order.
@@ -339,7 +399,13 @@ proptest! {
     fn anything_at_all(bytes in prop::collection::vec(prop_oneof![
         Just(b' '), Just(b'\n'), Just(b':'), Just(b'#'), Just(b'1'), Just(b'.'), Just(b'\r'), Just(b'-'), any::<u8>()
     ], 0..60)) {
-        if let Ok(table) = read_bytes("t.svm", &bytes, 1) {
+        let table = read_bytes("t.svm", &bytes, 1);
+        match (&table, scan_bytes(&bytes, 1)) {
+            (Ok(table), Ok(passed)) => prop_assert_eq!(table.n_rows(), passed.len()),
+            (Err(a), Err(b)) => prop_assert_eq!(without_directory(a), without_directory(&b)),
+            (table, passed) => prop_assert!(false, "{table:?} {passed:?}"),
+        }
+        if let Ok(table) = table {
             prop_assert_eq!(table.offsets.last(), Some(&table.indices.len()));
             for ends in table.offsets.windows(2) {
                 prop_assert!(table.indices[ends[0]..ends[1]].is_sorted_by(|a, b| a < b));

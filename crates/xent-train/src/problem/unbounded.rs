@@ -1,6 +1,6 @@
 //! Whether an unpenalised fit has an optimum at all: directions in which the loss falls for ever.
 
-use super::{Problem, Target};
+use super::{Data, Head, Penalty, Problem, Target};
 use crate::solve::{cholesky::Cholesky, norm};
 
 /// A solver that has come near the infimum of such a problem gives something less than this probability.
@@ -31,12 +31,15 @@ impl Problem<'_> {
     /// doi:10.1093/biomet/71.1.1). A direction is looked for where the objective is flat: `params` less what the Hessian
     /// holds, `d = ((H + eps I)^-1 eps)^6 params`. Then the inequalities are tried on every row, to a millionth of the
     /// largest, so none is named that is not there; one may be missed if the solver stopped early. Takes a pass and, if it
-    /// finds a row that is all but certain, a Hessian and up to three passes. Empty with a penalty, soft targets, offsets, more than 2,000
-    /// parameters, or where the Hessian would take more than some seconds.
+    /// finds a row that is all but certain, a Hessian and up to three passes. Sigmoids, one a class, are looked at each by itself. Empty with
+    /// a penalty, soft targets, offsets, more than 2,000 parameters, or where the Hessian would take more than some seconds.
     pub fn unbounded(&self, params: &[f64]) -> Vec<usize> {
         let (n, data) = (self.n_params(), self.data());
         let Target::Classes(classes) = data.target else { return Vec::new() };
         let is_penalised = (0..n).any(|i| self.l2(i) > 0.0 || self.l1(i) > 0.0);
+        if self.head == Head::Sigmoid && self.outputs > 1 && !is_penalised {
+            return self.unbounded_of_sigmoids(params, classes);
+        }
         let work = self.n_rows() as f64 * (n as f64).powi(2);
         if !self.is_log_loss()
             || is_penalised
@@ -82,6 +85,28 @@ impl Problem<'_> {
             }
         }
         Vec::new()
+    }
+
+    /// The same of every class against the others.
+    fn unbounded_of_sigmoids(&self, params: &[f64], classes: &[u32]) -> Vec<usize> {
+        let m = self.outputs;
+        let mut all = Vec::new();
+        for k in (0..m).filter(|_| self.data.offsets.is_none()) {
+            let own: Vec<u32> = classes.iter().map(|&c| u32::from(c as usize == k)).collect();
+            let data = Data { target: Target::Classes(&own), n_classes: 2, ..self.data };
+            let (loss, penalty) = (self.loss, Penalty::default());
+            let problem =
+                Problem::new(data, self.scaling, Head::Softmax, loss, &penalty, self.has_intercept);
+            // A class that all rows are of has no direction but the intercept.
+            let Ok(problem) = problem.map(|problem| problem.with_threads(self.threads)) else {
+                continue;
+            };
+            let params: Vec<f64> = params.iter().skip(k).step_by(m).copied().collect();
+            all.extend(problem.unbounded(&params));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Whether no row's class loses in a direction, to rounding, and some gain.
@@ -194,6 +219,30 @@ mod tests {
         let y: Vec<u32> =
             (0..n).map(|i| if i % 3 == 2 { 2 } else { u32::from(i * 5 % 7 > 3) }).collect();
         assert_eq!(unbounded(&[x, flag], &y, None, 1e-12), [1]);
+    }
+
+    #[test]
+    fn sigmoids_are_looked_at_one_by_one() {
+        // Class 0 is told from the others by x, which overlap; z tells nothing.
+        let n = 60_usize;
+        let y: Vec<u32> =
+            (0..n).map(|i| if i % 3 == 0 { 0 } else { 1 + u32::from(i * 5 % 7 > 3) }).collect();
+        let x: Vec<f64> = (0..n)
+            .map(|i| if y[i] == 0 { 10.0 } else { 0.0 } + (i * 7 % 11) as f64 / 3.0)
+            .collect();
+        let z: Vec<f64> = (0..n).map(|i| (i * 3 % 13) as f64).collect();
+        for (columns, expected) in [(vec![&z, &x], vec![1]), (vec![&z], vec![])] {
+            let blocks = columns.iter().map(|x| Block::F64(View::rows_of(x, 1).unwrap()));
+            let design = Design::new(blocks.collect()).unwrap();
+            let target = Target::Classes(&y);
+            let data = Data { design: &design, target, n_classes: 3, weights: None, offsets: None };
+            let trainer = Trainer { head: Head::Sigmoid, ..Trainer::default() };
+            let fitted = trainer.fit(&data, unobserved).unwrap();
+            let (loss, penalty) = (Loss::CrossEntropy, Penalty::default());
+            let scaling = &fitted.scaling;
+            let problem = Problem::new(data, scaling, Head::Sigmoid, loss, &penalty, true).unwrap();
+            assert_eq!(problem.unbounded(&problem.params(&fitted.coefficients)), expected);
+        }
     }
 
     #[test]

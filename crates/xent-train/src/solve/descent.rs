@@ -10,6 +10,9 @@ use crate::solve::line_search::search;
 use crate::solve::walk::{Header, Standing, Step, Steps, walk};
 use crate::solve::{Limits, Observer, Solution, State, dot, norm};
 
+/// What two evaluations of an objective may differ by, relative, though it is the same.
+const ROUNDING: f64 = 1e-14;
+
 /// `H⁻¹ g` at parameters with this objective and gradient, and the passes it took.
 pub(crate) type Direction<'a> = dyn Fn(&[f64], f64, &[f64]) -> (Vec<f64>, usize) + 'a;
 
@@ -95,6 +98,12 @@ impl Steps for Descent<'_> {
         let Some(found) = found.filter(|found| found.params != self.params) else {
             return Ok(Step { has_moved: false, passes });
         };
+        // Where steps change the objective by rounding only, they go on as long as the gradient shrinks.
+        if (found.objective - self.objective).abs() <= ROUNDING * self.objective.abs()
+            && norm(&found.gradient) >= norm(&self.gradient)
+        {
+            return Ok(Step { has_moved: false, passes });
+        }
         self.params = found.params;
         self.objective = found.objective;
         self.gradient = found.gradient;

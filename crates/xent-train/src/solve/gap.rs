@@ -163,7 +163,7 @@ impl<'a> Duality<'a> {
         let size = scores.value() / problem.total_weight() + self.summands(params);
         let gap = objective - dual + ROUNDING * (objective + size);
         // Of numbers that overflow there is no difference.
-        if gap.is_nan() { objective } else { gap.clamp(0.0, objective) }
+        if gap.is_nan() { objective } else { gap.clamp(0.0, objective.max(0.0)) }
     }
 
     /// What the scores may be sums of, although they are small: sparse features are not centred.

@@ -18,10 +18,12 @@ pub(crate) struct Triangle {
     filled: usize,
     /// For each column the row of R that ends in it; none if the column is a combination of those before it.
     pivots: Vec<Option<usize>>,
+    /// Of the length of each column the share that is no combination of those before it; 1 of a column of zeros.
+    shares: Vec<f64>,
 }
 
 /// Of the length of a column what must be left after those before it.
-const LEAST: f64 = 1e-13;
+pub(crate) const LEAST: f64 = 1e-13;
 
 impl Triangle {
     pub fn new(n: usize) -> Self {
@@ -33,6 +35,7 @@ impl Triangle {
             height,
             filled: 0,
             pivots: vec![None; n],
+            shares: vec![1.0; n],
         }
     }
 
@@ -81,6 +84,9 @@ impl Triangle {
         for j in 0..n {
             let column = &self.r[j * n..(j + 1) * n];
             let (whole, rest) = (norm(column), norm(&column[row.min(n)..]));
+            if whole > 0.0 {
+                self.shares[j] = rest / whole;
+            }
             if row == n || rest <= LEAST * whole || whole == 0.0 {
                 continue;
             }
@@ -96,6 +102,11 @@ impl Triangle {
             self.pivots[j] = Some(row);
             row += 1;
         }
+    }
+
+    /// Of the length of each column the share that is no combination of those before it, once the adding has ended.
+    pub fn shares(&self) -> &[f64] {
+        &self.shares
     }
 
     /// x to (A'A)⁻¹ x. Parameters of columns that are combinations of others are left where they are.

@@ -455,6 +455,12 @@ fn states_that_do_not_fit_are_refused() {
         let mut less = state.clone();
         less.numbers.clear();
         assert!(refused(&less).contains("number passes is missing"));
+        // Nor may a number that no run writes end it otherwise than with an error or a result.
+        for i in 0..state.numbers.len() {
+            let mut wrong = state.clone();
+            wrong.numbers[i].1 = -1.0;
+            let _ = trainer.resume(&data, &wrong, unobserved);
+        }
     }
 }
 
@@ -683,10 +689,27 @@ fn what_a_method_cannot_do_it_says() {
         Trainer { batch_size: 0, ..trainer(Method::Sgd, 0.0, 0.0) },
         Trainer { schedule: Schedule::Inverse { decay: -1.0 }, ..trainer(Method::Sgd, 0.0, 0.0) },
         Trainer { raw_coordinates: true, ..trainer(Method::Gd, 0.1, 0.0) },
+        // What a method does not use is checked as well.
+        Trainer { learning_rate: Some(-1.0), ..Trainer::default() },
+        Trainer { batch_size: 0, ..Trainer::default() },
+        Trainer { class_weights: vec![1.0, -1.0], ..Trainer::default() },
+        Trainer {
+            limits: Limits { tolerance: f64::NAN, max_iterations: 10 },
+            ..Trainer::default()
+        },
+        trainer(Method::Auto, f64::INFINITY, 0.0),
     ];
     for trainer in wrong {
         let error = trainer.fit(&data, unobserved).unwrap_err();
         assert!(matches!(error, Error::Parameter { .. }), "{error}");
+    }
+    let fitted = trainer(Method::Auto, 0.1, 0.0).fit(&data, unobserved).unwrap();
+    let mut start = fitted.coefficients;
+    start.coef.pop();
+    for method in Method::ALL {
+        let trainer = Trainer { start: Some(start.clone()), ..trainer(method, 0.1, 0.0) };
+        let error = trainer.fit(&data, unobserved).unwrap_err();
+        assert!(matches!(error, Error::Length { .. }), "{error}");
     }
     let wild = Trainer { learning_rate: Some(1e300), ..trainer(Method::Gd, 0.1, 0.0) };
     let error = wild.fit(&data, unobserved).unwrap_err();
