@@ -373,9 +373,9 @@ fn by_blocks<T: Element, A: Arithmetic>(
     } else {
         0.0
     };
-    // The target may be lost in the sum.
+    // The target may be lost in the sum, and the ratio above every number.
     let mut loss = 0.0;
-    if own > 1e-270 {
+    if own > 1e-270 && rest < 1e300 * own {
         *ratio = rest / own;
     } else {
         loss = loss_beside(beside, rest, reference.power);

@@ -407,8 +407,10 @@ fn wide_body(rest: &[f64], own: &mut [f64], losses: &mut [f64]) -> Range {
         // Beyond this the row is odd; NaN is too.
         let x = if own.abs() < 600.0 { *own } else { f64::NAN };
         let inverse = elementary::exp(-x) / raise;
-        *own = 1.0 / inverse;
-        *loss = elementary::ln_1p(rest * inverse);
+        let ratio = rest * inverse;
+        // So is a ratio above every number, whose logarithm is not.
+        *own = if ratio < f64::INFINITY { 1.0 / inverse } else { f64::NAN };
+        *loss = elementary::ln_1p(ratio);
         range.see(rest, *own);
     }
     range
