@@ -6,7 +6,7 @@
 
 use std::ops::Range as Rows;
 
-use super::hard::{GROUP, Scratch, Wants, count_ahead};
+use super::hard::{GROUP, Scratch, Wants, count_ahead, squares_fit};
 use super::{BATCH, Batch, Io, general};
 use crate::element::Element;
 use crate::elementary;
@@ -72,7 +72,7 @@ pub(super) fn short<T: Element, A: Arithmetic>(
                 batch.rank[group + i] = count_ahead(row, row[y], y);
             }
         }
-        let (clean, low) = finish::<A>(sums, &mut batch.loss[group..group + n], v);
+        let (mut clean, low) = finish::<A>(sums, &mut batch.loss[group..group + n], v);
         if low && wants_gradient {
             mark_lost(flat, v, &reference, &sums.rest[..n], &mut sums.own[..n]);
         }
@@ -81,6 +81,10 @@ pub(super) fn short<T: Element, A: Arithmetic>(
                 let (rest, total) = (sums.rest[i], sums.rest[i] + sums.own[i]);
                 let miss = rest / total;
                 *out = miss * miss + sums.squares[i] / total / total;
+                if !squares_fit(rest, total) {
+                    sums.own[i] = f64::NAN;
+                    clean = false;
+                }
             }
         }
         let scales = &batch.scale[group..group + n];
