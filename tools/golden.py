@@ -172,6 +172,12 @@ def logits_file():
                     for margin in (0.0, 8.0, 37.0, 80.0):
                         # 2^-126 is the least loss promised from f32.
                         cases.append((len(cases) + 1, v, scale, offset, margin, kind))
+    # Targets far below large logits.
+    for kind in ("f32", "f64"):
+        for v in (2, 3, 7, 40, 700):
+            for offset in (1e4, -1e5, 262100.0):
+                for margin in (-650.0, -710.0, -790.0, -3e4, -1.5e5):
+                    cases.append((len(cases) + 1, v, 4.0, offset, margin, kind))
     rows = []
     for seed, v, scale, offset, margin, kind in cases:
         x, label = logit_row(seed, v, scale, offset, margin, kind)
@@ -193,6 +199,10 @@ def slope_cases():
             yield [0.0, margin, margin - 3.0, 1.0], 2, scale, 1.0, "f64"
     for margin in (720.0, 745.0, 800.0, 1300.0):
         yield [margin, 0.0, -2.5], 0, 1e300, 1.0, "f64"
+    # The ratio of the terms is above every number, the loss is not.
+    for low, high in ((-300.0, 410.5), (-300.25, 450.0), (-590.0, 620.125), (-599.5, 111.0)):
+        yield [high, low], 1, 1.0, 1.0, "f64"
+        yield [low + 0.75, high, low, high - 1.5, 0.5], 2, 1.0, 1.0, "f64"
     yield [400.0, -340.0], 0, 1e300, 1.0, "f64"
     for low in (-650.0, -700.0, -760.0, -900.0, -1200.0):
         yield [-599.0, -599.5, low], 0, 1.0, 1.0, "f64"

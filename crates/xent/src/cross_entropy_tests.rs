@@ -718,3 +718,51 @@ fn rows_far_below_0_have_all_their_gradients() {
         }
     }
 }
+
+/// Weights of 100,000 classes were added up one after another: the gradient was off by hundreds of ulp.
+#[test]
+fn smoothed_targets_of_many_classes_lose_nothing_to_their_number() {
+    let v = 100_000;
+    let x: Vec<f64> = (0..v).map(|c| f64::from(c % 7) - 3.0).collect();
+    let view = View::rows_of(&x, v as usize).unwrap();
+    // 0.9 and 0.1 are no f64, so that every addition would round.
+    let options = Options { label_smoothing: 0.1, ..Options::default() };
+    let got = all(view, Target::Classes(&[5]), &options);
+    let terms: Vec<f64> = x.iter().map(|&x| libm::exp(x)).collect();
+    let total = terms.iter().copied().collect::<ExactSum>().value();
+    let uniform = 0.1 / f64::from(v);
+    for c in [0, 1, 6, 77_777] {
+        let (p, q) = (terms[c] / total, uniform);
+        let (got, unit) = (got.gradient[c], f64::EPSILON * (p + q));
+        assert!((got - (p - q)).abs() <= 4.0 * unit, "{c}: {got:e} {:e}", p - q);
+    }
+}
+
+/// The same targets in any order, and as a distribution: the same loss and gradient.
+#[test]
+fn sparse_targets_in_any_order() {
+    let v = 1300;
+    let mut random = Random(9);
+    let x: Vec<f64> = random.rows(v, 3.0);
+    let view = View::rows_of(&x, v).unwrap();
+    let classes = [1299, 511, 512, 0, 700, 511];
+    let probabilities = [0.25, 0.125, 0.25, 0.125, 0.125, 0.125];
+    let mut soft = vec![0.0; v];
+    for (&c, p) in classes.iter().zip(probabilities) {
+        soft[c as usize] += p;
+    }
+    let mut sorted: Vec<(u32, f64)> = classes.iter().copied().zip(probabilities).collect();
+    sorted.sort_by_key(|&(c, _)| c);
+    let (ascending, in_order): (Vec<u32>, Vec<f64>) = sorted.into_iter().unzip();
+    let run = |target: Target<'_, f64>, label_smoothing: f64| {
+        let got = all(view, target, &Options { label_smoothing, ..Options::default() });
+        (got.losses[0], got.gradient)
+    };
+    let offsets = &[0, 6];
+    let dense = Target::Distributions(View::rows_of(&soft, v).unwrap());
+    let any_order = Target::Sparse { offsets, classes: &classes, probabilities: &probabilities };
+    let in_order = Target::Sparse { offsets, classes: &ascending, probabilities: &in_order };
+    assert!(run(any_order, 0.0) == run(dense, 0.0));
+    assert!(run(in_order, 0.0) == run(dense, 0.0));
+    assert!(run(in_order, 0.2) == run(any_order, 0.2));
+}

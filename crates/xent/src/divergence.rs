@@ -294,6 +294,8 @@ pub fn js_rows<P: Element, Q: Element>(
 /// assert!(losses[1] > 0.0 && losses[1] < 1e-300); // 701 e^-700
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Source: Shannon (1948, doi:10.1002/j.1538-7305.1948.tb01338.x).
 pub fn entropy_from_logits<T: Element>(
     logits: View<'_, T>,
     wanted: Wanted<'_, T>,

@@ -9,9 +9,9 @@ const LN2_HI: f64 = f64::from_bits(0x3fe6_2e42_fefa_3000); // 0x1.62e42fefa3000p
 /// ln 2 - `LN2_HI`.
 const LN2_LO: f64 = f64::from_bits(0x3d53_de6a_f278_ece6); // 0x1.3de6af278ece6p-42
 /// ln 2, its first 21 bits: times any whole number below 2^32 it is exact.
-const LN2_HEAD: f64 = f64::from_bits(0x3fe6_2e42_0000_0000);
+pub(crate) const LN2_HEAD: f64 = f64::from_bits(0x3fe6_2e42_0000_0000);
 /// ln 2 - `LN2_HEAD`.
-const LN2_TAIL: f64 = f64::from_bits(0x3e9f_df47_3de6_af28);
+pub(crate) const LN2_TAIL: f64 = f64::from_bits(0x3e9f_df47_3de6_af28);
 /// sqrt(1/2): mantissas are taken from here to its double.
 const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
 /// Chebyshev fit of ((ln((1+s)/(1-s)) - 2s) / s^3) in s^2 over |s| <= 0.1718, relative to the

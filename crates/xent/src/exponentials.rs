@@ -7,7 +7,7 @@
 use std::ops::BitOr;
 
 use crate::element::Element;
-use crate::elementary::{self, WHOLE32, exp_parts, exp_parts64};
+use crate::elementary::{self, LN2_HEAD, LN2_TAIL, WHOLE32, exp_parts, exp_parts64};
 use crate::simd::leveled;
 
 mod row_sum;
@@ -487,8 +487,8 @@ pub(crate) fn loss_beside(x: f64, rest: f64, power: f64) -> f64 {
     if ratio < 1e300 {
         elementary::ln_1p(ratio)
     } else {
-        // The target is lost in the sum.
-        (elementary::ln(rest) + power * std::f64::consts::LN_2) - x
+        // The target is lost in the sum. Of large logits the power and x are nearly equal: their difference comes first.
+        (power * LN2_HEAD - x) + (elementary::ln(rest) + power * LN2_TAIL)
     }
 }
 

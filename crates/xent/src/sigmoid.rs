@@ -245,6 +245,8 @@ pub fn sigmoid_cross_entropy<T: Element, Y: BinaryTarget>(
 /// assert_eq!(p, [0.5, 1.0, 0.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Source: Cox (1958, doi:10.1111/j.2517-6161.1958.tb00292.x).
 pub fn sigmoid<T: Element, P: Element>(
     x: View<'_, T>,
     mut out: ViewMut<'_, P>,

@@ -210,11 +210,18 @@ impl<'a, T: Copy> View<'a, T> {
     }
 
     /// A row as a slice, if its numbers lie side by side.
+    ///
+    /// # Panics
+    /// Outside the array.
     #[inline(always)]
     pub fn row(&self, row: usize) -> Option<&'a [T]> {
-        let start = row * self.layout.row_stride;
-        (self.layout.col_stride == 1 || self.layout.cols <= 1)
-            .then(|| &self.data[start..start + self.layout.cols])
+        let Layout { rows, cols, row_stride, col_stride } = self.layout;
+        assert!(row < rows, "row {row} of {rows}");
+        if cols == 0 {
+            return Some(&[]);
+        }
+        let start = row * row_stride;
+        (col_stride == 1 || cols == 1).then(|| &self.data[start..start + cols])
     }
 
     /// All numbers as one slice, if the rows lie side by side without gaps.
@@ -225,10 +232,11 @@ impl<'a, T: Copy> View<'a, T> {
     }
 
     /// A column as a slice, if its numbers lie side by side.
+    ///
+    /// # Panics
+    /// Outside the array.
     pub fn column(&self, col: usize) -> Option<&'a [T]> {
-        let start = col * self.layout.col_stride;
-        (self.layout.row_stride == 1 || self.layout.rows <= 1)
-            .then(|| &self.data[start..start + self.layout.rows])
+        self.transposed().row(col)
     }
 }
 
@@ -334,19 +342,27 @@ impl<'a, T: Copy> ViewMut<'a, T> {
     }
 
     /// A row as a slice, if its numbers lie side by side.
+    ///
+    /// # Panics
+    /// Outside the array.
     #[inline(always)]
     pub fn row_mut(&mut self, row: usize) -> Option<&mut [T]> {
-        let start = row * self.layout.row_stride;
-        if self.layout.col_stride == 1 || self.layout.cols <= 1 {
-            Some(&mut self.data[start..start + self.layout.cols])
-        } else {
-            None
+        let Layout { rows, cols, row_stride, col_stride } = self.layout;
+        assert!(row < rows, "row {row} of {rows}");
+        if cols == 0 {
+            return Some(&mut []);
         }
+        let start = row * row_stride;
+        (col_stride == 1 || cols == 1).then(|| &mut self.data[start..start + cols])
     }
 
     /// Rows as one slice, if they lie side by side without gaps.
+    ///
+    /// # Panics
+    /// Outside the array.
     pub fn rows_mut(&mut self, first: usize, n: usize) -> Option<&mut [T]> {
-        let Layout { cols, row_stride, col_stride, .. } = self.layout;
+        let Layout { rows, cols, row_stride, col_stride } = self.layout;
+        assert!(first + n <= rows, "{n} rows from {first} on, of {rows}");
         let dense = (col_stride == 1 || cols <= 1) && row_stride == cols;
         if dense { Some(&mut self.data[first * cols..(first + n) * cols]) } else { None }
     }
@@ -414,6 +430,26 @@ mod tests {
         assert_eq!(by_columns.get(1, 2), 9.0);
         assert!(by_columns.as_rows().is_none());
         assert_eq!(by_columns.rows(2..4).get(0, 0), 2.0);
+    }
+
+    /// A part of an array borrows the memory behind it too.
+    #[test]
+    fn nothing_is_read_outside_a_part() {
+        let mut data: Vec<f32> = (0..12_u8).map(f32::from).collect();
+        let panics = |f: &mut dyn FnMut()| {
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err()
+        };
+        let view = View::rows_of(&data, 4).unwrap();
+        assert!(panics(&mut || _ = view.rows(0..2).row(2)));
+        assert!(panics(&mut || _ = view.rows(0..2).get(2, 0)));
+        assert!(panics(&mut || _ = view.transposed().cols(0..2).column(2)));
+        // Rows of nothing are there, wherever they would begin.
+        let empty = View::strided(&data, 3, 0, 40, 1).unwrap();
+        assert_eq!(empty.row(2), Some(&[][..]));
+        let mut part = ViewMut::rows_of(&mut data, 4).unwrap().rows(0..2);
+        assert!(panics(&mut || _ = part.row_mut(2)));
+        assert!(panics(&mut || _ = part.rows_mut(1, 2)));
+        assert_eq!(part.rows_mut(1, 1).unwrap()[0], 4.0);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Any target and every option, and the rows that the fast paths leave: in f64, a row at a time.
 
+use std::ops::Range;
+
 use super::hard::{Done, Wants, block, blocks};
 use super::temperature::{Temperature, fill_tempered};
 use super::{Io, Options, Target};
@@ -8,6 +10,7 @@ use crate::exponentials::{
     self, Accumulator, Arithmetic, BLOCK, Parted, Reference, add_terms, fill_terms, loss_beside,
     ratio_beside, term_of,
 };
+use crate::lanes::two_sum;
 use crate::view::View;
 
 /// A row that holds infinities or NaN, or whose sum lies outside what the fast paths can hold: one class,
@@ -110,20 +113,14 @@ pub(super) fn odd_row<T: Element>(
 pub(super) struct Scratch {
     numbers: [f64; BLOCK],
     terms: [f64; BLOCK],
+    targets: [f64; BLOCK],
     values: [f64; BLOCK],
-    pairs: Vec<(usize, f64)>,
-    gradients: Vec<f64>,
 }
 
 impl Scratch {
     pub fn new() -> Box<Self> {
-        Box::new(Self {
-            numbers: [0.0; BLOCK],
-            terms: [0.0; BLOCK],
-            values: [0.0; BLOCK],
-            pairs: Vec::new(),
-            gradients: Vec::new(),
-        })
+        let zeros = [0.0; BLOCK];
+        Box::new(Self { numbers: zeros, terms: zeros, targets: zeros, values: zeros })
     }
 }
 
@@ -132,6 +129,8 @@ pub(super) struct Aim<'a, T> {
     target: Target<'a, T>,
     row: usize,
     label: u32,
+    /// Whether the classes of a sparse target are in order.
+    ascending: bool,
     /// What remains of a target.
     keep: f64,
     /// What every class gets.
@@ -149,35 +148,67 @@ pub(super) fn aim<'a, T: Element>(
 ) -> Aim<'a, T> {
     let keep = 1.0 - options.label_smoothing;
     let uniform = options.label_smoothing / v as f64;
-    let mut aim = Aim { target: *target, row, label, keep, uniform, weight: 1.0 };
+    let ascending = match target {
+        Target::Sparse { offsets, classes, .. } => {
+            classes[offsets[row]..offsets[row + 1]].is_sorted()
+        }
+        _ => true,
+    };
+    let mut aim = Aim { target: *target, row, label, ascending, keep, uniform, weight: 1.0 };
     if let Some(weights) = options.class_weights {
-        let mut weight = 0.0;
-        aim.each(|c, t| weight += weights[c] * t, v);
-        aim.weight = weight;
+        let (mut weight, mut low) = (0.0, 0.0);
+        aim.each(0..v, |c, t| {
+            let (sum, lost) = two_sum(weight, weights[c] * t);
+            (weight, low) = (sum, low + lost);
+        });
+        aim.weight = weight + low;
     }
     aim
 }
 
 impl<T: Element> Aim<'_, T> {
-    /// Calls with each class of a target above 0, before smoothing.
-    fn each(&self, mut f: impl FnMut(usize, f64), v: usize) {
+    /// Calls with the classes of a range that have a target, before smoothing; with one that occurs twice, twice.
+    fn each(&self, cols: Range<usize>, mut f: impl FnMut(usize, f64)) {
+        let mut one = |class: u32, t: f64| {
+            if cols.contains(&(class as usize)) {
+                f(class as usize, t);
+            }
+        };
         match self.target {
-            Target::Classes(_) => f(self.label as usize, 1.0),
+            Target::Classes(_) => one(self.label, 1.0),
             Target::TwoClasses { first, second, share } => {
-                f(first[self.row] as usize, share[self.row]);
-                f(second[self.row] as usize, 1.0 - share[self.row]);
+                one(first[self.row], share[self.row]);
+                one(second[self.row], 1.0 - share[self.row]);
             }
             Target::Sparse { offsets, classes, probabilities } => {
-                for i in offsets[self.row]..offsets[self.row + 1] {
-                    f(classes[i] as usize, probabilities[i]);
+                let (mut from, mut to) = (offsets[self.row], offsets[self.row + 1]);
+                if self.ascending {
+                    let classes = &classes[from..to];
+                    let place = |c: usize| from + classes.partition_point(|&x| (x as usize) < c);
+                    (from, to) = (place(cols.start), place(cols.end));
+                }
+                for i in from..to {
+                    one(classes[i], probabilities[i]);
                 }
             }
             Target::Distributions(t) => {
-                for c in 0..v {
+                for c in cols {
                     f(c, t.get(self.row, c).to_f64());
                 }
             }
         }
+    }
+
+    /// The targets of the classes of a range, after smoothing; whether one may be above 0.
+    fn fill(&self, cols: Range<usize>, out: &mut [f64]) -> bool {
+        let start = cols.start;
+        let mut any = self.uniform > 0.0;
+        out.fill(self.uniform);
+        self.each(cols, |c, t| {
+            out[c - start] += self.keep * t;
+            any = true;
+        });
+        any
     }
 }
 
@@ -346,53 +377,32 @@ pub(super) fn score<T: Element>(
     let v = x.n_cols();
     let temperature = options.temperature;
     let weight_of = |c: usize| options.class_weights.map_or(1.0, |w| w[c]);
-    let Scratch { numbers, terms, values, pairs, gradients } = scratch;
+    let Scratch { numbers, terms, targets, values } = scratch;
     let Ok(softmax) = Softmax::<f64>::of(&x, row, temperature, numbers, terms) else {
         io.fill_row(row, T::from_f64(f64::NAN));
         return Outcome { loss: f64::NAN, log_probability: f64::NAN, rank: u32::MAX };
     };
     let value = |c: usize| x.get(row, c).to_f64();
-    // 0 times infinity is 0: what has no target or no weight has no loss.
-    let part = |w: f64, q: f64, c: usize, x: f64| {
-        if w * q == 0.0 { 0.0 } else { w * q * softmax.surprisal(c, x) }
-    };
-    let is_dense = matches!(aim.target, Target::Distributions(_));
-    pairs.clear();
-    if !is_dense {
-        aim.each(|c, t| pairs.push((c, aim.keep * t)), v);
-        pairs.sort_unstable_by_key(|&(c, _)| c);
-        pairs.dedup_by(|b, a| {
-            a.0 == b.0 && {
-                a.1 += b.1;
-                true
-            }
-        });
-    }
-    let mut loss = 0.0;
-    let mut weight = 0.0;
-    for &(c, q) in &*pairs {
-        loss += part(weight_of(c), q, c, value(c));
-        weight += weight_of(c) * q;
-    }
-    let spread = |c: usize| match aim.target {
-        Target::Distributions(t) => aim.keep * t.get(row, c).to_f64() + aim.uniform,
-        _ => aim.uniform,
-    };
-    if is_dense || aim.uniform > 0.0 {
-        let mut sum = Accumulator::new();
-        for cols in blocks(v) {
-            let (start, len) = (cols.start, cols.len());
-            let numbers = block(&x, row, cols, numbers);
-            for (i, (&x, out)) in numbers.iter().zip(values.iter_mut()).enumerate() {
-                let c = start + i;
-                let q = spread(c);
-                *out = part(weight_of(c), q, c, x);
-                weight += weight_of(c) * q;
-            }
-            add_terms(&mut sum, &values[..len]);
+    let mut losses = Accumulator::new();
+    let mut weights = Accumulator::new();
+    for cols in blocks(v) {
+        let (start, len) = (cols.start, cols.len());
+        let targets = &mut targets[..len];
+        if !aim.fill(cols.clone(), targets) {
+            continue;
         }
-        loss += sum.total::<f64>();
+        let numbers = block(&x, row, cols, numbers);
+        for (i, (q, out)) in targets.iter_mut().zip(&mut *values).enumerate() {
+            let c = start + i;
+            *q *= weight_of(c);
+            // 0 times infinity is 0: what has no target or no weight has no loss.
+            *out = if *q == 0.0 { 0.0 } else { *q * softmax.surprisal(c, numbers[i]) };
+        }
+        add_terms(&mut losses, &values[..len]);
+        add_terms(&mut weights, targets);
     }
+    let mut loss = losses.total::<f64>();
+    let weight = weights.total::<f64>();
     let lse = softmax.max / temperature + softmax.log_rest;
     if options.z_loss > 0.0 {
         loss += options.z_loss * lse * lse;
@@ -417,26 +427,17 @@ pub(super) fn score<T: Element>(
             // The factor is infinite for the smallest temperatures.
             if slope == 0.0 { 0.0 } else { outer * slope }
         };
-        gradients.clear();
-        for &(c, q) in &*pairs {
-            let x = io.x().get(row, c).to_f64();
-            let mut p = [0.0];
-            softmax.probabilities(c, &[x], &mut p);
-            gradients.push(gradient(c, p[0], weight_of(c) * (q + aim.uniform)));
-        }
         for cols in blocks(v) {
             let (start, len) = (cols.start, cols.len());
             let x = io.x();
             let numbers = block(&x, row, cols.clone(), numbers);
             softmax.probabilities(start, numbers, &mut terms[..len]);
+            aim.fill(cols.clone(), &mut targets[..len]);
             for (i, out) in values[..len].iter_mut().enumerate() {
                 let c = start + i;
-                *out = gradient(c, terms[i], weight_of(c) * spread(c));
+                *out = gradient(c, terms[i], weight_of(c) * targets[i]);
             }
             io.put(row, cols, &values[..len]);
-        }
-        for (&(c, _), &g) in pairs.iter().zip(&*gradients) {
-            io.put(row, c..c + 1, &[g]);
         }
     }
     Outcome { loss: loss + 0.0, log_probability, rank }

@@ -19,6 +19,11 @@ const SHORT: usize = 32;
 /// Numbers of short rows at a time: two buffers of them stay in the first-level cache.
 pub(super) const GROUP: usize = 2048;
 
+/// Whether the squares of terms have all their bits, of such as come to `rest` and with the target's to `total`.
+pub(super) fn squares_fit(rest: f64, total: f64) -> bool {
+    rest >= 1e-130 && total < 1e150
+}
+
 /// What is wanted of the rows beside losses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wants {
@@ -363,6 +368,9 @@ fn by_blocks<T: Element, A: Arithmetic>(
     if !A::ordinary(rest, total, v) || !A::is_factor(factor) {
         return None;
     }
+    if wants.squares && !squares_fit(rest, total) {
+        return None;
+    }
     if let Some(scale) = scale {
         let own = -scale * (rest / total);
         write_gradient::<T, A>(io, row, y, reference, factor, own, direct, (buffer, terms));
@@ -373,9 +381,9 @@ fn by_blocks<T: Element, A: Arithmetic>(
     } else {
         0.0
     };
-    // The target may be lost in the sum.
+    // The target may be lost in the sum, and the ratio above every number.
     let mut loss = 0.0;
-    if own > 1e-270 {
+    if own > 1e-270 && rest < 1e300 * own {
         *ratio = rest / own;
     } else {
         loss = loss_beside(beside, rest, reference.power);

@@ -6,7 +6,7 @@
 
 use std::ops::Range as Rows;
 
-use super::hard::{GROUP, Scratch, Wants, count_ahead};
+use super::hard::{GROUP, Scratch, Wants, count_ahead, squares_fit};
 use super::{BATCH, Batch, Io, general};
 use crate::element::Element;
 use crate::elementary;
@@ -72,7 +72,7 @@ pub(super) fn short<T: Element, A: Arithmetic>(
                 batch.rank[group + i] = count_ahead(row, row[y], y);
             }
         }
-        let (clean, low) = finish::<A>(sums, &mut batch.loss[group..group + n], v);
+        let (mut clean, low) = finish::<A>(sums, &mut batch.loss[group..group + n], v);
         if low && wants_gradient {
             mark_lost(flat, v, &reference, &sums.rest[..n], &mut sums.own[..n]);
         }
@@ -81,6 +81,10 @@ pub(super) fn short<T: Element, A: Arithmetic>(
                 let (rest, total) = (sums.rest[i], sums.rest[i] + sums.own[i]);
                 let miss = rest / total;
                 *out = miss * miss + sums.squares[i] / total / total;
+                if !squares_fit(rest, total) {
+                    sums.own[i] = f64::NAN;
+                    clean = false;
+                }
             }
         }
         let scales = &batch.scale[group..group + n];
@@ -407,8 +411,10 @@ fn wide_body(rest: &[f64], own: &mut [f64], losses: &mut [f64]) -> Range {
         // Beyond this the row is odd; NaN is too.
         let x = if own.abs() < 600.0 { *own } else { f64::NAN };
         let inverse = elementary::exp(-x) / raise;
-        *own = 1.0 / inverse;
-        *loss = elementary::ln_1p(rest * inverse);
+        let ratio = rest * inverse;
+        // So is a ratio above every number, whose logarithm is not.
+        *own = if ratio < f64::INFINITY { 1.0 / inverse } else { f64::NAN };
+        *loss = elementary::ln_1p(ratio);
         range.see(rest, *own);
     }
     range

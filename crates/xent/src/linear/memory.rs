@@ -109,7 +109,9 @@ pub(super) fn second_classes(scratch: usize, d: usize) -> usize {
 /// At least `len` numbers.
 pub(super) fn room(memory: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if memory.len() < len {
-        *memory = vec![0.0; len];
+        // What was there is given back first.
+        *memory = Vec::new();
+        memory.resize(len, 0.0);
     }
     &mut memory[..len]
 }
