@@ -99,6 +99,20 @@ pub(crate) fn exp_rest<const FMA: bool>(x: f32) -> (f32, f32) {
     (q * r, f32::from_bits(t.to_bits() << 23))
 }
 
+/// e^x = 2^n (1 + r + s): n as a number, r, and s of at most 0.066; 1 + r + s within a relative 0.25 * 2^-24. For |x| below 2^18.
+#[inline(always)]
+pub(crate) fn exp_apart<const FMA: bool>(x: f32) -> (f32, f32, f32) {
+    let n = fma32::<FMA>(x, std::f32::consts::LOG2_E, WHOLE32) - WHOLE32;
+    let head = fma32::<FMA>(-n, LN2_F32[0], x);
+    let r = fma32::<FMA>(-n, LN2_F32[1], head);
+    let lost = fma32::<FMA>(-n, LN2_F32[1], head - r);
+    let q = fma32::<FMA>(E32[4], r, E32[3]);
+    let q = fma32::<FMA>(q, r, E32[2]);
+    let q = fma32::<FMA>(q, r, E32[1]);
+    let q = fma32::<FMA>(q, r, E32[0]);
+    (n, r, fma32::<FMA>(r * r, q, lost))
+}
+
 /// r = x - n ln 2, and q of e^r = 1 + r q.
 #[inline(always)]
 fn exp_series<const FMA: bool>(x: f32, n: f32) -> (f32, f32) {
