@@ -24,7 +24,7 @@ const FEW: usize = 32;
 const FEWEST: usize = 4;
 /// Rows are computed in whole groups of this many; what is behind the last row is computed for nothing.
 const LANES: usize = 16;
-/// Numbers of rows at a time: they and their columns stay in the first-level cache.
+/// Numbers of rows at a time, at most.
 const GROUP: usize = 2048;
 /// Memory of a column: at whole kilobytes from each other they would be in each other's way.
 const COLUMN: usize = BATCH + LANES;
@@ -98,6 +98,8 @@ struct Own {
 }
 
 impl Scratch {
+    // It is 56 KiB, and short-lived on the stack.
+    #[allow(clippy::large_stack_arrays)]
     pub fn new() -> Box<Self> {
         let zeros = [0.0; BATCH];
         let columns = Columns {
@@ -125,7 +127,12 @@ pub(super) fn score<T: Element>(
     scratch: &mut Scratch,
 ) -> bool {
     let mut clean = true;
-    let step = (GROUP / io.x().n_cols()).min(BATCH) / LANES * LANES;
+    // They and their columns stay in the first-level cache.
+    let step = match io.x().n_cols() {
+        ..=FEWEST => BATCH,
+        5..=16 => 128,
+        _ => 64,
+    };
     for start in rows.clone().step_by(step) {
         let group = start..rows.end.min(start + step);
         clean &= score_group(io, group, start - rows.start, batch, wants, scratch);
