@@ -80,7 +80,7 @@ fn all<T: Element>(x: View<'_, T>, target: Target<'_, T>, options: &Options<'_>)
     Outcome { losses, ranks, gradient: gradient.iter().map(|g| g.to_f64()).collect() }
 }
 
-const WIDTHS: [usize; 14] = [2, 3, 4, 5, 9, 10, 17, 32, 33, 100, 511, 512, 513, 1000];
+const WIDTHS: [usize; 15] = [2, 3, 4, 5, 9, 10, 16, 17, 32, 33, 100, 511, 512, 513, 1000];
 
 /// Losses of f32 rows at every width and scale, with large margins, in ulp of f32.
 #[test]

@@ -81,6 +81,170 @@ pub(crate) fn prefetch_lines<T>(values: &[T], ahead: usize, n: usize) {
     }
 }
 
+/// Rows of `v` numbers, at least four, to columns.
+pub(crate) fn to_columns<const N: usize>(rows: &[f32], v: usize, columns: &mut [[f32; N]]) {
+    let (n, columns) = (rows.len() / v, &mut columns[..v]);
+    assert!(v >= 4 && n <= N && n * v == rows.len(), "{n} rows of {v} in columns of {N}");
+    #[cfg(target_arch = "x86_64")]
+    let done = by_quads::to_columns(rows, v, n, columns);
+    #[cfg(not(target_arch = "x86_64"))]
+    let done = 0;
+    for (i, row) in rows.chunks_exact(v).enumerate().skip(done) {
+        for (column, &x) in columns.iter_mut().zip(row) {
+            column[i] = x;
+        }
+    }
+}
+
+/// Columns to rows of `v` numbers, at least four.
+pub(crate) fn to_rows<const N: usize>(columns: &[[f32; N]], v: usize, rows: &mut [f32]) {
+    let (n, columns) = (rows.len() / v, &columns[..v]);
+    assert!(v >= 4 && n <= N && n * v == rows.len(), "{n} rows of {v} in columns of {N}");
+    #[cfg(target_arch = "x86_64")]
+    let done = by_quads::to_rows(columns, v, n, rows);
+    #[cfg(not(target_arch = "x86_64"))]
+    let done = 0;
+    for (i, row) in rows.chunks_exact_mut(v).enumerate().skip(done) {
+        for (column, x) in columns.iter().zip(row) {
+            *x = column[i];
+        }
+    }
+}
+
+/// Eight rows at a time, four columns at a time, in 256 bits: what the compiler makes of plain loops is five times slower.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod by_quads {
+    use std::arch::x86_64::{
+        __m256, _mm_loadu_ps, _mm_storeu_ps, _mm256_castpd_ps, _mm256_castps_pd,
+        _mm256_castps128_ps256, _mm256_castps256_ps128, _mm256_extractf128_ps,
+        _mm256_insertf128_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_unpackhi_pd,
+        _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+    };
+
+    use super::{Level, level};
+
+    /// Calls a function with the width as a constant where that is small, which is twice as fast.
+    macro_rules! for_width {
+        ($v:expr, $name:ident, $args:tt) => {
+            for_width!(@ $v, $name, $args, 5 6 7 8 9 10 11 12 13 14 15 16)
+        };
+        (@ $v:expr, $name:ident, $args:tt, $($width:literal)*) => {
+            match $v {
+                $($width => $name::<N, $width> $args,)*
+                _ => $name::<N, 0> $args,
+            }
+        };
+    }
+
+    /// Transposes the whole eights of `n` rows; how many rows these are.
+    pub(super) fn to_columns<const N: usize>(
+        rows: &[f32],
+        v: usize,
+        n: usize,
+        columns: &mut [[f32; N]],
+    ) -> usize {
+        if level() == Level::Baseline {
+            return 0;
+        }
+        // SAFETY: the level is at least AVX2; there are n rows and v columns, of at least n and 4 numbers.
+        unsafe {
+            for_width!(v, to_columns_avx2, (rows, v, n / 8 * 8, columns));
+        }
+        n / 8 * 8
+    }
+
+    pub(super) fn to_rows<const N: usize>(
+        columns: &[[f32; N]],
+        v: usize,
+        n: usize,
+        rows: &mut [f32],
+    ) -> usize {
+        if level() == Level::Baseline {
+            return 0;
+        }
+        // SAFETY: as above.
+        unsafe { for_width!(v, to_rows_avx2, (columns, v, n / 8 * 8, rows)) };
+        n / 8 * 8
+    }
+
+    /// Starts of four columns each; the last four may overlap those before.
+    fn quads(v: usize) -> impl Iterator<Item = usize> {
+        (0..v.div_ceil(4)).map(move |quad| (4 * quad).min(v - 4))
+    }
+
+    /// # Safety
+    /// `n` is a multiple of 8, at most N, v at least 4; there are n rows of v numbers, and v columns.
+    #[target_feature(enable = "avx2")]
+    unsafe fn to_columns_avx2<const N: usize, const V: usize>(
+        rows: &[f32],
+        v: usize,
+        n: usize,
+        columns: &mut [[f32; N]],
+    ) {
+        let v = if V == 0 { v } else { V };
+        let columns = &mut columns[..v];
+        for i in (0..n).step_by(8) {
+            for c in quads(v) {
+                // SAFETY: four numbers of row i + j + 4, the last of which is the row's at most.
+                let two = |j: usize| unsafe {
+                    let at = rows.as_ptr().add((i + j) * v + c);
+                    let low = _mm256_castps128_ps256(_mm_loadu_ps(at));
+                    _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(at.add(4 * v)))
+                };
+                let quad = transposed([two(0), two(1), two(2), two(3)]);
+                for (k, x) in quad.into_iter().enumerate() {
+                    // SAFETY: i + 8 <= n <= N, c + k < v.
+                    unsafe { _mm256_storeu_ps(columns[c + k].as_mut_ptr().add(i), x) };
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As above.
+    #[target_feature(enable = "avx2")]
+    unsafe fn to_rows_avx2<const N: usize, const V: usize>(
+        columns: &[[f32; N]],
+        v: usize,
+        n: usize,
+        rows: &mut [f32],
+    ) {
+        let v = if V == 0 { v } else { V };
+        let columns = &columns[..v];
+        for i in (0..n).step_by(8) {
+            for c in quads(v) {
+                // SAFETY: i + 8 <= n <= N, c + k < v.
+                let column = |k: usize| unsafe { _mm256_loadu_ps(columns[c + k].as_ptr().add(i)) };
+                let quad = transposed([column(0), column(1), column(2), column(3)]);
+                for (j, x) in quad.into_iter().enumerate() {
+                    // SAFETY: four numbers of row i + j + 4, the last of which is the row's at most.
+                    unsafe {
+                        let at = rows.as_mut_ptr().add((i + j) * v + c);
+                        _mm_storeu_ps(at, _mm256_castps256_ps128(x));
+                        _mm_storeu_ps(at.add(4 * v), _mm256_extractf128_ps::<1>(x));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Both halves, four by four.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn transposed([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+        let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+        let (ab2, cd2) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+        let [ab, cd, ab2, cd2] = [ab, cd, ab2, cd2].map(|x| _mm256_castps_pd(x));
+        [
+            _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd)),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd)),
+            _mm256_castpd_ps(_mm256_unpacklo_pd(ab2, cd2)),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(ab2, cd2)),
+        ]
+    }
+}
+
 /// Defines `$name`, which runs `$body` compiled for the machine's level. `$body::<FMA>` is told
 /// whether a fused multiply-add is one instruction there; type parameters stand in brackets, and are
 /// those of the body after `FMA`. The form with braces names a body for each level and makes a function

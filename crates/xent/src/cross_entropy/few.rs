@@ -1,12 +1,12 @@
-//! Rows of two to four classes, in f32: columns of many rows, and no exponential for the target.
+//! Rows of two to 32 classes, in f32: columns of many rows, and no exponential or division in f64.
 //!
 //! ```text
 //! d_c = x_c - x_y,   rest = sum_{c != y} e^d_c,   loss = ln(1 + rest)
 //! ```
 //!
-//! Differences and the sum are kept in two parts, what is rounded and what that lost, so only the terms are rounded to f32: three
-//! exponentials and a division less than dividing by the target's own term, as rows of more classes do, and sixteen rows at a time
-//! instead of eight. Rows whose numbers leave the range go the way of odd rows.
+//! Up to four classes the differences are taken, in two parts. Above that, terms are e^x_c times a power of two near e^-x_y, and
+//! their sum is multiplied by what that power leaves of e^-x_y. Sums are kept in two parts too, what is rounded and what that
+//! lost, so only the terms are rounded to f32. Rows whose numbers leave the range go the way of odd rows.
 
 use std::ops::Range;
 
@@ -19,9 +19,15 @@ use crate::simd::{self, leveled};
 use crate::view::View;
 
 /// Rows of at most this many classes are few.
-const FEW: usize = 4;
+const FEW: usize = 32;
+/// Rows of at most this many classes have a loop for their number, and differences from the target.
+const FEWEST: usize = 4;
 /// Rows are computed in whole groups of this many; what is behind the last row is computed for nothing.
 const LANES: usize = 16;
+/// Numbers of rows at a time, at most.
+const GROUP: usize = 2048;
+/// Memory of a column: at whole kilobytes from each other they would be in each other's way.
+const COLUMN: usize = BATCH + LANES;
 /// Terms are 2^24 e^d: from e^-84 to e^71 they and their sum have all their bits.
 const RAISE: f32 = 16_777_216.0;
 const RAISE_BITS: u32 = 24 << 23;
@@ -56,10 +62,8 @@ pub(super) fn are_few(v: usize) -> bool {
 
 /// Memory of the way.
 pub(super) struct Scratch {
-    /// Rows that do not lie side by side, or are not f32.
-    numbers: [f32; FEW * BATCH],
-    /// Gradients that do not go straight to where they belong.
-    gradient: [f32; FEW * BATCH],
+    /// Rows that do not lie side by side, or are not f32; then gradients that do not go straight to where they belong.
+    rows: [f32; GROUP],
     columns: Columns,
 }
 
@@ -67,8 +71,11 @@ pub(super) struct Scratch {
 struct Columns {
     /// The logit of the target.
     target: [f32; BATCH],
-    /// The logits of the others in their order, then their terms.
-    others: [[f32; BATCH]; FEW - 1],
+    /// The logits, up to four classes those of the others in their order; then their terms, that of the target being 0.
+    terms: [[f32; COLUMN]; FEW + 1],
+    /// Above four classes: the target's e^-x_y = 2^n (1 + head + tail) and the terms' power of two, as [`elementary::exp_parts`]
+    /// takes it, with the limits that it sets.
+    own: Own,
     /// The sum of the terms, and what it lost.
     sum: [f32; BATCH],
     low: [f32; BATCH],
@@ -82,12 +89,23 @@ struct Columns {
     share: [f32; BATCH],
 }
 
+struct Own {
+    head: [f32; BATCH],
+    tail: [f32; BATCH],
+    power: [f32; BATCH],
+    floor: [f32; BATCH],
+    base: [f32; BATCH],
+}
+
 impl Scratch {
+    // It is 56 KiB, and short-lived on the stack.
+    #[allow(clippy::large_stack_arrays)]
     pub fn new() -> Box<Self> {
         let zeros = [0.0; BATCH];
         let columns = Columns {
             target: zeros,
-            others: [zeros; FEW - 1],
+            terms: [[0.0; COLUMN]; FEW + 1],
+            own: Own { head: zeros, tail: zeros, power: zeros, floor: zeros, base: zeros },
             sum: zeros,
             low: zeros,
             whole: [0; BATCH],
@@ -96,8 +114,7 @@ impl Scratch {
             factor: zeros,
             share: zeros,
         };
-        let numbers = [0.0; FEW * BATCH];
-        Box::new(Self { numbers, gradient: numbers, columns })
+        Box::new(Self { rows: [0.0; GROUP], columns })
     }
 }
 
@@ -107,11 +124,34 @@ pub(super) fn score<T: Element>(
     rows: Range<usize>,
     batch: &mut Batch,
     wants: Wants,
-    Scratch { numbers, gradient: buffer, columns }: &mut Scratch,
+    scratch: &mut Scratch,
+) -> bool {
+    let mut clean = true;
+    // They and their columns stay in the first-level cache.
+    let step = match io.x().n_cols() {
+        ..=FEWEST => BATCH,
+        5..=16 => 128,
+        _ => 64,
+    };
+    for start in rows.clone().step_by(step) {
+        let group = start..rows.end.min(start + step);
+        clean &= score_group(io, group, start - rows.start, batch, wants, scratch);
+    }
+    clean
+}
+
+/// The same for some rows, which stand at `first` in the batch.
+fn score_group<T: Element>(
+    io: &mut Io<'_, '_, T>,
+    rows: Range<usize>,
+    first: usize,
+    batch: &mut Batch,
+    wants: Wants,
+    Scratch { rows: buffer, columns }: &mut Scratch,
 ) -> bool {
     let (at, n, v) = (rows.start, rows.len(), io.x().n_cols());
     let wants_gradient = io.wants_gradient();
-    let (x, direct) = match io {
+    let (x, mut direct) = match io {
         Io::Apart { x, gradient: None } => (*x, None),
         Io::Apart { x, gradient: Some(gradient) } => {
             (*x, gradient.rows_mut(at, n).and_then(f32::slice_mut))
@@ -121,38 +161,41 @@ pub(super) fn score<T: Element>(
     let flat = match x.rows(rows).as_rows().and_then(f32::slice) {
         Some(flat) => flat,
         None => {
-            gather(&x, at, n, numbers);
-            &numbers[..n * v]
+            gather(&x, at, n, buffer);
+            &buffer[..n * v]
         }
     };
-    let is_direct = direct.is_some();
-    let gradient = match direct {
-        Some(out) => out,
-        None if wants_gradient => &mut buffer[..n * v],
-        None => &mut [],
-    };
-    let labels = &batch.labels[..n];
-    let (losses, scales) = (&mut batch.loss[..n], &batch.scale[..n]);
-    let clean = sweep(columns, flat, v, labels, losses, scales, gradient);
+    let here = first..first + n;
+    // As many as there are lanes behind the last row.
+    let labels = &batch.labels[first..];
+    let (losses, scales) = (&mut batch.loss[here.clone()], &batch.scale[here]);
+    let scales = wants_gradient.then_some(scales);
+    let clean = sum_up(columns, flat, v, labels, losses, scales, direct.as_deref_mut());
     if wants.ranks {
         for (i, (row, &label)) in flat.chunks_exact(v).zip(labels).enumerate() {
             let y = label as usize;
-            batch.rank[i] = count_ahead(row, row[y], y);
+            batch.rank[first + i] = count_ahead(row, row[y], y);
         }
+    }
+    let is_direct = direct.is_some();
+    if wants_gradient {
+        // Numbers that stood in the buffer are no longer needed.
+        spread(columns, v, labels, direct.unwrap_or(&mut buffer[..n * v]));
     }
     if clean && (is_direct || !wants_gradient) {
         return true;
     }
     for i in 0..n {
         let factor = f64::from(columns.factor[i]);
+        let j = first + i;
         if is_ordinary(columns.sum[i]) && (!wants_gradient || f32::is_factor(factor)) {
             if wants_gradient && !is_direct {
                 io.put(at + i, 0..v, &buffer[i * v..(i + 1) * v]);
             }
-        } else if !batch.ignored[i] {
-            let scale = wants_gradient.then_some(batch.scale[i]);
-            let done = general::odd_row(io, at + i, batch.labels[i] as usize, wants, scale);
-            batch.put(i, &done);
+        } else if !batch.ignored[j] {
+            let scale = wants_gradient.then_some(batch.scale[j]);
+            let done = general::odd_row(io, at + i, batch.labels[j] as usize, wants, scale);
+            batch.put(j, &done);
         }
     }
     clean
@@ -165,83 +208,167 @@ fn is_ordinary(sum: f32) -> bool {
 }
 
 leveled! {
-    /// The losses of rows as they lie, and their gradients if there is room for them; whether all rows are ordinary.
-    fn sweep(
+    /// The losses of rows as they lie, and what their gradients are made of if there are scales for them; whether all rows are
+    /// ordinary.
+    fn sum_up(
         s: &mut Columns,
         x: &[f32],
         v: usize,
         labels: &[u32],
         losses: &mut [f64],
-        scales: &[f64],
-        gradient: &mut [f32],
-    ) -> bool => sweep_body::<FMA>
+        scales: Option<&[f64]>,
+        gradient: Option<&mut [f32]>,
+    ) -> bool => sum_body::<FMA>
 }
 
+/// In several loops, so that the chains of operations are short: a processor looks only so far ahead.
 #[inline(always)]
-fn sweep_body<const FMA: bool>(
+fn sum_body<const FMA: bool>(
     s: &mut Columns,
     x: &[f32],
     v: usize,
     labels: &[u32],
     losses: &mut [f64],
-    scales: &[f64],
-    gradient: &mut [f32],
+    scales: Option<&[f64]>,
+    gradient: Option<&mut [f32]>,
 ) -> bool {
-    match v {
-        2 => sweep_some::<FMA, 2>(s, x, labels, losses, scales, gradient),
-        3 => sweep_some::<FMA, 3>(s, x, labels, losses, scales, gradient),
-        _ => sweep_some::<FMA, 4>(s, x, labels, losses, scales, gradient),
-    }
-}
-
-/// In several loops, so that the chains of operations are short: a processor looks only so far ahead.
-#[inline(always)]
-fn sweep_some<const FMA: bool, const V: usize>(
-    s: &mut Columns,
-    x: &[f32],
-    labels: &[u32],
-    losses: &mut [f64],
-    scales: &[f64],
-    gradient: &mut [f32],
-) -> bool {
-    let n = labels.len();
+    let n = losses.len();
     // Memory for the next rows and for the gradient of these, a part at a time: only so much can be on its way.
     let part = x.len() / 4;
-    let ask = |i: usize, gradient: &[f32]| {
+    let gradient = gradient.map_or(&[][..], |gradient| &*gradient);
+    let ask = |i: usize| {
         simd::prefetch_lines(x, x.len() + i * part, part);
         if !gradient.is_empty() {
             simd::prefetch_lines(gradient, i * part, part);
         }
     };
-    ask(0, gradient);
-    deal::<V>(s, &x.as_chunks::<V>().0[..n], labels);
+    ask(0);
     let whole = n.next_multiple_of(LANES).min(BATCH);
-    for others in &mut s.others[..V - 1] {
-        for (other, &target) in others[..whole].iter_mut().zip(&s.target) {
-            *other = term::<FMA>(*other, target);
+    if v > FEWEST {
+        simd::to_columns(x, v, &mut s.terms[1..]);
+        ask(1);
+        add_terms::<FMA>(s, v, labels, whole);
+    } else {
+        match v {
+            2 => deal::<2>(s, x.as_chunks().0, labels),
+            3 => deal::<3>(s, x.as_chunks().0, labels),
+            _ => deal::<4>(s, x.as_chunks().0, labels),
+        }
+        for terms in &mut s.terms[..v - 1] {
+            for (x, &target) in terms[..whole].iter_mut().zip(&s.target) {
+                *x = term::<FMA>(*x, target);
+            }
+        }
+        ask(1);
+        match v {
+            2 => add::<2>(s, whole),
+            3 => add::<3>(s, whole),
+            _ => add::<4>(s, whole),
         }
     }
-    ask(1, gradient);
-    add::<V>(s, whole);
-    ask(2, gradient);
+    ask(2);
     take_logarithms::<FMA>(s, whole);
-    ask(3, gradient);
+    ask(3);
     let clean = s.sum[..n].iter().fold(true, |all, &sum| all & is_ordinary(sum));
-    if gradient.is_empty() {
+    let Some(scales) = scales else {
         finish(s, losses);
         return clean;
+    };
+    clean & finish_and_scale(s, v, losses, scales)
+}
+
+/// Sums of terms above four classes, relative to the target's.
+///
+/// ```text
+/// e^-x_y = 2^n (1 + h + t),   term_c = 2^(24 + n) e^x_c,   rest = (1 + h + t) sum_{c != y} term_c
+/// ```
+#[inline(always)]
+fn add_terms<const FMA: bool>(s: &mut Columns, v: usize, labels: &[u32], whole: usize) {
+    let whole = whole.min(BATCH);
+    find(s, v, labels, whole);
+    let own = &mut s.own;
+    for i in 0..whole {
+        let (target, most) = (s.target[i], s.low[i]);
+        let (n, head, tail) = elementary::exp_apart::<FMA>(-target);
+        // Where the power of two is 0, and the last at which the sum is in range.
+        let floor = (-151.0 - n) * std::f32::consts::LN_2;
+        let ceiling = (98.0 - n) * std::f32::consts::LN_2;
+        let is_fine = (target.abs() < FAR) & (most < ceiling);
+        let power = WHOLE32 + (127.0 + 24.0) + n;
+        own.head[i] = if is_fine { head } else { f32::NAN };
+        own.tail[i] = tail;
+        own.power[i] = power;
+        own.floor[i] = floor;
+        // More than the sum will be: additions to it then lose what a subtraction finds.
+        let most = if floor > most { floor } else { most };
+        let most = fma32::<FMA>(most, std::f32::consts::LOG2_E, power).to_bits() << 23;
+        own.base[i] = f32::from_bits(most.wrapping_add(5 << 23));
     }
-    let all_factors = finish_and_scale(s, losses, scales);
-    spread::<V>(s, labels, gradient);
-    clean & all_factors
+    for at in (0..whole).step_by(LANES) {
+        let lanes = |from: &[f32]| *from[at..].first_chunk::<LANES>().unwrap_or(&[0.0; LANES]);
+        let (floor, power, base) = (lanes(&own.floor), lanes(&own.power), lanes(&own.base));
+        let (mut sum, mut low) = (base, [0.0; LANES]);
+        for column in &mut s.terms[..v - 1] {
+            let mut terms = lanes(column);
+            for l in 0..LANES {
+                let x = if floor[l] > terms[l] { floor[l] } else { terms[l] };
+                let (p, power) = elementary::exp_parts::<FMA>(x, power[l]);
+                terms[l] = p * f32::from_bits(power << 23);
+                add_to(&mut sum[l], &mut low[l], terms[l]);
+            }
+            column[at..at + LANES].copy_from_slice(&terms);
+        }
+        s.sum[at..at + LANES].copy_from_slice(&sum);
+        s.low[at..at + LANES].copy_from_slice(&low);
+    }
+    for i in 0..whole {
+        let (sum, head, tail) = (s.sum[i] - own.base[i], own.head[i], own.tail[i]);
+        let high = fma32::<FMA>(sum, head, sum);
+        let more = fma32::<FMA>(sum, tail, fma32::<FMA>(sum, head, sum - high));
+        let low = more + fma32::<FMA>(s.low[i], head + tail, s.low[i]);
+        s.sum[i] = high + low;
+        s.low[i] = low - (s.sum[i] - high);
+    }
+}
+
+/// Adds a term to a sum that is larger, and what that loses to `low`.
+#[inline(always)]
+fn add_to(sum: &mut f32, low: &mut f32, term: f32) {
+    let next = *sum + term;
+    *low += term - (next - *sum);
+    *sum = next;
+}
+
+/// The targets, the others with the last one in the target's place, and the largest of these in `low`.
+///
+/// The logits stand a column behind: written where it was read, a choice would become a masked store, which is slow.
+#[inline(always)]
+fn find(s: &mut Columns, v: usize, labels: &[u32], whole: usize) {
+    for at in (0..whole.min(BATCH)).step_by(LANES) {
+        let labels = *labels[at..].first_chunk().unwrap_or(&[0; LANES]);
+        let last = *s.terms[v][at..].first_chunk().unwrap_or(&[0.0; LANES]);
+        let (mut target, mut most) = (last, [f32::NEG_INFINITY; LANES]);
+        for c in 0..v - 1 {
+            let mut x = *s.terms[c + 1][at..].first_chunk().unwrap_or(&[0.0; LANES]);
+            for l in 0..LANES {
+                let hit = labels[l] == c as u32;
+                target[l] = if hit { x[l] } else { target[l] };
+                x[l] = if hit { last[l] } else { x[l] };
+                most[l] = if x[l] > most[l] { x[l] } else { most[l] };
+            }
+            s.terms[c][at..at + LANES].copy_from_slice(&x);
+        }
+        s.target[at..at + LANES].copy_from_slice(&target);
+        s.low[at..at + LANES].copy_from_slice(&most);
+    }
 }
 
 /// Rows to columns: the target, and the others in their order.
 #[inline(always)]
 fn deal<const V: usize>(s: &mut Columns, rows: &[[f32; V]], labels: &[u32]) {
-    let n = labels.len();
-    let rows = &rows[..n];
-    for i in 0..n.min(BATCH) {
+    let n = rows.len().min(BATCH);
+    let labels = &labels[..n];
+    for i in 0..n {
         let (row, label) = (rows[i], labels[i]);
         let mut target = row[0];
         for c in 1..V {
@@ -249,7 +376,7 @@ fn deal<const V: usize>(s: &mut Columns, rows: &[[f32; V]], labels: &[u32]) {
         }
         s.target[i] = if target.abs() < FAR { target } else { f32::NAN };
         for j in 0..V - 1 {
-            s.others[j][i] = if label <= j as u32 { row[j + 1] } else { row[j] };
+            s.terms[j][i] = if label <= j as u32 { row[j + 1] } else { row[j] };
         }
     }
 }
@@ -272,9 +399,9 @@ fn term<const FMA: bool>(x: f32, target: f32) -> f32 {
 #[inline(always)]
 fn add<const V: usize>(s: &mut Columns, n: usize) {
     for i in 0..n.min(BATCH) {
-        let (mut sum, mut low) = (s.others[0][i], 0.0);
+        let (mut sum, mut low) = (s.terms[0][i], 0.0);
         for j in 1..V - 1 {
-            let term = s.others[j][i];
+            let term = s.terms[j][i];
             let next = sum + term;
             let part = next - sum;
             low += (sum - (next - part)) + (term - part);
@@ -321,16 +448,21 @@ fn finish(s: &Columns, losses: &mut [f64]) {
 
 /// The same, and the factors of the gradient for a scale a row; whether all can be given. The divisions take no time beside.
 #[inline(always)]
-fn finish_and_scale(s: &mut Columns, losses: &mut [f64], scales: &[f64]) -> bool {
+fn finish_and_scale(s: &mut Columns, v: usize, losses: &mut [f64], scales: &[f64]) -> bool {
     let n = losses.len().min(BATCH);
     let scales = &scales[..n];
     let mut clean = true;
+    if v <= FEWEST {
+        s.own.head[..n].fill(0.0);
+        s.own.tail[..n].fill(0.0);
+    }
     for i in 0..n {
         losses[i] = s.loss(i);
         let rest = f64::from(s.sum[i]) + f64::from(s.low[i]);
         let factor = scales[i] / (f64::from(RAISE) + rest);
         clean &= f32::is_factor(factor);
-        s.factor[i] = factor as f32;
+        let own = 1.0 + (f64::from(s.own.head[i]) + f64::from(s.own.tail[i]));
+        s.factor[i] = (factor * own) as f32;
         s.share[i] = (-factor * rest) as f32;
     }
     clean
@@ -344,18 +476,58 @@ impl Columns {
     }
 }
 
-/// The gradients of the rows: terms times the row's factor, and the target's own.
+leveled! {
+    /// The gradients of the rows: terms times the row's factor, and the target's own.
+    fn spread(s: &mut Columns, v: usize, labels: &[u32], out: &mut [f32]) => spread_body::<FMA>
+}
+
 #[inline(always)]
-fn spread<const V: usize>(s: &Columns, labels: &[u32], out: &mut [f32]) {
-    let n = labels.len().min(BATCH);
-    let out = &mut out.as_chunks_mut::<V>().0[..n];
+fn spread_body<const FMA: bool>(s: &mut Columns, v: usize, labels: &[u32], out: &mut [f32]) {
+    let n = out.len() / v;
+    match v {
+        2 => spread_fewest::<2>(s, labels, out),
+        3 => spread_fewest::<3>(s, labels, out),
+        4 => spread_fewest::<4>(s, labels, out),
+        _ => {
+            put_back(s, v, labels, n);
+            simd::to_rows(&s.terms[..v], v, out);
+        }
+    }
+}
+
+/// Gradients as columns, the last one's where it belongs: see [`find`].
+#[inline(always)]
+fn put_back(s: &mut Columns, v: usize, labels: &[u32], n: usize) {
+    for at in (0..n.min(BATCH)).step_by(LANES) {
+        let lanes = |from: &[f32]| *from[at..].first_chunk().unwrap_or(&[0.0; LANES]);
+        let labels = *labels[at..].first_chunk().unwrap_or(&[0; LANES]);
+        let (factor, share) = (lanes(&s.factor), lanes(&s.share));
+        let mut last = share;
+        for (c, column) in s.terms[..v - 1].iter_mut().enumerate() {
+            let mut x = lanes(column);
+            for l in 0..LANES {
+                let (other, hit) = (x[l] * factor[l], labels[l] == c as u32);
+                last[l] = if hit { other } else { last[l] };
+                x[l] = if hit { share[l] } else { other };
+            }
+            column[at..at + LANES].copy_from_slice(&x);
+        }
+        s.terms[v - 1][at..at + LANES].copy_from_slice(&last);
+    }
+}
+
+#[inline(always)]
+fn spread_fewest<const V: usize>(s: &Columns, labels: &[u32], out: &mut [f32]) {
+    let out = out.as_chunks_mut::<V>().0;
+    let n = out.len().min(BATCH);
+    let labels = &labels[..n];
     for i in 0..n {
         let label = labels[i];
         let mut row = [0.0; V];
         let mut before = s.share[i];
         for c in 0..V {
             // The others behind the target stand one place earlier.
-            let other = if c < V - 1 { s.others[c][i] * s.factor[i] } else { before };
+            let other = if c < V - 1 { s.terms[c][i] * s.factor[i] } else { before };
             row[c] = if label > c as u32 { other } else { before };
             row[c] = if label == c as u32 { s.share[i] } else { row[c] };
             before = other;
@@ -377,3 +549,7 @@ fn gather<T: Element>(x: &View<'_, T>, at: usize, n: usize, out: &mut [f32]) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "few_tests.rs"]
+mod tests;

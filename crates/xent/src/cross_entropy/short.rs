@@ -1,6 +1,6 @@
 //! Rows of few classes, one class a row: many rows at a time, all scaled by the same power of two.
 //!
-//! f32 rows of two to four classes are in `few`. f64 rows of two to four classes are worked on as columns, which the compiler
+//! f32 rows of at most 32 classes are in `few`. f64 rows of two to four classes are worked on as columns, which the compiler
 //! makes of them, where there are registers enough; others number by number, and summed where they lie: the same operations, so
 //! the same bits. Rows whose terms leave the range of the scale go the way of odd rows.
 
@@ -335,8 +335,7 @@ fn mark_body<const FMA: bool, A: Arithmetic>(
 fn finish<A: Arithmetic>(sums: &mut Sums, losses: &mut [f64], v: usize) -> (bool, bool) {
     let n = losses.len();
     let (rest, own) = (&sums.rest[..n], &mut sums.own[..n]);
-    let range =
-        if A::WIDE { finish_wide(rest, own, losses) } else { finish_narrow(rest, own, losses) };
+    let range = finish_wide(rest, own, losses);
     let [rest, own, total] = [range.least_rest, range.least_own, range.most].map(f64_of_bits);
     (A::ordinary(rest, total, v) && A::ordinary(own, own, 1), own < 1.0 || own.is_nan())
 }
@@ -416,31 +415,6 @@ fn wide_body(rest: &[f64], own: &mut [f64], losses: &mut [f64]) -> Range {
         *own = if ratio < f64::INFINITY { 1.0 / inverse } else { f64::NAN };
         *loss = elementary::ln_1p(ratio);
         range.see(rest, *own);
-    }
-    range
-}
-
-leveled! {
-    /// ln(1 + rest / own) to 33 bits, which is enough beside sums of f32; as above.
-    fn finish_narrow(rest: &[f64], own: &mut [f64], losses: &mut [f64]) -> Range => narrow_body::<FMA>
-}
-
-#[inline(always)]
-fn narrow_body<const FMA: bool>(rest: &[f64], own: &mut [f64], losses: &mut [f64]) -> Range {
-    let raise = <f32 as Arithmetic>::RAISE;
-    // Two loops, so that the chains of operations are short: a processor looks only so far ahead.
-    for own in &mut *own {
-        // It was an f32.
-        let x = *own as f32;
-        let (m, power) = elementary::exp_rest::<FMA>(x);
-        let term = (1.0 + f64::from(m)) * (f64::from(power) * raise);
-        // Beyond this the row is odd; NaN is too.
-        *own = if x.abs() < 80.0 { term } else { f64::NAN };
-    }
-    let mut range = Range::new();
-    for ((loss, &rest), &own) in losses.iter_mut().zip(rest).zip(&*own) {
-        *loss = elementary::ln_ratio(rest, own);
-        range.see(rest, own);
     }
     range
 }
