@@ -27,6 +27,7 @@ use table::Cell;
 use crate::calibration::random::mix;
 use crate::calibration::sort::sort_keys;
 use crate::exact::ExactSum;
+use crate::information::log_sum_exp;
 use crate::rows::{Input, Target};
 use crate::simd::leveled;
 
@@ -303,10 +304,15 @@ impl HeldRows {
         for (i, entry) in self.entries.iter().enumerate() {
             starts[entry.prediction as usize + 1] = i + 1;
         }
+        let normalizers = match self.input {
+            Input::Logits => self.values.chunks_exact(self.width).map(log_sum_exp).collect(),
+            Input::Probabilities | Input::LogProbabilities => Vec::new(),
+        };
         Some(HeldTable {
             width: self.width,
             input: self.input,
             values: self.values,
+            normalizers,
             starts,
             cells: self.entries.into_iter().map(Entry::cell).collect(),
             rows: self.predictions.iter().map(|p| p.rows).sum(),

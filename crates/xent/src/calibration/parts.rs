@@ -35,9 +35,8 @@ use crate::calibration::held::HeldTable;
 use crate::calibration::recalibrate::IsotonicMap;
 use crate::calibration::rows::{BinaryRows, SortedRows};
 use crate::calibration::{CalibrationError, parts::families::Problem};
-use crate::elementary::{exp, ln};
+use crate::elementary::ln;
 use crate::exact::ExactSum;
-use crate::information::log_sum_exp;
 use crate::rows::Input;
 
 /// How predictions were recalibrated to find the parts.
@@ -287,7 +286,6 @@ impl HeldTable {
         let (mut positive, mut negative) = (Vec::with_capacity(room), Vec::with_capacity(room));
         let (mut outcomes, mut parts) = (Vec::with_capacity(room), Vec::with_capacity(room));
         let mut at = 0;
-        let mut probabilities = vec![0.0; self.n_classes()];
         let is_pair = self.n_classes() == 2;
         let is_odds = is_pair && self.input() != Input::Probabilities;
         for i in 0..self.len() {
@@ -305,8 +303,7 @@ impl HeldTable {
             } else if is_pair {
                 (row[class as usize], row[1 - class as usize])
             } else {
-                self.probabilities_in(i, &mut probabilities);
-                (probabilities[class as usize], 0.0)
+                (self.probability(i, class), 0.0)
             };
             for (weight, outcome) in [(others, false), (own, true)] {
                 if weight > 0.0 {
@@ -331,32 +328,8 @@ impl HeldTable {
 
     /// The probabilities of a prediction.
     pub fn probabilities_in(&self, i: usize, out: &mut [f64]) {
-        let row = self.prediction(i);
-        match self.input() {
-            Input::Probabilities => out.copy_from_slice(row),
-            Input::LogProbabilities => {
-                out.iter_mut().zip(row).for_each(|(p, x)| *p = exp(*x));
-            }
-            Input::Logits => {
-                let all = log_sum_exp(row);
-                let is_certain = all == f64::INFINITY;
-                for (p, &x) in out.iter_mut().zip(row) {
-                    let certain = f64::from(u8::from(x == f64::INFINITY));
-                    *p = if is_certain { certain } else { exp(x - all).min(1.0) };
-                }
-            }
-        }
-    }
-
-    /// -ln p of a class under a prediction.
-    fn surprisal(&self, i: usize, class: u32) -> f64 {
-        let row = self.prediction(i);
-        let x = row[class as usize];
-        match self.input() {
-            Input::Probabilities => 0.0 - ln(x),
-            Input::LogProbabilities => 0.0 - x,
-            Input::Logits if x == f64::INFINITY => 0.0,
-            Input::Logits => (log_sum_exp(row) - x).max(0.0),
+        for (class, p) in (0..).zip(out) {
+            *p = self.probability(i, class);
         }
     }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::calibration::held::HeldRows;
 use crate::calibration::recalibrate::{Method, Predictions, fit, log_probabilities};
+use crate::information::log_sum_exp;
 use crate::rows::Target;
 use crate::view::View;
 

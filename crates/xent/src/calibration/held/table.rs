@@ -1,5 +1,6 @@
 //! What was held, in order: how often each class happened under each prediction.
 
+use crate::elementary::{exp, ln};
 use crate::rows::Input;
 
 /// Rows of one prediction and class.
@@ -19,6 +20,8 @@ pub struct HeldTable {
     pub(super) width: usize,
     pub(super) input: Input,
     pub(super) values: Vec<f64>,
+    /// Of logits, the logarithm of the sum of the exponentials of each prediction.
+    pub(super) normalizers: Vec<f64>,
     pub(super) starts: Vec<usize>,
     pub(super) cells: Vec<Cell>,
     pub(super) rows: u64,
@@ -59,6 +62,31 @@ impl HeldTable {
     /// The numbers of a prediction.
     pub fn prediction(&self, i: usize) -> &[f64] {
         &self.values[i * self.width..(i + 1) * self.width]
+    }
+
+    /// The probability of a class under a prediction.
+    #[inline]
+    pub fn probability(&self, i: usize, class: u32) -> f64 {
+        let x = self.prediction(i)[class as usize];
+        match self.input {
+            Input::Probabilities => x,
+            Input::LogProbabilities => exp(x),
+            Input::Logits if self.normalizers[i] == f64::INFINITY => {
+                f64::from(u8::from(x == f64::INFINITY))
+            }
+            Input::Logits => exp(x - self.normalizers[i]).min(1.0),
+        }
+    }
+
+    /// -ln p of a class under a prediction.
+    pub(crate) fn surprisal(&self, i: usize, class: u32) -> f64 {
+        let x = self.prediction(i)[class as usize];
+        match self.input {
+            Input::Probabilities => 0.0 - ln(x),
+            Input::LogProbabilities => 0.0 - x,
+            Input::Logits if x == f64::INFINITY => 0.0,
+            Input::Logits => (self.normalizers[i] - x).max(0.0),
+        }
     }
 
     /// The classes that happened under a prediction, in order, with their weights.

@@ -48,22 +48,20 @@ impl HeldTable {
     pub fn squared_error_won_totals(&self) -> Vec<f64> {
         let k = self.n_classes();
         let mut totals = vec![0.0; self.len()];
-        let mut row = vec![0.0; k];
         // Of two classes the errors are equal.
-        let (classes, errors) = if k == 2 { (1..2, 2.0) } else { (0..k, 1.0) };
+        let (classes, errors) = if k == 2 { (1..2, 2.0) } else { (0..k as u32, 1.0) };
         for class in classes {
-            let Some(rows) = self.class_against_rest(class as u32) else { continue };
+            let Some(rows) = self.class_against_rest(class) else { continue };
             let map = IsotonicMap::fit(&rows);
             for (i, total) in totals.iter_mut().enumerate() {
-                self.probabilities_in(i, &mut row);
-                let p = row[class];
+                let p = self.probability(i, class);
                 let r = if k == 2 {
                     map.apply(self.pair(i)).positive
                 } else {
                     map.apply(Prediction::from_probability(p)).positive
                 };
                 for (c, weight) in self.outcomes(i) {
-                    let y = f64::from(u8::from(c as usize == class));
+                    let y = f64::from(u8::from(c == class));
                     // (p - y)² - (r - y)², without cancellation.
                     *total += weight * errors * (p - r) * (p + r - 2.0 * y);
                 }
