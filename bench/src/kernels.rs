@@ -15,7 +15,9 @@ use xent::cross_entropy::{
 };
 use xent::exact::ExactSum;
 use xent::gemm::{Start, Workspace, product};
-use xent::linear::{self, Linear, WeightGradient, first_sweep, second_sweep};
+use xent::linear::{
+    self, Linear, Wanted, WeightGradient, first_sweep, linear_cross_entropy, second_sweep,
+};
 use xent::log_loss::LogLoss;
 use xent::rows::Matrix;
 use xent::view::{View, ViewMut};
@@ -257,8 +259,8 @@ fn three_products(arrays: &mut Arrays, threads: usize) -> Said<f64> {
     Ok(f64::from(weights_buffer[0]))
 }
 
-/// Mean cross entropy of a linear layer without its logits, and the gradients of rows and weights. Rows
-/// are shared among threads in the first sweep, classes in the second.
+/// Mean cross entropy of a linear layer without its logits, and the gradients of rows and weights. Among
+/// several threads, rows are shared in the first sweep and classes in the second.
 fn linear_layer(arrays: &mut Arrays, threads: usize, with_gradient: bool) -> Said<f64> {
     let Arrays { narrow, labels, weights, width, buffer, weights_buffer, .. } = arrays;
     let options = linear::Options::default();
@@ -266,6 +268,19 @@ fn linear_layer(arrays: &mut Arrays, threads: usize, with_gradient: bool) -> Sai
     let x = View::rows_of(narrow, *width).map_err(said)?;
     let layer = |rows| Linear { x: x.rows(rows), weight: w, bias: None };
     let scale = Scale::All(1.0 / labels.len() as f64);
+    if threads == 1 && with_gradient {
+        let weight = ViewMut::rows_of(weights_buffer, *width).map_err(said)?;
+        let wanted = Wanted {
+            losses: None,
+            x: Some(ViewMut::rows_of(buffer, *width).map_err(said)?),
+            weight: Some(WeightGradient { weight, bias: None, add: false }),
+        };
+        let layer = layer(0..labels.len());
+        let total = LAYER.with_borrow_mut(|work| {
+            linear_cross_entropy(&layer, labels, &options, scale, wanted, work)
+        });
+        return total.map_err(said)?.mean().map_err(said);
+    }
     let out: &mut [f32] = if with_gradient { buffer } else { &mut [] };
     let firsts = split(labels.len(), threads, out, *width, |rows, out| {
         let into = with_gradient.then(|| ViewMut::rows_of(out, *width)).transpose();

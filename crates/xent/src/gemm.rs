@@ -25,13 +25,24 @@ use std::ops::Range;
 use crate::simd::wide::{Wide, WideVector};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::wide::{WideAvx2, WideAvx512};
-use crate::simd::{Level, leveled, prefetch};
+use crate::simd::{Level, leveled, prefetch, prefetch_second};
 use crate::view::{View, ViewMut};
+
+mod pack;
+
+use pack::{Memory, pack};
 
 /// Depth of a block: a sliver of `a` this deep stays in the first-level cache.
 const DEPTH: usize = 384;
 /// Columns of a block of `b`: with `DEPTH`, in the second-level cache.
 const COLUMNS: usize = 256;
+/// With at most this many rows, a block of `b` serves for so few tiles that what it is copied from
+/// must be in the cache before: blocks are narrow, and the next is asked for while one is worked on.
+const FEW: usize = 96;
+/// Columns of such a narrow block.
+const NARROW: usize = 64;
+/// Steps of depth for which memory is asked for at a time.
+const CHUNK: usize = 16;
 /// Elements of `a` copied at once, for the third-level cache.
 const LEFT: usize = 1 << 20;
 /// Depth copied at once at most, so that enough rows fit into `LEFT`.
@@ -62,12 +73,12 @@ impl Workspace {
 
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
-        self.left_bytes() + 4 * self.right.0.capacity()
+        self.left_bytes() + self.right.bytes()
     }
 
     /// Bytes it holds for left factors.
     pub(crate) fn left_bytes(&self) -> usize {
-        4 * self.left.0.capacity()
+        self.left.bytes()
     }
 }
 
@@ -202,17 +213,17 @@ impl Packed {
 
 leveled! {
     fn pack_left(at: Level; a: View<'_, f32>, packed: &mut Packed) => {
-        avx512: pack_left_body::<12>,
-        avx2: pack_left_body::<6>,
-        baseline: pack_left_body::<4>,
+        avx512: pack_left_body::<WideAvx512, 12>,
+        avx2: pack_left_body::<WideAvx2, 6>,
+        baseline: pack_left_body::<Wide, 4>,
     }
 }
 
 leveled! {
     fn pack_right(at: Level; b: View<'_, f32>, packed: &mut Packed) => {
-        avx512: pack_right_body::<32>,
-        avx2: pack_right_body::<16>,
-        baseline: pack_right_body::<16>,
+        avx512: pack_right_body::<WideAvx512, 32>,
+        avx2: pack_right_body::<WideAvx2, 16>,
+        baseline: pack_right_body::<Wide, 16>,
     }
 }
 
@@ -226,28 +237,34 @@ leveled! {
 }
 
 #[inline(always)]
-fn pack_left_body<const MR: usize>(a: View<'_, f32>, packed: &mut Packed) {
+fn pack_left_body<V: WideVector, const MR: usize>(a: View<'_, f32>, packed: &mut Packed) {
     packed.width = MR;
     let tall = a.n_rows().next_multiple_of(MR);
     let memory = packed.memory.take(tall * a.n_cols());
     for depth in steps(a.n_cols(), DEPTH) {
-        pack::<MR>(a.cols(depth.clone()), &mut memory[tall * depth.start..tall * depth.end]);
+        pack::<V, MR>(a.cols(depth.clone()), &mut memory[tall * depth.start..tall * depth.end]);
     }
 }
 
 #[inline(always)]
-fn pack_right_body<const NR: usize>(b: View<'_, f32>, packed: &mut Packed) {
+fn pack_right_body<V: WideVector, const NR: usize>(b: View<'_, f32>, packed: &mut Packed) {
     packed.width = NR;
     let k = b.n_rows();
     let memory = packed.memory.take(b.n_cols().next_multiple_of(NR) * k);
-    for j in steps(b.n_cols(), COLUMNS) {
+    for j in steps(b.n_cols(), columns::<NR>(k)) {
         let wide = j.len().next_multiple_of(NR);
         for depth in steps(k, DEPTH) {
             let start = j.start * k + wide * depth.start;
             let out = &mut memory[start..start + wide * depth.len()];
-            pack::<NR>(b.rows(depth).cols(j.clone()).transposed(), out);
+            pack::<V, NR>(b.rows(depth).cols(j.clone()).transposed(), out);
         }
     }
+}
+
+/// Columns of a block of a right factor: more where it is not as deep as it might be.
+#[inline(always)]
+fn columns<const NR: usize>(depth: usize) -> usize {
+    COLUMNS * DEPTH / depth.clamp(1, DEPTH) / NR * NR
 }
 
 /// In tiles of `MR` rows of `NR` numbers, `NV` vectors.
@@ -261,6 +278,10 @@ fn blocks_body<V: WideVector, const MR: usize, const NR: usize, const NV: usize>
 ) {
     let ((m, k), n) = (a.shape(), c.n_cols());
     let deepest = if matches!(a, Side::View(_)) { DEEP } else { k };
+    let columns = match b {
+        Side::View(_) if m <= FEW => NARROW,
+        _ => columns::<NR>(k),
+    };
     for deep in steps(k, deepest) {
         // Even parts rather than full ones and a rest.
         let parts = match a {
@@ -273,7 +294,7 @@ fn blocks_body<V: WideVector, const MR: usize, const NR: usize, const NV: usize>
                 Side::View(_) => workspace.left.take(tall * deep.len()),
                 Side::Packed(_) => &mut [],
             };
-            for (number, j) in steps(n, COLUMNS).enumerate() {
+            for (number, j) in steps(n, columns).enumerate() {
                 let wide = j.len().next_multiple_of(NR);
                 for depth in steps(deep.len(), DEPTH) {
                     let slab = tall * depth.start..tall * depth.end;
@@ -283,17 +304,29 @@ fn blocks_body<V: WideVector, const MR: usize, const NR: usize, const NV: usize>
                         Side::View(a) => {
                             if number == 0 {
                                 let part = a.cols(depth.clone()).rows(i.clone());
-                                pack::<MR>(part, &mut copy[slab.clone()]);
+                                pack::<V, MR>(part, &mut copy[slab.clone()]);
                             }
                             &copy[slab]
                         }
                         Side::Packed(a) => &a.slivers(MR)[slab],
                     };
+                    let ahead = match b {
+                        Side::View(b) if m <= FEW && depth.end < deep.end => {
+                            let next = depth.end..deep.end.min(depth.end + DEPTH);
+                            Some(b.rows(next).cols(j.clone()))
+                        }
+                        Side::View(b) if m <= FEW && j.end < n => {
+                            let next = deep.start..deep.end.min(deep.start + DEPTH);
+                            Some(b.rows(next).cols(j.end..n.min(j.end + columns)))
+                        }
+                        _ => None,
+                    };
+                    let ahead = ahead.and_then(Ahead::of);
                     let right = match b {
                         Side::View(b) => {
                             let out = workspace.right.take(wide * depth.len());
                             let part = b.rows(depth.clone()).cols(j.clone());
-                            pack::<NR>(part.transposed(), out);
+                            pack::<V, NR>(part.transposed(), out);
                             &*out
                         }
                         Side::Packed(b) => {
@@ -302,7 +335,7 @@ fn blocks_body<V: WideVector, const MR: usize, const NR: usize, const NV: usize>
                         }
                     };
                     let mut c = c.reborrow().rows(i.clone()).cols(j.clone());
-                    block_product::<V, MR, NR, NV>(left, right, depth.len(), &mut c, first);
+                    block_product::<V, MR, NR, NV>(left, right, depth.len(), &mut c, first, ahead);
                 }
             }
         }
@@ -312,7 +345,7 @@ fn blocks_body<V: WideVector, const MR: usize, const NR: usize, const NV: usize>
 impl Packed {
     /// Bytes it holds.
     pub(crate) fn bytes(&self) -> usize {
-        4 * self.memory.0.capacity()
+        self.memory.bytes()
     }
 
     fn slivers(&self, width: usize) -> &[f32] {
@@ -326,91 +359,31 @@ pub(crate) fn steps(end: usize, step: usize) -> impl Iterator<Item = Range<usize
     (0..end).step_by(step).map(move |start| start..end.min(start + step))
 }
 
-/// Numbers from the start of a cache line on.
-#[derive(Debug, Default)]
-struct Memory(Vec<f32>);
-
-impl Memory {
-    const LINE: usize = 16;
-
-    fn start(&self) -> usize {
-        self.0.as_ptr().align_offset(64).min(Self::LINE)
-    }
-
-    /// The first `len` numbers, whatever they are.
-    fn take(&mut self, len: usize) -> &mut [f32] {
-        if self.0.len() < len + Self::LINE {
-            self.0 = Vec::new();
-            self.0.resize(len + Self::LINE, 0.0);
-        }
-        let start = self.start();
-        &mut self.0[start..start + len]
-    }
-
-    /// The first `len` numbers of those taken before.
-    fn get(&self, len: usize) -> &[f32] {
-        let start = self.start();
-        &self.0[start..start + len]
-    }
+/// What is read next: a block of a right factor, as lines of memory to ask for.
+#[derive(Clone, Copy)]
+struct Ahead<'a> {
+    memory: &'a [f32],
+    /// Distances of lines: within a chunk of depth, from chunk to chunk, from tile to tile.
+    steps: [usize; 3],
+    /// Tiles that it takes to ask for all.
+    tiles: usize,
 }
 
-/// Copies a matrix into slivers of `R` rows: `out[s][k][r]` is the element of row `s R + r` and
-/// column `k`, zero below the last row.
-#[inline(always)]
-fn pack<const R: usize>(matrix: View<'_, f32>, out: &mut [f32]) {
-    /// Columns read from a row at a time: a cache line.
-    const LINE: usize = 16;
-    /// Slivers written at a time.
-    const GROUP: usize = 8;
-    let (rows, columns) = (matrix.n_rows(), matrix.n_cols());
-    let (row_stride, column_stride) = matrix.strides();
-    let sliver = columns * R;
-    if row_stride == 1 {
-        // Some slivers side by side: a column's numbers, that may be alone in their page, are read
-        // at once.
-        for (rows, out) in steps(rows, GROUP * R).zip(out.chunks_mut(GROUP * sliver)) {
-            for k in 0..columns {
-                let from = &matrix.memory()[rows.start + k * column_stride..][..rows.len()];
-                let (whole, rest) = from.as_chunks::<R>();
-                let mut at = k * R;
-                for from in whole {
-                    out[at..at + R].copy_from_slice(from);
-                    at += sliver;
-                }
-                if !rest.is_empty() {
-                    out[at..at + rest.len()].copy_from_slice(rest);
-                    out[at + rest.len()..at + R].fill(0.0);
-                }
-            }
-        }
-        return;
+impl<'a> Ahead<'a> {
+    fn of(b: View<'a, f32>) -> Option<Self> {
+        let steps = match b.strides() {
+            (1, column) => [column, CHUNK, CHUNK * column],
+            (row, 1) => [row, CHUNK * row, CHUNK],
+            _ => return None,
+        };
+        Some(Self { memory: b.memory(), steps, tiles: b.n_cols().div_ceil(CHUNK) })
     }
-    for (rows, out) in steps(rows, R).zip(out.chunks_exact_mut(sliver)) {
-        let out = out.as_chunks_mut::<R>().0;
-        let from = &matrix.memory()[rows.start * row_stride..];
-        if column_stride == 1 && rows.len() == R {
-            let (lines, rest) = out.as_chunks_mut::<LINE>();
-            let whole = lines.len() * LINE;
-            for (l, out) in lines.iter_mut().enumerate() {
-                for r in 0..R {
-                    let line = &from[r * row_stride + l * LINE..][..LINE];
-                    for k in 0..LINE {
-                        out[k][r] = line[k];
-                    }
-                }
-            }
-            for r in 0..R {
-                for (k, out) in rest.iter_mut().enumerate() {
-                    out[r] = from[r * row_stride + whole + k];
-                }
-            }
-        } else {
-            for (k, out) in out.iter_mut().enumerate() {
-                for r in 0..R {
-                    out[r] =
-                        if r < rows.len() { from[r * row_stride + k * column_stride] } else { 0.0 };
-                }
-            }
+
+    #[inline(always)]
+    fn prefetch(&self, tile: usize, chunk: usize) {
+        let start = chunk * self.steps[1] + tile * self.steps[2];
+        for line in 0..CHUNK {
+            prefetch_second(self.memory, start + line * self.steps[0]);
         }
     }
 }
@@ -423,59 +396,88 @@ fn block_product<V: WideVector, const MR: usize, const NR: usize, const NV: usiz
     depth: usize,
     c: &mut ViewMut<'_, f32>,
     first: bool,
+    ahead: Option<Ahead<'_>>,
 ) {
     let (rows, columns, (row_stride, col_stride)) = (c.n_rows(), c.n_cols(), c.strides());
     let c = c.memory();
+    let mut number = 0;
     for (i, left) in steps(rows, MR).zip(left.chunks_exact(depth * MR)) {
         for (j, right) in steps(columns, NR).zip(right.chunks_exact(depth * NR)) {
-            let c = &mut c[i.start * row_stride + j.start * col_stride..];
-            if i.len() == MR && j.len() == NR && col_stride == 1 {
-                if j.end < columns {
-                    for i in 0..MR {
-                        prefetch(c, i * row_stride + NR);
-                        prefetch(c, i * row_stride + NR + 16);
+            let ahead = ahead.filter(|ahead| number < ahead.tiles).map(|ahead| (ahead, number));
+            let height = i.len().next_multiple_of(3).min(MR);
+            if i.len() == height && j.len() == NR && col_stride == 1 {
+                let next =
+                    if j.end < columns { i.start * row_stride + j.end } else { i.end * row_stride };
+                for i in 0..MR {
+                    for line in (0..NR).step_by(16) {
+                        prefetch(c, next + i * row_stride + line);
                     }
                 }
-                tile::<V, MR, NR, NV>(left, right, c, row_stride, first);
-                continue;
-            }
-            let mut edge = [[0.0_f32; NR]; MR];
-            for (r, line) in edge[..i.len()].iter_mut().enumerate() {
-                for (s, number) in line[..j.len()].iter_mut().enumerate() {
-                    *number = c[r * row_stride + s * col_stride];
+                let c = &mut c[i.start * row_stride + j.start..];
+                tile::<V, MR, NR, NV>(left, right, height, c, row_stride, first, ahead);
+            } else {
+                let c = &mut c[i.start * row_stride + j.start * col_stride..];
+                let mut edge = [[0.0_f32; NR]; MR];
+                for (r, line) in edge[..i.len()].iter_mut().enumerate() {
+                    for (s, number) in line[..j.len()].iter_mut().enumerate() {
+                        *number = c[r * row_stride + s * col_stride];
+                    }
+                }
+                let whole = edge.as_flattened_mut();
+                tile::<V, MR, NR, NV>(left, right, height, whole, NR, first, ahead);
+                for (r, line) in edge[..i.len()].iter().enumerate() {
+                    for (s, &number) in line[..j.len()].iter().enumerate() {
+                        c[r * row_stride + s * col_stride] = number;
+                    }
                 }
             }
-            tile::<V, MR, NR, NV>(left, right, edge.as_flattened_mut(), NR, first);
-            for (r, line) in edge[..i.len()].iter().enumerate() {
-                for (s, &number) in line[..j.len()].iter().enumerate() {
-                    c[r * row_stride + s * col_stride] = number;
-                }
-            }
+            number += 1;
         }
     }
 }
 
-/// One tile of the result through one block of depth: `MR` rows of `NR` numbers, `stride` apart.
+/// One tile of the result through one block of depth: `height` rows of `NR` numbers, `stride` apart. In the last tile
+/// those are fewer than all.
 #[inline(always)]
 fn tile<V: WideVector, const MR: usize, const NR: usize, const NV: usize>(
+    left: &[f32],
+    right: &[f32],
+    height: usize,
+    c: &mut [f32],
+    stride: usize,
+    first: bool,
+    ahead: Option<(Ahead<'_>, usize)>,
+) {
+    match height {
+        3 if MR > 3 => tile_of::<V, MR, 3, NR, NV>(left, right, c, stride, first, ahead),
+        6 if MR > 6 => tile_of::<V, MR, 6, NR, NV>(left, right, c, stride, first, ahead),
+        9 if MR > 9 => tile_of::<V, MR, 9, NR, NV>(left, right, c, stride, first, ahead),
+        _ => tile_of::<V, MR, MR, NR, NV>(left, right, c, stride, first, ahead),
+    }
+}
+
+/// A tile of the first `R` rows of a sliver of `MR`.
+#[inline(always)]
+fn tile_of<V: WideVector, const MR: usize, const R: usize, const NR: usize, const NV: usize>(
     left: &[f32],
     right: &[f32],
     c: &mut [f32],
     stride: usize,
     first: bool,
+    ahead: Option<(Ahead<'_>, usize)>,
 ) {
     const { assert!(NR == NV * size_of::<Wide>() / size_of::<f32>()) };
-    let mut sums = [[V::splat(0.0); NV]; MR];
+    let mut sums = [[V::splat(0.0); NV]; R];
     if !first {
-        for i in 0..MR {
+        for i in 0..R {
             let row = c[i * stride..][..NR].as_chunks().0;
             for j in 0..NV {
                 sums[i][j] = V::load(&row[j]);
             }
         }
     }
-    chains(left.as_chunks().0, right.as_chunks().0.as_chunks().0, &mut sums);
-    for i in 0..MR {
+    chains::<V, MR, R, NV>(left.as_chunks().0, right.as_chunks().0.as_chunks().0, &mut sums, ahead);
+    for i in 0..R {
         let row = c[i * stride..][..NR].as_chunks_mut().0;
         for j in 0..NV {
             sums[i][j].store(&mut row[j]);
@@ -483,23 +485,29 @@ fn tile<V: WideVector, const MR: usize, const NR: usize, const NV: usize>(
     }
 }
 
-/// The chains of one tile. The copy is what lets the compiler hold them in registers.
+/// The chains of one tile; the copy is what lets the compiler hold them in registers. Memory is asked for ahead.
 #[inline(always)]
-fn chains<V: WideVector, const MR: usize, const NV: usize>(
+fn chains<V: WideVector, const MR: usize, const R: usize, const NV: usize>(
     left: &[[f32; MR]],
     right: &[[Wide; NV]],
-    sums: &mut [[V; NV]; MR],
+    sums: &mut [[V; NV]; R],
+    ahead: Option<(Ahead<'_>, usize)>,
 ) {
     let mut held = *sums;
-    for (a, b) in left.iter().zip(right) {
-        let mut line = [V::splat(0.0); NV];
-        for j in 0..NV {
-            line[j] = V::load(&b[j]);
+    for (chunk, (left, right)) in left.chunks(CHUNK).zip(right.chunks(CHUNK)).enumerate() {
+        if let Some((ahead, tile)) = &ahead {
+            ahead.prefetch(*tile, chunk);
         }
-        for i in 0..MR {
-            let number = V::splat(a[i]);
+        for (a, b) in left.iter().zip(right) {
+            let mut line = [V::splat(0.0); NV];
             for j in 0..NV {
-                held[i][j] = held[i][j].fma(number, line[j]);
+                line[j] = V::load(&b[j]);
+            }
+            for i in 0..R {
+                let number = V::splat(a[i]);
+                for j in 0..NV {
+                    held[i][j] = held[i][j].fma(number, line[j]);
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
 use super::{
-    COLUMNS, DEEP, DEPTH, Packed, Side, Start, Workspace, product, product_at, side_product,
+    COLUMNS, DEEP, DEPTH, FEW, Packed, Side, Start, Workspace, product, product_at, side_product,
 };
 use crate::simd::Level;
 use crate::view::{View, ViewMut};
@@ -118,6 +118,9 @@ fn bits_of_the_plain_loop_across_blocks() {
         (13, DEPTH + 1, 33),
         (5, 2 * DEPTH - 1, COLUMNS + 1),
         (25, 7, 2 * COLUMNS + 31),
+        (FEW, 7, 2 * COLUMNS + 31),
+        (FEW + 5, DEPTH + 3, COLUMNS + 40),
+        (FEW + 1, DEPTH - 80, COLUMNS + 140),
         (3, DEEP + DEPTH + 5, 40),
         (2, 2 * DEEP, 2),
         (1500, 5, 3),

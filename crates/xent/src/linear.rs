@@ -78,10 +78,11 @@ pub struct Options<'a> {
     pub row_weights: Option<&'a [f64]>,
     /// Rows with this label are left out and counted; it may be outside the classes.
     pub ignore: Option<u32>,
-    /// Memory in bytes to stay within, 8 MiB by default: speed depends on it, results do not. If
-    /// the gradient of the weights is wanted, four products are as fast as three once the logits of
-    /// 96 rows, or of all, fit: that takes about `400 n_classes` bytes, and is best at three times
-    /// that. Below about 3 MiB, or with more than 4,096 features, somewhat more may be used.
+    /// Memory in bytes to stay within, 8 MiB by default: speed depends on it, results do not. If the
+    /// gradient of the weights is wanted, three products are made where the logits of 36 rows fit, or
+    /// of all, else four. That takes about half a MiB and `150 n_classes` bytes, and is best from
+    /// `230 n_classes` on. Below about 3 MiB, or with more than 4,096 features, somewhat more may be
+    /// used.
     pub scratch: usize,
 }
 

@@ -73,7 +73,21 @@ pub(crate) fn prefetch<T>(values: &[T], ahead: usize) {
     let _ = (values, ahead);
 }
 
-/// The same for all lines of `n` numbers, the first of them `ahead`.
+/// The same, but only into the second-level cache.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch_second<T>(values: &[T], ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(ahead).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, ahead);
+}
+
+/// As [`prefetch`], for all lines of `n` numbers, the first of them `ahead`.
 #[inline(always)]
 pub(crate) fn prefetch_lines<T>(values: &[T], ahead: usize, n: usize) {
     for at in (0..n).step_by(64 / size_of::<T>()) {

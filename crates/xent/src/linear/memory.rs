@@ -76,18 +76,20 @@ pub(super) const SECOND_ROWS: usize = 384;
 /// Bytes that products copy right factors to.
 const RIGHT: usize = 4 * 384 * 256;
 
-/// With fewer rows at a time, reading the weights takes longer than a fourth product would.
-const FEWEST: usize = 96;
+/// With fewer rows at a time, reading the weights and their gradient takes longer than a fourth product would.
+const FEWEST: usize = 36;
 
 /// Rows whose logits are kept from the first sweep to the second, if enough fit.
 pub(super) fn kept_rows(scratch: usize, n: usize, v: usize, d: usize) -> Option<usize> {
     // Logits, inputs copied for two products, a tile and its copy.
-    let row = 4 * (v + 2 * d + 2 * TILE) + size_of::<Softmax>();
-    let most = (scratch.saturating_sub(RIGHT) / row).min(1020) / 12 * 12;
+    let row = 4 * (v + d + d.next_multiple_of(32) + 2 * TILE) + size_of::<Softmax>();
+    // Zeros that copies of the inputs and of a tile end in.
+    let padding = 4 * 11 * (d + TILE);
+    let most = (scratch.saturating_sub(RIGHT + padding) / row).min(1020) / 3 * 3;
     if most >= n {
         Some(n.max(1))
     } else if most >= FEWEST {
-        Some(n.div_ceil(n.div_ceil(most)).next_multiple_of(12))
+        Some(n.div_ceil(n.div_ceil(most)).next_multiple_of(3))
     } else {
         None
     }
