@@ -15,9 +15,7 @@ use xent::cross_entropy::{
 };
 use xent::exact::ExactSum;
 use xent::gemm::{Start, Workspace, product};
-use xent::linear::{
-    self, Linear, Wanted, WeightGradient, first_sweep, linear_cross_entropy, second_sweep,
-};
+use xent::linear::{self, Linear, WeightGradient, first_sweep, linear_cross_entropy, second_sweep};
 use xent::log_loss::LogLoss;
 use xent::rows::Matrix;
 use xent::view::{View, ViewMut};
@@ -270,7 +268,7 @@ fn linear_layer(arrays: &mut Arrays, threads: usize, with_gradient: bool) -> Sai
     let scale = Scale::All(1.0 / labels.len() as f64);
     if threads == 1 && with_gradient {
         let weight = ViewMut::rows_of(weights_buffer, *width).map_err(said)?;
-        let wanted = Wanted {
+        let wanted = linear::Wanted {
             losses: None,
             x: Some(ViewMut::rows_of(buffer, *width).map_err(said)?),
             weight: Some(WeightGradient { weight, bias: None, add: false }),
