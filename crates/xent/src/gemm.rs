@@ -14,7 +14,8 @@
 //! The chain costs no speed: a tile of the result is held in registers (12 x 32 with AVX-512),
 //! which makes enough independent chains to fill the units. `a` and `b` are copied into slivers as
 //! wide as the tile, zeros at the edge, in blocks that fit the caches; between blocks of `k` the
-//! chain rests in `c`. After a change to `chains` or the size of a tile, look at the loop
+//! chain rests in `c`. With few rows `b` is read as fast as memory gives it: what comes next is asked
+//! for ahead, and where rows of `b` are contiguous there is no copy. After a change to `chains` or the size of a tile, look at the loop
 //! (`cargo rustc --release -p xent -- --emit asm`, no `rsp` in it) and at the time.
 //!
 //! Without fused multiply-add in the hardware, it is made from f64 operations, bit for bit, about
@@ -323,15 +324,26 @@ fn blocks_body<V: WideVector, const MR: usize, const NR: usize, const NV: usize>
                     };
                     let ahead = ahead.and_then(Ahead::of);
                     let right = match b {
+                        // Not worth a copy.
+                        Side::View(b)
+                            if m <= FEW
+                                && b.strides().1 == 1
+                                && b.strides().0 >= NR
+                                && j.len() % NR == 0 =>
+                        {
+                            let part = b.rows(depth.clone()).cols(j.clone());
+                            Right { memory: part.memory(), line: b.strides().0, sliver: NR }
+                        }
                         Side::View(b) => {
                             let out = workspace.right.take(wide * depth.len());
                             let part = b.rows(depth.clone()).cols(j.clone());
                             pack::<V, NR>(part.transposed(), out);
-                            &*out
+                            Right { memory: out, line: NR, sliver: NR * depth.len() }
                         }
                         Side::Packed(b) => {
                             let start = j.start * k + wide * depth.start;
-                            &b.slivers(NR)[start..start + wide * depth.len()]
+                            let memory = &b.slivers(NR)[start..start + wide * depth.len()];
+                            Right { memory, line: NR, sliver: NR * depth.len() }
                         }
                     };
                     let mut c = c.reborrow().rows(i.clone()).cols(j.clone());
@@ -357,6 +369,16 @@ impl Packed {
 /// `0..end` in ranges of `step`, the last one shorter.
 pub(crate) fn steps(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     (0..end).step_by(step).map(move |start| start..end.min(start + step))
+}
+
+/// A block of a right factor: copied, or where it is read in place.
+#[derive(Clone, Copy)]
+struct Right<'a> {
+    memory: &'a [f32],
+    /// Distance of lines, each of a step of depth.
+    line: usize,
+    /// Distance of slivers.
+    sliver: usize,
 }
 
 /// What is read next: a block of a right factor, as lines of memory to ask for.
@@ -388,11 +410,11 @@ impl<'a> Ahead<'a> {
     }
 }
 
-/// The tiles of one block: `left` and `right` are packed, `depth` deep.
+/// The tiles of one block, `depth` deep; `left` is packed.
 #[inline(always)]
 fn block_product<V: WideVector, const MR: usize, const NR: usize, const NV: usize>(
     left: &[f32],
-    right: &[f32],
+    right: Right<'_>,
     depth: usize,
     c: &mut ViewMut<'_, f32>,
     first: bool,
@@ -402,7 +424,8 @@ fn block_product<V: WideVector, const MR: usize, const NR: usize, const NV: usiz
     let c = c.memory();
     let mut number = 0;
     for (i, left) in steps(rows, MR).zip(left.chunks_exact(depth * MR)) {
-        for (j, right) in steps(columns, NR).zip(right.chunks_exact(depth * NR)) {
+        for (sliver, j) in steps(columns, NR).enumerate() {
+            let right = Right { memory: &right.memory[sliver * right.sliver..], ..right };
             let ahead = ahead.filter(|ahead| number < ahead.tiles).map(|ahead| (ahead, number));
             let height = i.len().next_multiple_of(3).min(MR);
             if i.len() == height && j.len() == NR && col_stride == 1 {
@@ -441,7 +464,7 @@ fn block_product<V: WideVector, const MR: usize, const NR: usize, const NV: usiz
 #[inline(always)]
 fn tile<V: WideVector, const MR: usize, const NR: usize, const NV: usize>(
     left: &[f32],
-    right: &[f32],
+    right: Right<'_>,
     height: usize,
     c: &mut [f32],
     stride: usize,
@@ -460,7 +483,7 @@ fn tile<V: WideVector, const MR: usize, const NR: usize, const NV: usize>(
 #[inline(always)]
 fn tile_of<V: WideVector, const MR: usize, const R: usize, const NR: usize, const NV: usize>(
     left: &[f32],
-    right: &[f32],
+    right: Right<'_>,
     c: &mut [f32],
     stride: usize,
     first: bool,
@@ -476,7 +499,7 @@ fn tile_of<V: WideVector, const MR: usize, const R: usize, const NR: usize, cons
             }
         }
     }
-    chains::<V, MR, R, NV>(left.as_chunks().0, right.as_chunks().0.as_chunks().0, &mut sums, ahead);
+    chains::<V, MR, R, NV>(left.as_chunks().0, right, &mut sums, ahead);
     for i in 0..R {
         let row = c[i * stride..][..NR].as_chunks_mut().0;
         for j in 0..NV {
@@ -489,16 +512,18 @@ fn tile_of<V: WideVector, const MR: usize, const R: usize, const NR: usize, cons
 #[inline(always)]
 fn chains<V: WideVector, const MR: usize, const R: usize, const NV: usize>(
     left: &[[f32; MR]],
-    right: &[[Wide; NV]],
+    right: Right<'_>,
     sums: &mut [[V; NV]; R],
     ahead: Option<(Ahead<'_>, usize)>,
 ) {
     let mut held = *sums;
-    for (chunk, (left, right)) in left.chunks(CHUNK).zip(right.chunks(CHUNK)).enumerate() {
+    let mut lines = right.memory.chunks(right.line);
+    for (chunk, left) in left.chunks(CHUNK).enumerate() {
         if let Some((ahead, tile)) = &ahead {
             ahead.prefetch(*tile, chunk);
         }
-        for (a, b) in left.iter().zip(right) {
+        for (a, b) in left.iter().zip(&mut lines) {
+            let b: &[Wide] = b[..NV * 16].as_chunks().0;
             let mut line = [V::splat(0.0); NV];
             for j in 0..NV {
                 line[j] = V::load(&b[j]);
