@@ -233,11 +233,12 @@ fn sum_body<const FMA: bool>(
     gradient: Option<&mut [f32]>,
 ) -> bool {
     let n = losses.len();
-    // Memory for the next rows and for the gradient of these, a part at a time: only so much can be on its way.
+    // Memory for the rows after the next and for the gradient of these, a part at a time: only so much can be on its way. The next
+    // rows' last part would come too late.
     let part = x.len() / 4;
     let gradient = gradient.map_or(&[][..], |gradient| &*gradient);
     let ask = |i: usize| {
-        simd::prefetch_lines(x, x.len() + i * part, part);
+        simd::prefetch_lines(x, 2 * x.len() + i * part, part);
         if !gradient.is_empty() {
             simd::prefetch_lines(gradient, i * part, part);
         }
