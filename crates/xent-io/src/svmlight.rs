@@ -192,6 +192,16 @@ struct Task {
     chunk: Result<Chunk, Fault>,
 }
 
+impl Task {
+    /// Its rows, or its fault.
+    fn parse(&self) -> Part {
+        match &self.chunk {
+            Ok(chunk) => part::parse(self.file, chunk, self.is_first),
+            Err(fault) => Part { file: self.file, fault: Some(fault.clone()), ..Part::default() },
+        }
+    }
+}
+
 /// Parses chunks until there are none, or one is faulty: every chunk before that was taken, so its fault
 /// or an earlier one is the first.
 fn work(
@@ -201,7 +211,7 @@ fn work(
     stop: &AtomicBool,
 ) {
     loop {
-        let Task { file, number, is_first, chunk } = {
+        let task = {
             let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
             if stop.load(Ordering::Relaxed) {
                 return;
@@ -212,17 +222,14 @@ fn work(
             }
             task
         };
-        let part = match chunk {
-            Ok(chunk) => part::parse(file, &chunk, is_first),
-            Err(fault) => Part { file, fault: Some(fault), ..Part::default() },
-        };
+        let part = task.parse();
         if part.fault.is_some() {
             stop.store(true, Ordering::Relaxed);
         }
         let part = keep(part);
         let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
         match (&mut *parts, part) {
-            (Ok(parts), Ok(part)) => parts.push((number, part)),
+            (Ok(parts), Ok(part)) => parts.push((task.number, part)),
             (Ok(_), Err(error)) => {
                 stop.store(true, Ordering::Relaxed);
                 *parts = Err(error);

@@ -4,17 +4,16 @@
 //! Rows lie one after another, each with a one behind it for the intercept and zeros up to a whole number of vectors.
 
 use xent::leveled;
-use xent::simd::Level;
 use xent::simd::wide::{Wide, WideVector};
 #[cfg(target_arch = "x86_64")]
 use xent::simd::wide::{WideAvx2, WideAvx512};
+use xent::simd::{Level, prefetch_second};
 
 use crate::design::Design;
 use crate::kernel::{LANES, Lanes};
 use crate::rowwise::Flat;
 use crate::scaling::{Scaling, height};
 use crate::tile::{Rows, Tile};
-use crate::vector::prefetch;
 
 /// Numbers of a vector.
 const WIDE: usize = size_of::<Wide>() / size_of::<f32>();
@@ -60,7 +59,7 @@ impl Narrow {
                         let row = |i: usize| &flat.rows[rows.at(i) * flat.width..][..flat.width];
                         // The next row of a sample lies far away: no processor foresees where.
                         let next = row((first + i + 1).min(n - 1));
-                        next.chunks(LINE).for_each(|line| prefetch(line, 0));
+                        next.chunks(LINE).for_each(|line| prefetch_second(line, 0));
                         narrow(row(first + i), center, inverse, out);
                         out[flat.width] = 1.0;
                     }

@@ -202,13 +202,8 @@ impl<'a> Problem<'a> {
     /// The same objective over some of the rows, numbered from 0.
     #[must_use]
     pub fn over(&self, rows: Vec<u32>) -> Problem<'a> {
-        let total_weight = match self.data.weights {
-            Some(weights) => {
-                let some: Vec<f64> = rows.iter().map(|&row| weights[row as usize]).collect();
-                total(&some)
-            }
-            None => rows.len() as f64,
-        };
+        let weight = |row: &u32| self.data.weights.map_or(1.0, |w| w[*row as usize]);
+        let total_weight = rows.iter().map(weight).collect::<ExactSum>().value();
         Problem {
             l2: self.l2.clone(),
             l1: self.l1.clone(),
@@ -533,13 +528,6 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// The sum of weights, correctly rounded: the objective, and with it the balance of loss and penalty, is divided by it.
-fn total(weights: &[f64]) -> f64 {
-    let mut sum = ExactSum::new();
-    sum.add_slice(weights);
-    sum.value()
-}
-
 /// Checks targets, weights and offsets; the sum of the weights.
 fn check(data: &Data<'_>) -> Result<f64, Error> {
     let n = data.design.n_rows();
@@ -598,7 +586,8 @@ fn check(data: &Data<'_>) -> Result<f64, Error> {
         let what = format!("weight {} is negative or not finite", weights[row]);
         return Err(Error::Row { row, what });
     }
-    let total = total(weights);
+    // Correctly rounded: the objective, and with it the balance of loss and penalty, is divided by it.
+    let total = weights.iter().copied().collect::<ExactSum>().value();
     if total > 0.0 && total.is_finite() {
         Ok(total)
     } else {

@@ -11,14 +11,14 @@
 //! eight features, of which those that were in the vector before have coefficients of 0, and gradients that nobody looks at.
 
 use xent::leveled;
-use xent::simd::Level;
+use xent::simd::{Level, prefetch_second};
 
 use crate::design::{Block, Design};
 use crate::kernel::{LANES, Lanes, ZERO, sum};
 use crate::scaling::Scaling;
 #[cfg(target_arch = "x86_64")]
 use crate::vector::{Avx2, Avx512};
-use crate::vector::{Plain, Vector, prefetch};
+use crate::vector::{Plain, Vector};
 
 /// Rows of numbers, one after another.
 #[derive(Clone, Copy, Debug)]
@@ -232,7 +232,7 @@ fn forward_step<V: Vector, const K: usize, const R: usize>(
     let mut off = [center; R];
     for r in 0..R {
         if r < R / 2 {
-            prefetch(x[r], ahead);
+            prefetch_second(x[r], ahead);
         }
         off[r] = V::load(x[r]).minus(center);
     }
@@ -332,7 +332,7 @@ fn backward_block<V: Vector, const J: usize, const K: usize>(
             r[b] = V::splat(residuals[b][i]);
         }
         if i & 2 != 0 {
-            x.iter().for_each(|x| prefetch(x, rows.len()));
+            x.iter().for_each(|x| prefetch_second(x, rows.len()));
         }
         for a in 0..J {
             let off = V::load(&x[a]).minus(center[a]);
@@ -442,7 +442,7 @@ fn moments_block<V: Vector, const J: usize, const WEIGHTED: bool, const GOES_ON:
         let w = if WEIGHTED { V::splat(weights[i]) } else { one };
         for a in 0..J {
             if GOES_ON {
-                prefetch(&x[a], rows.len());
+                prefetch_second(&x[a], rows.len());
             }
             let off = V::load(&x[a]).minus(center[a]);
             let weighted = if WEIGHTED { zero.fma(w, off) } else { off };

@@ -3,9 +3,10 @@
 //! Coefficients are divided by the scale before, and gradients after, so that a number of a row costs one access to one
 //! array.
 
+use xent::simd::prefetch_second;
+
 use crate::design::{Sparse, SparseValues};
 use crate::tile::Number;
-use crate::vector::prefetch;
 
 /// Rows that are read together.
 pub(crate) const HEIGHT: usize = 64;
@@ -52,8 +53,8 @@ fn add_scores<T: Number>(
         let (values, rest_values) = values[range].as_chunks::<CHAINS>();
         let mut sums = [0.0; CHAINS];
         for (columns, values) in columns.iter().zip(values) {
-            prefetch(columns, AHEAD);
-            prefetch(values, AHEAD);
+            prefetch_second(columns, AHEAD);
+            prefetch_second(values, AHEAD);
             for c in 0..CHAINS {
                 sums[c] += values[c].to_f64() * coef[columns[c] as usize];
             }

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use xent::leveled;
+use xent::simd::prefetch_second;
 use xent::view::View;
 
 use crate::design::{Block, Design};
 use crate::kernel::{LANES, Lanes, ZERO};
 use crate::scaling::Scaling;
-use crate::vector::prefetch;
 
 /// Which rows a pass goes over, in order.
 #[derive(Clone, Copy, Debug)]
@@ -264,7 +264,7 @@ fn column_body<const FMA: bool, T: Number>(
     let (whole, rest) = column.as_chunks::<LANES>();
     for (i, (x, out)) in whole.iter().zip(out.chunks_mut(stride)).enumerate() {
         // The rows that come next: so short a stretch of so many columns no hardware foresees.
-        prefetch(column, column.len() + i * LANES);
+        prefetch_second(column, column.len() + i * LANES);
         for l in 0..LANES {
             out[0][l] = (x[l].to_f64() - center) * inverse;
         }

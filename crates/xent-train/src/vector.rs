@@ -7,20 +7,6 @@
 
 use crate::kernel::{Lanes, sum};
 
-/// Asks for the memory `ahead` numbers after `x`, which need not be any: only a wish, without effect on any result.
-#[inline(always)]
-#[allow(unsafe_code)]
-pub(crate) fn prefetch<T>(x: &[T], ahead: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and faults on no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(x.as_ptr().wrapping_add(ahead).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (x, ahead);
-}
-
 /// A register, or a few, of eight numbers.
 pub(crate) trait Vector: Copy {
     fn load(x: &Lanes) -> Self;

@@ -61,27 +61,32 @@ fn detect() -> Level {
 /// Asks for the memory `ahead` numbers after the start of a slice, which need not be in it: only a
 /// wish, without effect on any result.
 #[inline(always)]
-#[allow(unsafe_code)]
 pub(crate) fn prefetch<T>(values: &[T], ahead: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and faults on no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(ahead).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (values, ahead);
+    ask::<true, T>(values, ahead);
 }
 
 /// The same, but only into the second-level cache.
+#[doc(hidden)]
+#[inline(always)]
+pub fn prefetch_second<T>(values: &[T], ahead: usize) {
+    ask::<false, T>(values, ahead);
+}
+
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(crate) fn prefetch_second<T>(values: &[T], ahead: usize) {
+fn ask<const FIRST: bool, T>(values: &[T], ahead: usize) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        let at = values.as_ptr().wrapping_add(ahead).cast();
         // SAFETY: a prefetch reads nothing and faults on no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(ahead).cast()) };
+        unsafe {
+            if FIRST {
+                _mm_prefetch::<_MM_HINT_T0>(at);
+            } else {
+                _mm_prefetch::<_MM_HINT_T1>(at);
+            }
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (values, ahead);

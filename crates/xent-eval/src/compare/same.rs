@@ -50,18 +50,10 @@ fn check_labels(
     hint: &str,
 ) -> Result<(), Error> {
     let is_same = |row: usize| is_left_out(a, b, row) || a.target.same(row, &b.target, row);
-    match (0..b.rows).find(|&row| !is_same(row)) {
-        None => Ok(()),
-        Some(row) => Err(Error::new(format!(
-            "the labels differ in {}: {} in {}, {} in {}",
-            place(row),
-            xent_io::show(a.target.describe(row, classes)),
-            of[0],
-            xent_io::show(b.target.describe(row, classes)),
-            of[1]
-        ))
-        .with_hint(hint)),
-    }
+    (0..b.rows).find(|&row| !is_same(row)).map_or(Ok(()), |row| {
+        let labels = [a, b].map(|block| xent_io::show(block.target.describe(row, classes)));
+        Err(differ("labels", &place(row), labels, of, hint))
+    })
 }
 
 fn check_weights(
@@ -72,18 +64,11 @@ fn check_weights(
 ) -> Result<(), Error> {
     let (Some(x), Some(y)) = (&a.weights, &b.weights) else { return Ok(()) };
     // A row that is left out under one model has no weight there.
-    match (0..x.len()).find(|&i| x[i] != y[i] && !is_left_out(a, b, i)) {
-        None => Ok(()),
-        Some(i) => Err(Error::new(format!(
-            "the weights differ in {}: {} in {}, {} in {}",
-            place(i),
-            x[i],
-            of[0],
-            y[i],
-            of[1]
-        ))
-        .with_hint("models are compared on the same rows with the same weights")),
-    }
+    let found = (0..x.len()).find(|&i| x[i] != y[i] && !is_left_out(a, b, i));
+    found.map_or(Ok(()), |i| {
+        let hint = "models are compared on the same rows with the same weights";
+        Err(differ("weights", &place(i), [x[i], y[i]].map(|w| w.to_string()), of, hint))
+    })
 }
 
 fn check_slices(
@@ -93,17 +78,17 @@ fn check_slices(
     place: impl Fn(usize) -> String,
 ) -> Result<(), Error> {
     let (Some((x, x_keys)), Some((y, y_keys))) = (&a.slices, &b.slices) else { return Ok(()) };
-    let key = |of: &[u32], keys: &'_ [Vec<String>], i: usize| keys[of[i] as usize].join(", ");
-    match (0..x.len()).find(|&i| x_keys[x[i] as usize] != y_keys[y[i] as usize]) {
-        None => Ok(()),
-        Some(i) => Err(Error::new(format!(
-            "the slices differ in {}: {} in {}, {} in {}",
-            place(i),
-            xent_io::show(key(x, x_keys, i)),
-            of[0],
-            xent_io::show(key(y, y_keys, i)),
-            of[1]
-        ))
-        .with_hint("models are compared on the same rows; match rows by a column with --id")),
-    }
+    let found = (0..x.len()).find(|&i| x_keys[x[i] as usize] != y_keys[y[i] as usize]);
+    found.map_or(Ok(()), |i| {
+        let keys = [&x_keys[x[i] as usize], &y_keys[y[i] as usize]];
+        let hint = "models are compared on the same rows; match rows by a column with --id";
+        Err(differ("slices", &place(i), keys.map(|key| xent_io::show(key.join(", "))), of, hint))
+    })
+}
+
+/// What two models say of the same row, which should be the same.
+fn differ(what: &str, place: &str, values: [String; 2], of: [&str; 2], hint: &str) -> Error {
+    let ([a, b], [of_a, of_b]) = (values, of);
+    Error::new(format!("the {what} differ in {place}: {a} in {of_a}, {b} in {of_b}"))
+        .with_hint(hint)
 }

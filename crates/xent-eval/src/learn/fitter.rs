@@ -18,9 +18,7 @@ use crate::roles::short;
 
 /// The sum of weights, correctly rounded.
 fn total(weights: &[f64]) -> f64 {
-    let mut sum = ExactSum::new();
-    sum.add_slice(weights);
-    sum.value()
+    weights.iter().copied().collect::<ExactSum>().value()
 }
 
 pub(super) struct Fitter<'a> {

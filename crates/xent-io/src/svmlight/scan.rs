@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::part::{self, Part};
+use super::part::Part;
 use super::{Queue, Task, no_query, no_rows};
 use crate::chunk::Chunk;
 use crate::error::{Error, Fault, RowError};
@@ -129,16 +129,11 @@ fn round<T: Send>(
 }
 
 fn parse<T>(task: &Task, map: &impl Fn(&SparseRows<'_>) -> Result<T, RowError>) -> Done<T> {
-    let chunk = match &task.chunk {
-        Ok(chunk) => chunk,
-        Err(fault) => {
-            let fault = Some(fault.clone());
-            return Done { part: Part { file: task.file, fault, ..Part::default() }, value: None };
-        }
-    };
-    let mut part = part::parse(task.file, chunk, task.is_first);
+    let mut part = task.parse();
     let mut value = None;
-    if !part.ends.is_empty() {
+    if let Ok(chunk) = &task.chunk
+        && !part.ends.is_empty()
+    {
         match map(&SparseRows { part: &part }) {
             Ok(made) => value = Some(made),
             Err(RowError { row, message, hint, .. }) => {
