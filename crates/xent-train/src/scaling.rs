@@ -6,7 +6,7 @@
 use crate::design::{Block, Design, Sparse};
 use crate::error::{Error, Place};
 use crate::kernel::{LANES, sum};
-use crate::parts::each_part;
+use crate::parts::{each_part, n_parts, part};
 use crate::rowwise::{Flat, Moments};
 use crate::tile::{Rows, Tile};
 
@@ -200,12 +200,12 @@ impl Scaling {
         let flat = Flat::of(design);
         let height = flat.as_ref().map_or(height, Flat::height);
         let chunks = n.div_ceil(height);
-        let n_parts = chunks.clamp(1, 16);
+        let n_parts = n_parts(chunks, 2 * self.n_dense);
         let workspace = || (Tile::new(width, height), vec![[0.0; LANES]; height / LANES]);
         let run = |i: usize, (tile, w): &mut (Tile, Vec<[f64; LANES]>)| {
             if let Some(flat) = &flat {
                 let mut moments = Moments::new(flat, self);
-                for chunk in i * chunks / n_parts..(i + 1) * chunks / n_parts {
+                for chunk in part(i, n_parts, chunks) {
                     let range = chunk * height..((chunk + 1) * height).min(n);
                     let weights = weights.map(|weights| &weights[range.clone()]);
                     let rows = &flat.rows[range.start * flat.width..range.end * flat.width];
@@ -216,7 +216,7 @@ impl Scaling {
                 return (means, squares);
             }
             let (mut means, mut squares) = (vec![0.0; width], vec![0.0; width]);
-            for chunk in i * chunks / n_parts..(i + 1) * chunks / n_parts {
+            for chunk in part(i, n_parts, chunks) {
                 let range = chunk * height..((chunk + 1) * height).min(n);
                 tile.load(design, self, Rows::All(n), &range, false);
                 for (i, slot) in w.as_flattened_mut().iter_mut().enumerate() {
@@ -290,8 +290,7 @@ struct Column {
 }
 
 impl Column {
-    /// Of all columns, in two passes: squares of differences from the mean do not cancel. `n` rows have a weight, `total`
-    /// together.
+    /// Of all columns, in one pass, or in two where squares cancel or overflow. `n` rows have a weight, `total` together.
     fn of(
         sparse: &Sparse<'_>,
         weights: Option<&[f64]>,
@@ -308,34 +307,46 @@ impl Column {
             greatest: f64::NEG_INFINITY,
         };
         let mut all = vec![none; sparse.width];
-        let firsts = sweep(sparse, weights, threads, &vec![none; sparse.width], |some, w, x| {
+        let add = |some: &mut Self, w: f64, x: f64| {
             some.rows += 1;
             some.weight += w;
             some.mean += w * x;
+            some.variance += w * x * x;
             some.least = some.least.min(x);
             some.greatest = some.greatest.max(x);
-        });
-        for some in firsts {
-            for (all, some) in all.iter_mut().zip(some) {
+        };
+        sweep(sparse, weights, threads, &vec![none; sparse.width], add, |part| {
+            for (all, some) in all.iter_mut().zip(part) {
                 all.rows += some.rows;
                 all.weight += some.weight;
                 all.mean += some.mean;
+                all.variance += some.variance;
                 all.least = all.least.min(some.least);
                 all.greatest = all.greatest.max(some.greatest);
             }
-        }
+        });
+        let mut is_exact = true;
         for column in &mut all {
             column.mean /= total;
             if column.rows < n {
                 (column.least, column.greatest) = (column.least.min(0.0), column.greatest.max(0.0));
             }
+            let square = column.variance / total;
+            column.variance = square - column.mean * column.mean;
+            let has_digits = square > LEAST && column.variance > 1e-3 * square;
+            is_exact &= has_digits && square.is_finite() || column.least >= column.greatest;
         }
-        let seconds = sweep(sparse, weights, threads, &all, |some, w, x| {
+        if is_exact {
+            return all;
+        }
+        all.iter_mut().for_each(|column| column.variance = 0.0);
+        let begin = all.clone();
+        let add = |some: &mut Self, w: f64, x: f64| {
             some.variance += w * (x - some.mean) * (x - some.mean);
+        };
+        sweep(sparse, weights, threads, &begin, add, |part| {
+            all.iter_mut().zip(part).for_each(|(all, some)| all.variance += some.variance);
         });
-        for some in seconds {
-            all.iter_mut().zip(some).for_each(|(all, some)| all.variance += some.variance);
-        }
         for column in &mut all {
             if column.rows < n {
                 column.variance += (total - column.weight).max(0.0) * column.mean * column.mean;
@@ -353,12 +364,13 @@ fn sweep(
     threads: usize,
     begin: &[Column],
     add: impl Fn(&mut Column, f64, f64) + Sync,
-) -> Vec<Vec<Column>> {
+    merge: impl FnMut(Vec<Column>) + Send,
+) {
     let n = sparse.offsets.len() - 1;
-    let n_parts = (sparse.indices.len() / 500_000).clamp(1, 4);
-    let run = |part: usize, (): &mut ()| {
+    let n_parts = (sparse.indices.len() / 500_000).clamp(1, 6);
+    let run = |i: usize, (): &mut ()| {
         let mut columns = begin.to_vec();
-        for row in part * n / n_parts..(part + 1) * n / n_parts {
+        for row in part(i, n_parts, n) {
             let w = weights.map_or(1.0, |weights| weights[row]);
             if w > 0.0 {
                 for i in sparse.offsets[row]..sparse.offsets[row + 1] {
@@ -368,9 +380,7 @@ fn sweep(
         }
         columns
     };
-    let mut parts = Vec::new();
-    each_part(n_parts, threads, || (), run, |part| parts.push(part));
-    parts
+    each_part(n_parts, threads, || (), run, merge);
 }
 
 xent::leveled! {

@@ -9,7 +9,7 @@ use crate::design::Block;
 use crate::gram::Gram;
 use crate::kernel::{self, LANES, Lanes, ZERO};
 use crate::narrow::{self, Narrow};
-use crate::parts::each_part;
+use crate::parts::{each_part, n_parts, part};
 use crate::rowwise::{self, Coefs, Flat, Moments, Sums};
 use crate::scaling::{add_moments, height};
 use crate::sparse;
@@ -139,19 +139,13 @@ impl Problem<'_> {
         };
         // Fixed parts of the rows, whatever the threads.
         // Moments have the bits of those that `Scaling::measure` takes.
-        let most = if out.len() > 32_768 && !is_measured { 4 } else { 16 };
-        let chunks = n.div_ceil(height);
-        let n_parts = most.min(chunks).max(1);
-        let part = |i: usize| {
-            let from = i * chunks / n_parts * height;
-            from..((i + 1) * chunks / n_parts * height).min(n)
-        };
         let len = out.len();
+        let chunks = n.div_ceil(height);
+        let n_parts = n_parts(chunks, if is_measured { 2 * self.scaling.n_dense } else { len });
         let run = |i: usize, ws: &mut Workspace| {
             let mut partial = Partial { sums: vec![0.0; len], loss: (0.0, 0.0) };
-            let range = part(i);
-            for start in range.clone().step_by(height) {
-                let chunk = start..(start + height).min(range.end);
+            for chunk in part(i, n_parts, chunks) {
+                let chunk = chunk * height..((chunk + 1) * height).min(n);
                 let dense = (flat.as_ref(), held);
                 self.chunk(rows, chunk, dense, &at, ahead.as_ref(), want, ws, &mut partial);
             }

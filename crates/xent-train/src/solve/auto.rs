@@ -7,7 +7,6 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::kernel::dot;
 use crate::problem::{Coefficients, First, Loss, Problem};
 use crate::scaling::Scaling;
 use crate::solve::cholesky::Cholesky;
@@ -68,23 +67,17 @@ impl Inverse {
             }
             Self::Product { features, n_dense, outputs, others } => {
                 let m = (outputs.len() as f64).sqrt() as usize;
-                let mut column = vec![0.0; *n_dense];
+                let mut old = vec![0.0; m];
                 let (dense, rest) = x.split_at_mut(n_dense * m);
                 for row in dense.chunks_exact_mut(m) {
-                    let old: Vec<f64> = row.to_vec();
-                    for (k, x) in row.iter_mut().enumerate() {
-                        *x = dot(&outputs[k * m..(k + 1) * m], &old);
+                    old.copy_from_slice(row);
+                    row.fill(0.0);
+                    // The matrix is symmetric.
+                    for (old, outputs) in old.iter().zip(outputs.chunks_exact(m)) {
+                        row.iter_mut().zip(outputs).for_each(|(x, o)| *x += old * o);
                     }
                 }
-                for k in 0..m {
-                    for (c, row) in column.iter_mut().zip(dense.chunks_exact(m)) {
-                        *c = row[k];
-                    }
-                    features.solve(&mut column);
-                    for (c, row) in column.iter().zip(dense.chunks_exact_mut(m)) {
-                        row[k] = *c;
-                    }
-                }
+                features.solve_columns(dense, m);
                 rest.iter_mut().zip(others).for_each(|(x, d)| *x *= d);
             }
         }

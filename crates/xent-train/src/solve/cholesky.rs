@@ -1,9 +1,11 @@
 //! Symmetric positive definite systems.
 
+use std::ops::Range;
+
 use xent::leveled;
 use xent::simd::Level;
 
-use crate::kernel::{LANES, ZERO, sum};
+use crate::kernel::{LANES, Lanes, ZERO, sum};
 use crate::solve::dot;
 #[cfg(target_arch = "x86_64")]
 use crate::vector::{Avx2, Avx512};
@@ -80,6 +82,147 @@ impl Cholesky {
     }
 }
 
+impl Cholesky {
+    /// X to A⁻¹ X, `x[i * columns + k]`: the factor is read twice for sixteen columns together.
+    pub fn solve_columns(&self, x: &mut [f64], columns: usize) {
+        for first in (0..columns).step_by(2 * LANES) {
+            let end = (first + 2 * LANES).min(columns);
+            if end - first > LANES {
+                self.solve_some::<2>(x, columns, first..end);
+            } else {
+                self.solve_some::<1>(x, columns, first..end);
+            }
+        }
+    }
+
+    fn solve_some<const P: usize>(&self, x: &mut [f64], columns: usize, some: Range<usize>) {
+        let mut own = vec![[ZERO; P]; self.n];
+        for (own, x) in own.iter_mut().zip(x.chunks_exact(columns)) {
+            own.as_flattened_mut()[..some.len()].copy_from_slice(&x[some.clone()]);
+        }
+        if P == 1 {
+            solve_one(&self.l, self.n, own.as_flattened_mut());
+        } else {
+            solve_two(&self.l, self.n, own.as_flattened_mut());
+        }
+        for (own, x) in own.iter().zip(x.chunks_exact_mut(columns)) {
+            x[some.clone()].copy_from_slice(&own.as_flattened()[..some.len()]);
+        }
+    }
+}
+
+leveled! {
+    /// See [`panels_body`].
+    fn solve_one_at(at: Level; l: &[f64], n: usize, x: &mut [Lanes]) => {
+        avx512: panels_body::<Avx512, 1>, avx2: panels_body::<Avx2, 1>, baseline: panels_body::<Plain, 1>,
+    }
+}
+leveled! {
+    /// See [`panels_body`].
+    fn solve_two_at(at: Level; l: &[f64], n: usize, x: &mut [Lanes]) => {
+        avx512: panels_body::<Avx512, 2>, avx2: panels_body::<Avx2, 2>, baseline: panels_body::<Plain, 2>,
+    }
+}
+
+fn solve_one(l: &[f64], n: usize, x: &mut [Lanes]) {
+    solve_one_at(Level::Avx512, l, n, x);
+}
+
+fn solve_two(l: &[f64], n: usize, x: &mut [Lanes]) {
+    solve_two_at(Level::Avx512, l, n, x);
+}
+
+/// Forward and back, with P vectors of a row of X, of as many columns of it.
+#[inline(always)]
+fn panels_body<V: Vector, const P: usize>(l: &[f64], n: usize, x: &mut [Lanes]) {
+    let (x, _) = x.as_chunks_mut::<P>();
+    let whole = n / ROWS * ROWS;
+    for first in (0..whole).step_by(ROWS) {
+        forward::<V, P, ROWS>(l, n, x, first);
+    }
+    (whole..n).for_each(|i| forward::<V, P, 1>(l, n, x, i));
+    (whole..n).rev().for_each(|i| back::<V, P, 1>(l, n, x, i));
+    for first in (0..whole).step_by(ROWS).rev() {
+        back::<V, P, ROWS>(l, n, x, first);
+    }
+}
+
+/// One divided by a pivot; 0 for one that was lost.
+#[inline(always)]
+fn inverse(pivot: f64) -> f64 {
+    if pivot > 0.0 { 1.0 / pivot } else { 0.0 }
+}
+
+/// R rows of L⁻¹ X.
+#[inline(always)]
+fn forward<V: Vector, const P: usize, const R: usize>(
+    l: &[f64],
+    n: usize,
+    x: &mut [[Lanes; P]],
+    first: usize,
+) {
+    let rows: [&[f64]; R] = std::array::from_fn(|r| &l[(first + r) * n..][..first + r + 1]);
+    let mut acc = [[V::splat(0.0); P]; R];
+    for r in 0..R {
+        for p in 0..P {
+            acc[r][p] = V::load(&x[first + r][p]);
+        }
+    }
+    let ahead: [&[f64]; R] = std::array::from_fn(|r| &rows[r][..first]);
+    for (j, x) in x[..first].iter().enumerate() {
+        for p in 0..P {
+            let x = V::load(&x[p]);
+            for r in 0..R {
+                acc[r][p] = acc[r][p].fma(V::splat(-ahead[r][j]), x);
+            }
+        }
+    }
+    for r in 0..R {
+        let scale = V::splat(inverse(rows[r][first + r]));
+        for p in 0..P {
+            let value = V::splat(0.0).fma(scale, acc[r][p]);
+            value.store(&mut x[first + r][p]);
+            for later in r + 1..R {
+                let factor = V::splat(-rows[later][first + r]);
+                acc[later][p] = acc[later][p].fma(factor, value);
+            }
+        }
+    }
+}
+
+/// R rows of L⁻ᵀ X, from the last on.
+#[inline(always)]
+fn back<V: Vector, const P: usize, const R: usize>(
+    l: &[f64],
+    n: usize,
+    x: &mut [[Lanes; P]],
+    first: usize,
+) {
+    let rows: [&[f64]; R] = std::array::from_fn(|r| &l[(first + r) * n..][..first + r + 1]);
+    let mut own = [[V::splat(0.0); P]; R];
+    for r in (0..R).rev() {
+        let scale = V::splat(inverse(rows[r][first + r]));
+        for p in 0..P {
+            let mut value = V::load(&x[first + r][p]);
+            for later in r + 1..R {
+                value = value.fma(V::splat(-rows[later][first + r]), own[later][p]);
+            }
+            own[r][p] = V::splat(0.0).fma(scale, value);
+            own[r][p].store(&mut x[first + r][p]);
+        }
+    }
+    let ahead: [&[f64]; R] = std::array::from_fn(|r| &rows[r][..first]);
+    for (j, x) in x[..first].iter_mut().enumerate() {
+        for p in 0..P {
+            let mut value = V::load(&x[p]);
+            for r in 0..R {
+                value = value.fma(V::splat(-ahead[r][j]), own[r][p]);
+            }
+            value.store(&mut x[p]);
+        }
+    }
+}
+
 leveled! {
     /// Of a row and each of the others Σ a b, always in the same order.
     fn dots_at(at: Level; row: &[f64], others: [&[f64]; ROWS]) -> [f64; ROWS] => {
@@ -145,6 +288,31 @@ mod tests {
                 (0..n).map(|i| (0..n).map(|j| a[i * n + j] * x[j]).sum()).collect();
             cholesky.solve(&mut solved);
             assert_eq!(solved, x);
+        }
+    }
+
+    #[test]
+    fn columns_solved_together_are_those_solved_alone() {
+        for n in [1, 3, 4, 21, 64] {
+            let l = |i: usize, j: usize| match i.cmp(&j) {
+                std::cmp::Ordering::Less => 0.0,
+                std::cmp::Ordering::Equal => [64.0, 128.0][i % 2],
+                std::cmp::Ordering::Greater => entry(i, j),
+            };
+            let product = |i: usize, j: usize| (0..n).map(|k| l(i, k) * l(j, k)).sum::<f64>();
+            let a: Vec<f64> = (0..n * n).map(|at| product(at / n, at % n)).collect();
+            let cholesky = Cholesky::new(a.clone(), n);
+            for columns in [1, 7, 8, 9, 16, 35] {
+                // Whole numbers, so that all steps are exact.
+                let x = |i: usize, k: usize| entry(i + k, 3);
+                let sum = |i: usize, k: usize| (0..n).map(|j| a[i * n + j] * x(j, k)).sum::<f64>();
+                let mut solved: Vec<f64> =
+                    (0..n * columns).map(|at| sum(at / columns, at % columns)).collect();
+                cholesky.solve_columns(&mut solved, columns);
+                for (at, solved) in solved.into_iter().enumerate() {
+                    assert_eq!(solved, x(at / columns, at % columns), "{n} {columns} {at}");
+                }
+            }
         }
     }
 

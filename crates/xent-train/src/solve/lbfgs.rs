@@ -1,6 +1,5 @@
 //! L-BFGS, started from the inverse of a cheap Hessian.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use crate::error::Error;
@@ -8,6 +7,7 @@ use crate::problem::Problem;
 use crate::solve::auto::ROUGH;
 use crate::solve::gap::Duality;
 use crate::solve::line_search::search;
+use crate::solve::pairs::Pairs;
 use crate::solve::walk::{Header, Standing, Step, Steps, walk};
 use crate::solve::{Begin, Limits, Observer, Solution, Solver, State, dot, norm, refuse_lasso};
 
@@ -105,7 +105,8 @@ impl Lbfgs {
         let mut gradient = vec![0.0; params.len()];
         let objective = problem.gradient(&params, &mut gradient);
         let standing = (params, gradient, objective);
-        let mut steps = self.under(problem, precondition, kept, standing, VecDeque::new());
+        let pairs = Pairs::new(self.memory, problem.threads());
+        let mut steps = self.under(problem, precondition, kept, standing, pairs);
         walk(&mut steps, header, problem, limits, observer)
     }
 
@@ -123,12 +124,7 @@ impl Lbfgs {
     ) -> Result<Solution, Error> {
         let header = Header::of(method, state)?;
         let n = problem.n_params();
-        let mut pairs = VecDeque::new();
-        for i in 0..state.need("pairs")? as usize {
-            let s = state.need_vector(&format!("s{i}"), n)?;
-            let y = state.need_vector(&format!("y{i}"), n)?;
-            pairs.push_back((s, y, state.need(&format!("rho{i}"))?));
-        }
+        let pairs = Pairs::of(state, n, self.memory, problem.threads())?;
         let params = state.need_vector("params", n)?;
         let gradient = state.need_vector("gradient", n)?;
         let objective = state.need("objective")?;
@@ -144,23 +140,24 @@ impl Lbfgs {
         precondition: &'a Preconditioner<'a>,
         kept: Kept<'a>,
         (params, gradient, objective): (Vec<f64>, Vec<f64>, f64),
-        pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
+        pairs: Pairs,
     ) -> Under<'a> {
-        let mut steps = Under {
+        let mut ahead = gradient.clone();
+        precondition(&mut ahead);
+        let direction = pairs.apply(&gradient, &ahead);
+        Under {
             problem,
             duality: self.certifies.then(|| Duality::new(problem)).flatten(),
             precondition,
             kept,
-            memory: self.memory,
             margin: self.margin,
             params,
             gradient,
             objective,
             pairs,
-            direction: Vec::new(),
-        };
-        steps.aim();
-        steps
+            ahead,
+            direction,
+        }
     }
 }
 
@@ -169,13 +166,13 @@ struct Under<'a> {
     duality: Option<Duality<'a>>,
     precondition: &'a Preconditioner<'a>,
     kept: Kept<'a>,
-    memory: usize,
     margin: f64,
     params: Vec<f64>,
     gradient: Vec<f64>,
     objective: f64,
-    /// Steps, changes of the gradient, and 1 / their product.
-    pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
+    pairs: Pairs,
+    /// The preconditioner times the gradient.
+    ahead: Vec<f64>,
     /// H⁻¹ g.
     direction: Vec<f64>,
 }
@@ -183,25 +180,6 @@ struct Under<'a> {
 impl fmt::Debug for Under<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lbfgs").field("objective", &self.objective).finish_non_exhaustive()
-    }
-}
-
-impl Under<'_> {
-    /// H⁻¹ g by the two loops.
-    fn aim(&mut self) {
-        let mut direction = self.gradient.clone();
-        let mut alphas = Vec::with_capacity(self.pairs.len());
-        for (s, y, rho) in self.pairs.iter().rev() {
-            let alpha = rho * dot(s, &direction);
-            direction.iter_mut().zip(y).for_each(|(d, y)| *d -= alpha * y);
-            alphas.push(alpha);
-        }
-        (self.precondition)(&mut direction);
-        for ((s, y, rho), alpha) in self.pairs.iter().zip(alphas.iter().rev()) {
-            let beta = rho * dot(y, &direction);
-            direction.iter_mut().zip(s).for_each(|(d, s)| *d += (alpha - beta) * s);
-        }
-        self.direction = direction;
     }
 }
 
@@ -235,19 +213,20 @@ impl Steps for Under<'_> {
         let Some(found) = found else {
             return Ok(Step { has_moved: false, passes });
         };
-        let s: Vec<f64> = found.params.iter().zip(&self.params).map(|(a, b)| a - b).collect();
-        let y: Vec<f64> = found.gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
-        let sy = dot(&s, &y);
-        if sy > 1e-16 * norm(&s) * norm(&y) {
-            if self.pairs.len() == self.memory {
-                self.pairs.pop_front();
-            }
-            self.pairs.push_back((s, y, 1.0 / sy));
-        }
+        let s = difference(&found.params, &self.params);
+        let y = difference(&found.gradient, &self.gradient);
+        let mut ahead = found.gradient.clone();
+        (self.precondition)(&mut ahead);
+        self.direction = if dot(&s, &y) > 1e-16 * norm(&s) * norm(&y) {
+            let z = difference(&ahead, &self.ahead);
+            self.pairs.learn((s, &y, z), &found.gradient, &ahead)
+        } else {
+            self.pairs.apply(&found.gradient, &ahead)
+        };
+        self.ahead = ahead;
         self.params = found.params;
         self.gradient = found.gradient;
         self.objective = found.objective;
-        self.aim();
         Ok(Step { has_moved: true, passes })
     }
 
@@ -258,11 +237,10 @@ impl Steps for Under<'_> {
         }
         state.put("objective", self.objective);
         state.put_vector("gradient", &self.gradient);
-        state.put("pairs", self.pairs.len() as f64);
-        for (i, (s, y, rho)) in self.pairs.iter().enumerate() {
-            state.put_vector(format!("s{i}"), s);
-            state.put_vector(format!("y{i}"), y);
-            state.put(format!("rho{i}"), *rho);
-        }
+        self.pairs.save(state);
     }
+}
+
+fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
 }

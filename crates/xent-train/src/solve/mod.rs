@@ -13,6 +13,7 @@ mod lbfgs;
 mod line_search;
 mod newton;
 mod newton_cg;
+mod pairs;
 mod prox;
 mod qr;
 mod random;
