@@ -465,10 +465,19 @@ impl<'a> Problem<'a> {
     /// The Hessian taken for a Kronecker product: mean t x xᵀ of the dense features and the intercept, t the trace of a
     /// row's curvature, and the mean curvature of the outputs, `(n_outputs, n_outputs)`, of trace 1; without penalty.
     pub(crate) fn kronecker(&self, params: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        self.kronecker_of(Want::Kronecker, self.total_weight, params)
+    }
+
+    /// The same from sums in f32; of the features with a relative error of some millionths.
+    pub(crate) fn rough_kronecker(&self, params: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        self.kronecker_of(Want::RoughKronecker, self.n_rows() as f64, params)
+    }
+
+    fn kronecker_of(&self, want: Want<'_>, total: f64, params: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (m, width) = (self.outputs, self.scaling.n_dense + 1);
         let triangle = width * (width + 1) / 2;
         let mut sums = vec![0.0; triangle + m * m];
-        let (_, total) = self.pass(params, Want::Kronecker, &mut sums);
+        self.pass(params, want, &mut sums);
         let mut features = vec![0.0; width * width];
         for i in 0..width {
             for j in 0..=i {

@@ -29,6 +29,8 @@ pub(super) enum Want<'a> {
     Rough,
     /// Its two factors, as if it were a product.
     Kronecker,
+    /// The same, that of the features in f32 and from rows of a mean weight of 1.
+    RoughKronecker,
     /// The diagonal of the Hessian; then, if there is room for it, of each parameter the entry with its output's intercept.
     Diagonal,
 }
@@ -120,7 +122,7 @@ impl Problem<'_> {
         let width = if expand { self.scaling.len() } else { self.scaling.n_dense + 1 };
         let is_product =
             matches!(want, Want::Value | Want::Gradient | Want::Measured | Want::Product(_));
-        let is_rough = matches!(want, Want::Rough);
+        let is_rough = matches!(want, Want::Rough | Want::RoughKronecker);
         let is_measured = matches!(want, Want::Measured);
         let flat = self.flat().filter(|_| is_product);
         let is_near = is_rough || matches!(want, Want::Value | Want::Gradient);
@@ -176,7 +178,11 @@ impl Problem<'_> {
                 .then_some(flat.as_ref())
                 .flatten()
                 .map(|flat| Moments::new(flat, self.scaling)),
-            gram: is_rough.then(|| Gram::new(width, self.pairs())),
+            gram: match want {
+                Want::Rough => Some(Gram::new(width, self.pairs())),
+                Want::RoughKronecker => Some(Gram::new(width, 1)),
+                _ => None,
+            },
             curvature: Vec::new(),
             narrow: vec![0.0; held.map_or(0, |held| held.stride * self.outputs)],
         };
@@ -205,7 +211,8 @@ impl Problem<'_> {
                     self.unscale_others(&mut beside[first..]);
                 }
             }
-            Want::Value | Want::Hessian | Want::Rough | Want::Kronecker => {}
+            Want::Value | Want::Hessian | Want::Rough => {}
+            Want::Kronecker | Want::RoughKronecker => {}
         }
         ((loss.0 + loss.1) / self.total_weight, self.total_weight)
     }
@@ -288,32 +295,24 @@ impl Problem<'_> {
             }
             (Want::Rough, _) => {
                 self.curvatures(z, weight, len, &mut ws.curvature);
-                match (dense, &mut ws.gram) {
-                    (Dense::Narrow(rows, stride), Some(gram)) => {
-                        gram.add(rows, stride, &ws.curvature);
-                    }
-                    (Dense::Tile(tile), Some(gram)) => gram.add_tile(tile, len, &ws.curvature),
-                    _ => {}
-                }
+                add_rough(dense, len, &ws.curvature, ws.gram.as_mut());
+            }
+            (Want::RoughKronecker, _) => {
+                let all = &mut ws.extra[..groups];
+                traces(z, weight, all);
+                let scale = self.n_rows() as f64 / self.total_weight;
+                let all = &all.as_flattened()[..len];
+                ws.curvature.clear();
+                ws.curvature.extend(all.iter().map(|q| (scale * q) as f32));
+                add_rough(dense, len, &ws.curvature, ws.gram.as_mut());
+                let outputs = n_dense * (n_dense + 1) / 2;
+                self.add_curvature(z, weight, &mut partial.sums[outputs..]);
             }
             (Want::Kronecker, Dense::Tile(tile)) => {
                 let (gram, outputs) = partial.sums.split_at_mut(n_dense * (n_dense + 1) / 2);
                 let weighted = &mut ws.weighted;
-                // Each row counts by how much it curves: the trace of its outputs' curvature.
                 let curvature = &mut ws.extra[..groups];
-                curvature.fill(ZERO);
-                for z in z.chunks_exact(groups) {
-                    for (q, z) in curvature.iter_mut().zip(z) {
-                        for l in 0..LANES {
-                            q[l] += z[l] * (1.0 - z[l]);
-                        }
-                    }
-                }
-                for (q, w) in curvature.iter_mut().zip(weight) {
-                    for l in 0..LANES {
-                        q[l] *= w[l];
-                    }
-                }
+                traces(z, weight, curvature);
                 kernel::add_gram(&tile.lanes, tile.stride, n_dense, curvature, weighted, gram);
                 self.add_curvature(z, weight, outputs);
             }
@@ -549,6 +548,32 @@ impl Problem<'_> {
                 let sums = &mut sums[pair * triangle..][..triangle];
                 kernel::add_gram(&tile.lanes, tile.stride, width, q, weighted, sums);
             }
+        }
+    }
+}
+
+/// Adds a chunk of so many rows to a Hessian in f32.
+fn add_rough(dense: Dense<'_>, len: usize, curvature: &[f32], gram: Option<&mut Gram>) {
+    match (dense, gram) {
+        (Dense::Narrow(rows, stride), Some(gram)) => gram.add(rows, stride, curvature),
+        (Dense::Tile(tile), Some(gram)) => gram.add_tile(tile, len, curvature),
+        _ => {}
+    }
+}
+
+/// How much each row curves: the trace of its outputs' curvature at probabilities `p`, times its weight.
+fn traces(p: &[Lanes], weight: &[Lanes], out: &mut [Lanes]) {
+    out.fill(ZERO);
+    for p in p.chunks_exact(out.len()) {
+        for (q, p) in out.iter_mut().zip(p) {
+            for l in 0..LANES {
+                q[l] += p[l] * (1.0 - p[l]);
+            }
+        }
+    }
+    for (q, w) in out.iter_mut().zip(weight) {
+        for l in 0..LANES {
+            q[l] *= w[l];
         }
     }
 }

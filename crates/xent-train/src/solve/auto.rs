@@ -120,9 +120,22 @@ fn spread_rows(n: usize, size: usize) -> Vec<u32> {
     (0..size).map(row).collect()
 }
 
-/// The Hessian as a product, at `params`, over the rows of `problem`.
+/// The Hessian as a product, at `params`, over the rows of `problem`: from sums in f32, as it is rough anyway, unless features
+/// are so nearly collinear that rounding would count.
 fn product(problem: &Problem<'_>, params: &[f64]) -> Inverse {
-    let (mut features, outputs) = problem.kronecker(params);
+    let (inverse, least) = product_of(problem, problem.rough_kronecker(params), params);
+    if least > COLLINEAR {
+        return inverse;
+    }
+    product_of(problem, problem.kronecker(params), params).0
+}
+
+/// Also the least pivot of the features, as a share of its diagonal entry.
+fn product_of(
+    problem: &Problem<'_>,
+    (mut features, outputs): (Vec<f64>, Vec<f64>),
+    params: &[f64],
+) -> (Inverse, f64) {
     let m = problem.n_outputs();
     let n_dense = problem.scaling().n_dense + 1;
     // The penalty is not a product; its share is that of the mean curvature of the outputs.
@@ -143,12 +156,10 @@ fn product(problem: &Problem<'_>, params: &[f64]) -> Inverse {
         problem.hessian_diagonal(params, &mut others);
         others.drain(..n_dense * m);
     }
-    Inverse::Product {
-        features: Cholesky::new(features, n_dense),
-        n_dense,
-        outputs: inverse(outputs, m),
-        others: inverted(&others),
-    }
+    let features = Cholesky::new(features, n_dense);
+    let least = features.least;
+    let (outputs, others) = (inverse(outputs, m), inverted(&others));
+    (Inverse::Product { features, n_dense, outputs, others }, least)
 }
 
 /// Of each number the inverse; of none more than of a millionth of a millionth of the largest.
