@@ -2,7 +2,9 @@
 
 use crate::design::{Block, Design};
 use crate::error::Error;
-use crate::problem::{Coefficients, Data, Head, Loss, Penalty, Problem, Target, probabilities};
+use crate::problem::{
+    Coefficients, Data, Head, Loss, Penalty, Problem, Target, check, probabilities,
+};
 use crate::scaling::Scaling;
 use crate::solve::auto::Ahead;
 use crate::solve::gap::Duality;
@@ -355,6 +357,7 @@ impl Trainer {
         let data = Data { weights: weights.as_deref().or(data.weights), ..*data };
         let (design, weights) = (data.design, data.weights);
         let (free, threads) = (self.has_intercept, self.threads);
+        let mut total = None;
         let looks_ahead = self.method == Method::Auto && state.is_none();
         // The pass over all rows that measures dense features is the first of the solver too, where it starts from a sample.
         // Sparse columns are measured before, by themselves.
@@ -364,10 +367,10 @@ impl Trainer {
             .transpose()?;
         let sketch = before.clone().unwrap_or_else(|| Scaling::sketch(design, free));
         if self.start.is_some() {
-            self.check_start(&self.problem(data, &sketch)?)?;
+            self.check_start(&self.problem(data, &mut total, &sketch)?)?;
         }
         let ahead = if looks_ahead {
-            let problem = self.problem(data, &sketch).ok();
+            let problem = self.problem(data, &mut total, &sketch).ok();
             problem.and_then(|problem| Ahead::of(&problem, self.start.as_ref()))
         } else {
             None
@@ -376,7 +379,7 @@ impl Trainer {
         let (mut measured, first) = match (before, &ahead) {
             (Some(measured), _) => (measured, None),
             (None, Some(ahead)) => {
-                let mut first = ahead.first(&self.problem(data, &draft)?);
+                let mut first = ahead.first(&self.problem(data, &mut total, &draft)?);
                 let moments = std::mem::take(&mut first.moments);
                 (draft.clone().finish(design, weights, free, threads, moments)?, Some(first))
             }
@@ -395,7 +398,7 @@ impl Trainer {
             });
         }
         let scaling = raw.as_ref().unwrap_or(&measured);
-        let problem = self.problem(data, scaling)?;
+        let problem = self.problem(data, &mut total, scaling)?;
         let collinear = if is_watched { Vec::new() } else { collinear(&problem) };
         let is_near = collinear.iter().any(|it| !it.is_exact());
         let (method, mut reason) = match self.method {
@@ -475,9 +478,19 @@ impl Trainer {
         })
     }
 
-    fn problem<'a>(&self, data: Data<'a>, scaling: &'a Scaling) -> Result<Problem<'a>, Error> {
+    /// Of data whose weights sum up to `total`, if they are checked already.
+    fn problem<'a>(
+        &self,
+        data: Data<'a>,
+        total: &mut Option<f64>,
+        scaling: &'a Scaling,
+    ) -> Result<Problem<'a>, Error> {
         let (head, loss, penalty) = (self.head, self.loss, &self.penalty);
-        let problem = Problem::new(data, scaling, head, loss, penalty, self.has_intercept)?;
+        let total = match *total {
+            Some(total) => total,
+            None => *total.insert(check(&data)?),
+        };
+        let problem = Problem::of(data, total, scaling, head, loss, penalty, self.has_intercept)?;
         Ok(problem.with_threads(self.threads))
     }
 

@@ -11,6 +11,7 @@ use xent::simd::{Level, prefetch_second};
 
 use crate::design::Design;
 use crate::kernel::{LANES, Lanes};
+use crate::parts::each_stretch;
 use crate::rowwise::Flat;
 use crate::scaling::{Scaling, height};
 use crate::tile::{Rows, Tile};
@@ -19,6 +20,10 @@ use crate::tile::{Rows, Tile};
 const WIDE: usize = size_of::<Wide>() / size_of::<f32>();
 /// Numbers of a cache line.
 const LINE: usize = 64 / size_of::<f64>();
+/// Rows of a sample that memory is asked for ahead.
+const AHEAD: usize = 6;
+/// Numbers that a thread takes at a time, about.
+const SOME: usize = 1 << 16;
 /// A sample that needs more memory is not held.
 const MOST_BYTES: usize = 48 << 20;
 
@@ -57,9 +62,9 @@ impl Narrow {
                     let inverse = &scaling.inverse[features];
                     for (i, out) in out.chunks_exact_mut(stride).enumerate() {
                         let row = |i: usize| &flat.rows[rows.at(i) * flat.width..][..flat.width];
-                        // The next row of a sample lies far away: no processor foresees where.
-                        let next = row((first + i + 1).min(n - 1));
-                        next.chunks(LINE).for_each(|line| prefetch_second(line, 0));
+                        // The rows of a sample lie far apart: no processor foresees where.
+                        let later = row((first + i + AHEAD).min(n - 1));
+                        later.chunks(LINE).for_each(|line| prefetch_second(line, 0));
                         narrow(row(first + i), center, inverse, out);
                         out[flat.width] = 1.0;
                     }
@@ -70,16 +75,8 @@ impl Narrow {
                 }
             }
         };
-        let each = n.div_ceil(height).div_ceil(threads.max(1)) * height;
-        std::thread::scope(|scope| {
-            let fill = &fill;
-            let mut parts = numbers.chunks_mut(each * stride).enumerate();
-            let own = parts.next();
-            for (i, part) in parts {
-                scope.spawn(move || fill(i * each, part));
-            }
-            own.into_iter().for_each(|(_, part)| fill(0, part));
-        });
+        let each = SOME.div_ceil(height * stride) * height;
+        each_stretch(&mut numbers, each * stride, threads, |i, out| fill(i * each, out));
         Some(Self { numbers, stride })
     }
 
@@ -92,7 +89,7 @@ impl Narrow {
     }
 
     /// To the coordinates of another scaling.
-    pub fn rebase(&mut self, from: &Scaling, to: &Scaling) {
+    pub fn rebase(&mut self, from: &Scaling, to: &Scaling, threads: usize) {
         let mut factor = vec![0.0; self.stride];
         let mut shift = vec![0.0; self.stride];
         for (j, &place) in to.order.iter().enumerate().filter(|(_, place)| **place < to.n_dense) {
@@ -100,7 +97,8 @@ impl Narrow {
             shift[place] = ((from.center[j] - to.center[j]) * to.inverse[j]) as f32;
         }
         factor[to.n_dense] = 1.0;
-        move_rows(&mut self.numbers, &factor, &shift);
+        let some = SOME.div_ceil(self.stride) * self.stride;
+        each_stretch(&mut self.numbers, some, threads, |_, rows| move_rows(rows, &factor, &shift));
     }
 
     /// The numbers of a range of rows.

@@ -76,6 +76,27 @@ pub(crate) fn each_part<W, T: Send>(
     });
 }
 
+/// Shows each stretch of so many numbers, with its number, to one of the threads.
+pub(crate) fn each_stretch<T: Send>(
+    all: &mut [T],
+    len: usize,
+    threads: usize,
+    run: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let threads = threads.min(all.len() / len.max(1)).max(1);
+    let left = Mutex::new(all.chunks_mut(len).enumerate());
+    let take = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some((i, stretch)) = take() {
+            run(i, stretch);
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use xent::view::View;
 
 use crate::design::Design;
 use crate::error::Error;
+use crate::kernel::{self, LANES, ZERO};
 use crate::narrow::Narrow;
 use crate::scaling::Scaling;
 use crate::tile::Rows;
@@ -140,6 +141,19 @@ impl<'a> Problem<'a> {
         has_intercept: bool,
     ) -> Result<Self, Error> {
         let total_weight = check(&data)?;
+        Self::of(data, total_weight, scaling, head, loss, penalty, has_intercept)
+    }
+
+    /// The same of data that were checked, with the sum of the weights.
+    pub(crate) fn of(
+        data: Data<'a>,
+        total_weight: f64,
+        scaling: &'a Scaling,
+        head: Head,
+        loss: Loss,
+        penalty: &Penalty,
+        has_intercept: bool,
+    ) -> Result<Self, Error> {
         let is_penalised = penalty.l2 > 0.0 || penalty.l1 > 0.0;
         let k = data.n_classes;
         let reference =
@@ -202,8 +216,12 @@ impl<'a> Problem<'a> {
     /// The same objective over some of the rows, numbered from 0.
     #[must_use]
     pub fn over(&self, rows: Vec<u32>) -> Problem<'a> {
-        let weight = |row: &u32| self.data.weights.map_or(1.0, |w| w[*row as usize]);
-        let total_weight = rows.iter().map(weight).collect::<ExactSum>().value();
+        let total_weight = match self.data.weights {
+            Some(weights) => {
+                rows.iter().map(|&row| weights[row as usize]).collect::<ExactSum>().value()
+            }
+            None => rows.len() as f64,
+        };
         Problem {
             l2: self.l2.clone(),
             l1: self.l1.clone(),
@@ -220,7 +238,7 @@ impl<'a> Problem<'a> {
         let design = self.data.design;
         let mut held = Narrow::gather(design, sketch, Rows::List(&rows), self.threads);
         if let Some(held) = held.as_mut().filter(|_| !std::ptr::eq(sketch, self.scaling)) {
-            held.rebase(sketch, self.scaling);
+            held.rebase(sketch, self.scaling, self.threads);
         }
         Problem { held, ..self.over(rows) }
     }
@@ -236,7 +254,7 @@ impl<'a> Problem<'a> {
     pub(crate) fn rebased(mut self, problem: &Problem<'a>) -> Problem<'a> {
         let mut held = self.held.take();
         if let Some(held) = &mut held {
-            held.rebase(self.scaling, problem.scaling);
+            held.rebase(self.scaling, problem.scaling, self.threads);
         }
         Problem { held, ..problem.over(self.rows.unwrap_or_default()) }
     }
@@ -529,16 +547,20 @@ impl<'a> Problem<'a> {
     }
 
     fn ridge(&self, params: &[f64]) -> f64 {
-        let mut sum = 0.0;
-        for (params, l2) in params.chunks_exact(self.outputs).zip(&self.l2) {
-            params.iter().for_each(|u| sum += 0.5 * l2 * u * u);
+        let m = self.outputs;
+        // Sums side by side: one would wait for itself.
+        let mut sums = ZERO;
+        for (params, l2) in params.chunks(LANES * m).zip(self.l2.chunks(LANES)) {
+            for ((params, l2), sum) in params.chunks_exact(m).zip(l2).zip(&mut sums) {
+                params.iter().for_each(|u| *sum += 0.5 * l2 * u * u);
+            }
         }
-        sum
+        kernel::sum(&sums)
     }
 }
 
 /// Checks targets, weights and offsets; the sum of the weights.
-fn check(data: &Data<'_>) -> Result<f64, Error> {
+pub(crate) fn check(data: &Data<'_>) -> Result<f64, Error> {
     let n = data.design.n_rows();
     let length = |what, given| Error::Length { what, given, expected: n };
     if data.target.len() != n {

@@ -109,13 +109,17 @@ fn centered(problem: &Problem<'_>, params: &[f64]) -> Inverse {
 /// Rows of a sample: one from each stretch of equal length, by a hash of its number, so that neither sorted nor periodic
 /// data fool it.
 fn spread_rows(n: usize, size: usize) -> Vec<u32> {
+    let mut from = 0;
     let row = |i: usize| {
-        let (from, to) = (i * n / size, (i + 1) * n / size);
+        let to = (i + 1) * n / size;
         // SplitMix64 (Steele, Lea and Flood 2014).
         let mut z = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (from + ((z ^ (z >> 31)) % (to - from) as u64) as usize) as u32
+        let share = u128::from(z ^ (z >> 31)) * (to - from) as u128;
+        let row = from + (share >> 64) as usize;
+        from = to;
+        row as u32
     };
     (0..size).map(row).collect()
 }
