@@ -280,11 +280,25 @@ fn spread(numbers: impl Iterator<Item = (f64, f64)> + Clone) -> (f64, f64) {
 /// What there is to know of a sparse column, whose numbers are 0 in the rows that do not name it.
 #[derive(Clone, Copy)]
 struct Column {
-    /// Rows of some weight that name it, and their weight.
-    rows: usize,
-    weight: f64,
     mean: f64,
     variance: f64,
+    least: f64,
+    greatest: f64,
+}
+
+/// Sums over the rows of some weight that name a column.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    rows: usize,
+    sum: f64,
+    squares: f64,
+}
+
+/// The same about the mean.
+#[derive(Clone, Copy)]
+struct Central {
+    weight: f64,
+    squares: f64,
     least: f64,
     greatest: f64,
 }
@@ -298,89 +312,109 @@ impl Column {
         total: f64,
         threads: usize,
     ) -> Vec<Self> {
-        let none = Self {
-            rows: 0,
+        let add = |all: &mut Sums, _: usize, w: f64, x: f64| {
+            all.rows += 1;
+            all.sum += w * x;
+            all.squares += w * x * x;
+        };
+        let merge = |all: &mut Sums, some: &Sums| {
+            all.rows += some.rows;
+            all.sum += some.sum;
+            all.squares += some.squares;
+        };
+        let sums = sweep(sparse, weights, threads, Sums::default(), add, merge);
+        let of = |sums: &Sums| {
+            let (mean, square) = (sums.sum / total, sums.squares / total);
+            let variance = square - mean * mean;
+            let has_digits = square > LEAST && variance > 1e-3 * square && square.is_finite();
+            // Numbers that differ, or none but 0.
+            let (least, greatest) = if sums.rows == 0 { (0.0, 0.0) } else { (-square, square) };
+            (sums.rows == 0 || has_digits).then_some(Self { mean, variance, least, greatest })
+        };
+        sums.iter()
+            .map(of)
+            .collect::<Option<Vec<Self>>>()
+            .unwrap_or_else(|| Self::about(&sums, sparse, weights, n, total, threads))
+    }
+
+    /// From sums that give the means.
+    fn about(
+        sums: &[Sums],
+        sparse: &Sparse<'_>,
+        weights: Option<&[f64]>,
+        n: usize,
+        total: f64,
+        threads: usize,
+    ) -> Vec<Self> {
+        let none = Central {
             weight: 0.0,
-            mean: 0.0,
-            variance: 0.0,
+            squares: 0.0,
             least: f64::INFINITY,
             greatest: f64::NEG_INFINITY,
         };
-        let mut all = vec![none; sparse.width];
-        let add = |some: &mut Self, w: f64, x: f64| {
-            some.rows += 1;
-            some.weight += w;
-            some.mean += w * x;
-            some.variance += w * x * x;
-            some.least = some.least.min(x);
-            some.greatest = some.greatest.max(x);
+        let add = |all: &mut Central, column: usize, w: f64, x: f64| {
+            let off = x - sums[column].sum / total;
+            all.weight += w;
+            all.squares += w * off * off;
+            all.least = all.least.min(x);
+            all.greatest = all.greatest.max(x);
         };
-        sweep(sparse, weights, threads, &vec![none; sparse.width], add, |part| {
-            for (all, some) in all.iter_mut().zip(part) {
-                all.rows += some.rows;
-                all.weight += some.weight;
-                all.mean += some.mean;
-                all.variance += some.variance;
-                all.least = all.least.min(some.least);
-                all.greatest = all.greatest.max(some.greatest);
-            }
-        });
-        let mut is_exact = true;
-        for column in &mut all {
-            column.mean /= total;
-            if column.rows < n {
-                (column.least, column.greatest) = (column.least.min(0.0), column.greatest.max(0.0));
-            }
-            let square = column.variance / total;
-            column.variance = square - column.mean * column.mean;
-            let has_digits = square > LEAST && column.variance > 1e-3 * square;
-            is_exact &= has_digits && square.is_finite() || column.least >= column.greatest;
-        }
-        if is_exact {
-            return all;
-        }
-        all.iter_mut().for_each(|column| column.variance = 0.0);
-        let begin = all.clone();
-        let add = |some: &mut Self, w: f64, x: f64| {
-            some.variance += w * (x - some.mean) * (x - some.mean);
+        let merge = |all: &mut Central, some: &Central| {
+            all.weight += some.weight;
+            all.squares += some.squares;
+            all.least = all.least.min(some.least);
+            all.greatest = all.greatest.max(some.greatest);
         };
-        sweep(sparse, weights, threads, &begin, add, |part| {
-            all.iter_mut().zip(part).for_each(|(all, some)| all.variance += some.variance);
-        });
-        for column in &mut all {
-            if column.rows < n {
-                column.variance += (total - column.weight).max(0.0) * column.mean * column.mean;
+        let central = sweep(sparse, weights, threads, none, add, merge);
+        let of = |(sums, central): (&Sums, Central)| {
+            let mean = sums.sum / total;
+            let Central { weight, mut squares, mut least, mut greatest } = central;
+            if sums.rows < n {
+                squares += (total - weight).max(0.0) * mean * mean;
+                (least, greatest) = (least.min(0.0), greatest.max(0.0));
             }
-            column.variance /= total;
-        }
-        all
+            Self { mean, variance: squares / total, least, greatest }
+        };
+        sums.iter().zip(central).map(of).collect()
     }
 }
 
-/// What `add` makes of the numbers of rows of some weight, part by part of the rows: the parts do not depend on the threads.
-fn sweep(
+/// What `add` makes of the numbers of rows of some weight, column by column and merged part by part of the rows: the parts do
+/// not depend on the threads.
+fn sweep<T: Copy + Send + Sync>(
     sparse: &Sparse<'_>,
     weights: Option<&[f64]>,
     threads: usize,
-    begin: &[Column],
-    add: impl Fn(&mut Column, f64, f64) + Sync,
-    merge: impl FnMut(Vec<Column>) + Send,
-) {
+    none: T,
+    add: impl Fn(&mut T, usize, f64, f64) + Sync,
+    merge: impl Fn(&mut T, &T) + Sync,
+) -> Vec<T> {
     let n = sparse.offsets.len() - 1;
     let n_parts = (sparse.indices.len() / 500_000).clamp(1, 6);
     let run = |i: usize, (): &mut ()| {
-        let mut columns = begin.to_vec();
+        let mut columns = vec![none; sparse.width];
         for row in part(i, n_parts, n) {
             let w = weights.map_or(1.0, |weights| weights[row]);
             if w > 0.0 {
                 for i in sparse.offsets[row]..sparse.offsets[row + 1] {
-                    add(&mut columns[sparse.indices[i] as usize], w, sparse.values.get(i));
+                    let column = sparse.indices[i] as usize;
+                    add(&mut columns[column], column, w, sparse.values.get(i));
                 }
             }
         }
         columns
     };
-    each_part(n_parts, threads, || (), run, merge);
+    let mut all = vec![none; sparse.width];
+    each_part(
+        n_parts,
+        threads,
+        || (),
+        run,
+        |part| {
+            all.iter_mut().zip(&part).for_each(|(all, some)| merge(all, some));
+        },
+    );
+    all
 }
 
 xent::leveled! {

@@ -101,12 +101,23 @@ impl Problem<'_> {
 
     /// Divides numbers of categories and sparse features, one for each output, by their scales.
     fn unscale_others(&self, numbers: &mut [f64]) {
-        let first = self.scaling.n_dense + 1;
-        for (&place, inverse) in self.scaling.order.iter().zip(&self.scaling.inverse) {
-            if place >= first {
-                let at = (place - first) * self.outputs;
-                numbers[at..at + self.outputs].iter_mut().for_each(|x| *x *= inverse);
+        let m = self.outputs;
+        let (mut feature, mut left) = (0, numbers);
+        for block in self.data.design.blocks() {
+            if !block.is_dense() {
+                // Their places follow one another.
+                let (own, rest) = left.split_at_mut(block.width() * m);
+                let inverse = &self.scaling.inverse[feature..feature + block.width()];
+                if m == 1 {
+                    own.iter_mut().zip(inverse).for_each(|(x, inverse)| *x *= inverse);
+                } else {
+                    for (own, inverse) in own.chunks_exact_mut(m).zip(inverse) {
+                        own.iter_mut().for_each(|x| *x *= inverse);
+                    }
+                }
+                left = rest;
             }
+            feature += block.width();
         }
     }
 

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
+use crate::kernel::dot;
 use crate::problem::{Coefficients, First, Loss, Problem};
 use crate::scaling::Scaling;
 use crate::solve::cholesky::Cholesky;
@@ -50,6 +51,13 @@ impl Inverse {
             Self::Centered { means, inverse, intercept } => {
                 // T⁻¹ D⁻¹ T⁻ᵀ, where T u has the intercept b + means' u.
                 let m = intercept.len();
+                if m == 1 {
+                    let ahead = x[intercept.start];
+                    let each = x.iter_mut().zip(means).zip(inverse);
+                    each.for_each(|((x, mean), inverse)| *x = (*x - mean * ahead) * inverse);
+                    x[intercept.start] -= dot(means, x);
+                    return;
+                }
                 let ahead = x[intercept.clone()].to_vec();
                 for (x, means) in x.chunks_exact_mut(m).zip(means.chunks_exact(m)) {
                     for k in 0..m {

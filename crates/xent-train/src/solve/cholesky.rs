@@ -161,7 +161,7 @@ fn forward<V: Vector, const P: usize, const R: usize>(
     x: &mut [[Lanes; P]],
     first: usize,
 ) {
-    let rows: [&[f64]; R] = std::array::from_fn(|r| &l[(first + r) * n..][..first + r + 1]);
+    let rows: [&[f64]; R] = std::array::from_fn(|r| &l[(first + r) * n..][..=first + r]);
     let mut acc = [[V::splat(0.0); P]; R];
     for r in 0..R {
         for p in 0..P {
@@ -198,7 +198,7 @@ fn back<V: Vector, const P: usize, const R: usize>(
     x: &mut [[Lanes; P]],
     first: usize,
 ) {
-    let rows: [&[f64]; R] = std::array::from_fn(|r| &l[(first + r) * n..][..first + r + 1]);
+    let rows: [&[f64]; R] = std::array::from_fn(|r| &l[(first + r) * n..][..=first + r]);
     let mut own = [[V::splat(0.0); P]; R];
     for r in (0..R).rev() {
         let scale = V::splat(inverse(rows[r][first + r]));

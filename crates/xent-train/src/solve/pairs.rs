@@ -30,7 +30,7 @@ pub(crate) struct Pairs {
     most: usize,
     threads: usize,
     /// s, and z = H₀ y.
-    pairs: VecDeque<[Vec<f64>; 2]>,
+    all: VecDeque<[Vec<f64>; 2]>,
     /// s_i'y_j at `[i][j]`, i <= j.
     sy: Vec<Vec<f64>>,
     /// y_i'z_j at `[i][j]`.
@@ -40,35 +40,35 @@ pub(crate) struct Pairs {
 impl Pairs {
     /// So many at most.
     pub fn new(most: usize, threads: usize) -> Self {
-        Self { most, threads, pairs: VecDeque::new(), sy: Vec::new(), yz: Vec::new() }
+        Self { most, threads, all: VecDeque::new(), sy: Vec::new(), yz: Vec::new() }
     }
 
     /// Those of a state, of vectors of `n` numbers.
     pub fn of(state: &State, n: usize, most: usize, threads: usize) -> Result<Self, Error> {
-        let mut all = Self::new(most, threads);
+        let mut own = Self::new(most, threads);
         let k = state.need("pairs")? as usize;
         if k == 0 {
-            return Ok(all);
+            return Ok(own);
         }
         for i in 0..k {
-            let own = |name| state.need_vector(&format!("{name}{i}"), n);
-            all.pairs.push_back([own("s")?, own("z")?]);
+            let vector = |name| state.need_vector(&format!("{name}{i}"), n);
+            own.all.push_back([vector("s")?, vector("z")?]);
         }
         let square = |name| {
             let numbers = state.need_vector(name, k * k)?;
             Ok(numbers.chunks_exact(k).map(<[f64]>::to_vec).collect())
         };
-        (all.sy, all.yz) = (square("sy")?, square("yz")?);
-        Ok(all)
+        (own.sy, own.yz) = (square("sy")?, square("yz")?);
+        Ok(own)
     }
 
     /// All that [`Pairs::of`] needs.
     pub fn save(&self, state: &mut State) {
-        state.put("pairs", self.pairs.len() as f64);
-        if self.pairs.is_empty() {
+        state.put("pairs", self.all.len() as f64);
+        if self.all.is_empty() {
             return;
         }
-        for (i, [s, z]) in self.pairs.iter().enumerate() {
+        for (i, [s, z]) in self.all.iter().enumerate() {
             state.put_vector(format!("s{i}"), s);
             state.put_vector(format!("z{i}"), z);
         }
@@ -90,8 +90,8 @@ impl Pairs {
         gradient: &[f64],
         ahead: &[f64],
     ) -> Vec<f64> {
-        if self.pairs.len() == self.most {
-            self.pairs.pop_front();
+        if self.all.len() == self.most {
+            self.all.pop_front();
             for square in [&mut self.sy, &mut self.yz] {
                 square.remove(0);
                 square.iter_mut().for_each(|row| {
@@ -99,8 +99,8 @@ impl Pairs {
                 });
             }
         }
-        self.pairs.push_back([s, z]);
-        let k = self.pairs.len();
+        self.all.push_back([s, z]);
+        let k = self.all.len();
         let products = self.products(&[y, gradient]);
         for square in [&mut self.sy, &mut self.yz] {
             square.iter_mut().for_each(|row| row.push(0.0));
@@ -121,11 +121,11 @@ impl Pairs {
     /// Of each pair the products of s and then of z with each of the others.
     fn products(&self, others: &[&[f64]]) -> Vec<f64> {
         let n = others[0].len();
-        let len = self.pairs.len() * 2 * others.len();
+        let len = self.all.len() * 2 * others.len();
         let run = |i: usize, (): &mut ()| {
             let range = i * CHUNK..((i + 1) * CHUNK).min(n);
             let mut own = Vec::with_capacity(len);
-            for vector in self.pairs.iter().flatten() {
+            for vector in self.all.iter().flatten() {
                 let vector = &vector[range.clone()];
                 own.extend(others.iter().map(|other| dot(vector, &other[range.clone()])));
             }
@@ -146,7 +146,7 @@ impl Pairs {
 
     /// H g, from the products of the pairs with `others` vectors of which g is one.
     fn combined(&self, products: &[f64], others: usize, at: usize, ahead: &[f64]) -> Vec<f64> {
-        let k = self.pairs.len();
+        let k = self.all.len();
         let with = |i: usize, which: usize| products[(2 * i + which) * others + at];
         let (sy, yz) = (&self.sy, &self.yz);
         let mut u = vec![0.0; k];
@@ -164,7 +164,7 @@ impl Pairs {
         let run = |i: usize, (): &mut ()| {
             let range = i * CHUNK..((i + 1) * CHUNK).min(n);
             let mut own = ahead[range.clone()].to_vec();
-            for (([s, z], w), u) in self.pairs.iter().zip(&w).zip(&u) {
+            for (([s, z], w), u) in self.all.iter().zip(&w).zip(&u) {
                 add(&mut own, &s[range.clone()], *w, &z[range.clone()], *u);
             }
             own
