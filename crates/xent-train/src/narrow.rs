@@ -89,7 +89,7 @@ impl Narrow {
     }
 
     /// To the coordinates of another scaling.
-    pub fn rebase(&mut self, from: &Scaling, to: &Scaling, threads: usize) {
+    pub fn rebase(&mut self, from: &Scaling, to: &Scaling) {
         let mut factor = vec![0.0; self.stride];
         let mut shift = vec![0.0; self.stride];
         for (j, &place) in to.order.iter().enumerate().filter(|(_, place)| **place < to.n_dense) {
@@ -97,8 +97,7 @@ impl Narrow {
             shift[place] = ((from.center[j] - to.center[j]) * to.inverse[j]) as f32;
         }
         factor[to.n_dense] = 1.0;
-        let some = SOME.div_ceil(self.stride) * self.stride;
-        each_stretch(&mut self.numbers, some, threads, |_, rows| move_rows(rows, &factor, &shift));
+        move_rows(&mut self.numbers, &factor, &shift);
     }
 
     /// The numbers of a range of rows.

@@ -238,7 +238,7 @@ impl<'a> Problem<'a> {
         let design = self.data.design;
         let mut held = Narrow::gather(design, sketch, Rows::List(&rows), self.threads);
         if let Some(held) = held.as_mut().filter(|_| !std::ptr::eq(sketch, self.scaling)) {
-            held.rebase(sketch, self.scaling, self.threads);
+            held.rebase(sketch, self.scaling);
         }
         Problem { held, ..self.over(rows) }
     }
@@ -254,7 +254,7 @@ impl<'a> Problem<'a> {
     pub(crate) fn rebased(mut self, problem: &Problem<'a>) -> Problem<'a> {
         let mut held = self.held.take();
         if let Some(held) = &mut held {
-            held.rebase(self.scaling, problem.scaling, self.threads);
+            held.rebase(self.scaling, problem.scaling);
         }
         Problem { held, ..problem.over(self.rows.unwrap_or_default()) }
     }

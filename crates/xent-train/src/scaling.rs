@@ -289,14 +289,15 @@ struct Column {
 /// Sums over the rows of some weight that name a column.
 #[derive(Clone, Copy, Default)]
 struct Sums {
-    rows: usize,
     sum: f64,
+    /// A little more for each row, so that it is 0 only without any.
     squares: f64,
 }
 
 /// The same about the mean.
 #[derive(Clone, Copy)]
 struct Central {
+    rows: usize,
     weight: f64,
     squares: f64,
     least: f64,
@@ -313,12 +314,10 @@ impl Column {
         threads: usize,
     ) -> Vec<Self> {
         let add = |all: &mut Sums, _: usize, w: f64, x: f64| {
-            all.rows += 1;
             all.sum += w * x;
-            all.squares += w * x * x;
+            all.squares += w * x * x + f64::MIN_POSITIVE;
         };
         let merge = |all: &mut Sums, some: &Sums| {
-            all.rows += some.rows;
             all.sum += some.sum;
             all.squares += some.squares;
         };
@@ -327,9 +326,9 @@ impl Column {
             let (mean, square) = (sums.sum / total, sums.squares / total);
             let variance = square - mean * mean;
             let has_digits = square > LEAST && variance > 1e-3 * square && square.is_finite();
-            // Numbers that differ, or none but 0.
-            let (least, greatest) = if sums.rows == 0 { (0.0, 0.0) } else { (-square, square) };
-            (sums.rows == 0 || has_digits).then_some(Self { mean, variance, least, greatest })
+            // Numbers that differ, or none.
+            let (least, greatest) = (-square, square);
+            (sums.squares == 0.0 || has_digits).then_some(Self { mean, variance, least, greatest })
         };
         sums.iter()
             .map(of)
@@ -347,6 +346,7 @@ impl Column {
         threads: usize,
     ) -> Vec<Self> {
         let none = Central {
+            rows: 0,
             weight: 0.0,
             squares: 0.0,
             least: f64::INFINITY,
@@ -354,12 +354,14 @@ impl Column {
         };
         let add = |all: &mut Central, column: usize, w: f64, x: f64| {
             let off = x - sums[column].sum / total;
+            all.rows += 1;
             all.weight += w;
             all.squares += w * off * off;
             all.least = all.least.min(x);
             all.greatest = all.greatest.max(x);
         };
         let merge = |all: &mut Central, some: &Central| {
+            all.rows += some.rows;
             all.weight += some.weight;
             all.squares += some.squares;
             all.least = all.least.min(some.least);
@@ -368,8 +370,8 @@ impl Column {
         let central = sweep(sparse, weights, threads, none, add, merge);
         let of = |(sums, central): (&Sums, Central)| {
             let mean = sums.sum / total;
-            let Central { weight, mut squares, mut least, mut greatest } = central;
-            if sums.rows < n {
+            let Central { rows, weight, mut squares, mut least, mut greatest } = central;
+            if rows < n {
                 squares += (total - weight).max(0.0) * mean * mean;
                 (least, greatest) = (least.min(0.0), greatest.max(0.0));
             }
