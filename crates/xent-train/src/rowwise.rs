@@ -250,13 +250,20 @@ pub(crate) fn forward(rows: &[f64], width: usize, coefs: &Coefs, z: &mut [Lanes]
 }
 
 leveled! {
-    /// sums += Σ (x - center) residual over the rows; residuals behind the last row are 0.
-    pub(crate) fn backward_at(at: Level; rows: &[f64], width: usize, residuals: &[Lanes], sums: &mut Sums) => {
+    /// sums += Σ (x - center) residual over the rows; residuals behind the last row are 0. Also the moments of rows without
+    /// weights, with the bits that [`Moments::add`] gives.
+    pub(crate) fn backward_at(at: Level; rows: &[f64], width: usize, residuals: &[Lanes], sums: &mut Sums, moments: Option<&mut Moments>) => {
         avx512: backward_body::<Avx512>, avx2: backward_body::<Avx2>, baseline: backward_body::<Plain>,
     }
 }
 #[inline(always)]
-fn backward_body<V: Vector>(rows: &[f64], width: usize, residuals: &[Lanes], sums: &mut Sums) {
+fn backward_body<V: Vector>(
+    rows: &[f64],
+    width: usize,
+    residuals: &[Lanes],
+    sums: &mut Sums,
+    mut moments: Option<&mut Moments>,
+) {
     let m = sums.outputs;
     let groups = residuals.len() / m;
     for (intercept, residuals) in sums.intercept.iter_mut().zip(residuals.chunks_exact(groups)) {
@@ -270,89 +277,127 @@ fn backward_body<V: Vector>(rows: &[f64], width: usize, residuals: &[Lanes], sum
     }
     let mut k = 0;
     while k < m {
+        // Once is enough.
+        let own = moments.take();
         match m - k {
-            1 => backward_features::<V, 8, 1>(rows, width, residuals, k, sums),
-            2 => backward_features::<V, 4, 2>(rows, width, residuals, k, sums),
-            3 => backward_features::<V, 4, 3>(rows, width, residuals, k, sums),
-            4 => backward_features::<V, 4, 4>(rows, width, residuals, k, sums),
-            _ => backward_features::<V, 4, 5>(rows, width, residuals, k, sums),
+            1 => backward_features::<V, 1>(rows, width, residuals, k, sums, own),
+            2 => backward_features::<V, 2>(rows, width, residuals, k, sums, own),
+            3 => backward_features::<V, 3>(rows, width, residuals, k, sums, own),
+            4 => backward_features::<V, 4>(rows, width, residuals, k, sums, own),
+            _ => backward_features::<V, 5>(rows, width, residuals, k, sums, own),
         }
         k += (m - k).min(5);
     }
 }
 
+/// As many vectors at once as there are registers for: fewer would wait for themselves.
 #[inline(always)]
-fn backward_features<V: Vector, const J: usize, const K: usize>(
+fn backward_features<V: Vector, const K: usize>(
     rows: &[f64],
     width: usize,
     residuals: &[Lanes],
     k: usize,
     sums: &mut Sums,
+    moments: Option<&mut Moments>,
 ) {
-    let whole = width / LANES;
+    let n = sums.center.len();
+    let mut none = Moments { center: Vec::new(), means: Vec::new(), squares: Vec::new() };
     let mut v = 0;
-    while v + J <= whole {
-        backward_block::<V, J, K>(rows, width, residuals, k, v, sums);
-        v += J;
+    if let Some(moments) = moments {
+        while K <= 2 && v + 4 <= n {
+            backward_block::<V, 4, K, true>(rows, width, residuals, k, v, sums, moments);
+            v += 4;
+        }
+        while v + 2 <= n {
+            backward_block::<V, 2, K, true>(rows, width, residuals, k, v, sums, moments);
+            v += 2;
+        }
+        if v < n {
+            backward_block::<V, 1, K, true>(rows, width, residuals, k, v, sums, moments);
+        }
+        return;
     }
-    // A few vectors at once are more chains than one.
-    while v + 2 <= whole {
-        backward_block::<V, 2, K>(rows, width, residuals, k, v, sums);
+    while K == 1 && v + 8 <= n {
+        backward_block::<V, 8, K, false>(rows, width, residuals, k, v, sums, &mut none);
+        v += 8;
+    }
+    while v + 4 <= n {
+        backward_block::<V, 4, K, false>(rows, width, residuals, k, v, sums, &mut none);
+        v += 4;
+    }
+    if v + 2 <= n {
+        backward_block::<V, 2, K, false>(rows, width, residuals, k, v, sums, &mut none);
         v += 2;
     }
-    while v < sums.center.len() {
-        backward_block::<V, 1, K>(rows, width, residuals, k, v, sums);
-        v += 1;
+    if v < n {
+        backward_block::<V, 1, K, false>(rows, width, residuals, k, v, sums, &mut none);
     }
 }
 
 #[inline(always)]
-fn backward_block<V: Vector, const J: usize, const K: usize>(
+fn backward_block<V: Vector, const J: usize, const K: usize, const MOMENTS: bool>(
     rows: &[f64],
     width: usize,
     residuals: &[Lanes],
     k: usize,
     v: usize,
     sums: &mut Sums,
+    moments: &mut Moments,
 ) {
     let m = sums.outputs;
     let n = residuals.len() / m * LANES;
     let residuals: [&[f64]; K] =
         std::array::from_fn(|i| &residuals.as_flattened()[(k + i) * n..][..n]);
-    let from = (v * LANES).min(width - LANES);
-    let mut center = [V::splat(0.0); J];
+    let from: [usize; J] = std::array::from_fn(|a| ((v + a) * LANES).min(width - LANES));
+    let (zero, one) = (V::splat(0.0), V::splat(1.0));
+    let mut center = [zero; J];
     for a in 0..J {
         center[a] = V::load(&sums.center[v + a]);
     }
-    let mut acc = [[V::splat(0.0); K]; J];
+    let mut acc = [[zero; K]; J];
+    let (mut means, mut squares) = ([zero; J], [zero; J]);
     for (i, row) in rows.chunks_exact(width).enumerate() {
-        let x = &row[from..from + J * LANES].as_chunks().0[..J];
-        let mut r = [V::splat(0.0); K];
+        let mut r = [zero; K];
         for b in 0..K {
             r[b] = V::splat(residuals[b][i]);
         }
-        if i & 2 != 0 {
-            x.iter().for_each(|x| prefetch_second(x, rows.len()));
-        }
         for a in 0..J {
-            let off = V::load(&x[a]).minus(center[a]);
+            let x = row[from[a]..].first_chunk().unwrap_or(&ZERO);
+            if i & 2 != 0 {
+                prefetch_second(x, rows.len());
+            }
+            let off = V::load(x).minus(center[a]);
             for b in 0..K {
                 acc[a][b] = acc[a][b].fma(r[b], off);
             }
+            if MOMENTS {
+                means[a] = means[a].fma(one, off);
+                squares[a] = squares[a].fma(off, off);
+            }
         }
     }
-    let one = V::splat(1.0);
     for a in 0..J {
         for b in 0..K {
             let out = &mut sums.features[(v + a) * m + k + b];
             V::load(out).fma(one, acc[a][b]).store(out);
         }
+        if MOMENTS {
+            let (mean, square) = (&mut moments.means[v + a], &mut moments.squares[v + a]);
+            V::load(mean).fma(one, means[a]).store(mean);
+            V::load(square).fma(one, squares[a]).store(square);
+        }
     }
 }
 
 /// See [`backward_at`].
-pub(crate) fn backward(rows: &[f64], width: usize, residuals: &[Lanes], sums: &mut Sums) {
-    backward_at(Level::Avx512, rows, width, residuals, sums);
+pub(crate) fn backward(
+    rows: &[f64],
+    width: usize,
+    residuals: &[Lanes],
+    sums: &mut Sums,
+    moments: Option<&mut Moments>,
+) {
+    backward_at(Level::Avx512, rows, width, residuals, sums, moments);
 }
 
 /// Σ w (x - center) and Σ w (x - center)² of each feature, of a part.
@@ -369,9 +414,9 @@ impl Moments {
         Self { center, means: zeros.clone(), squares: zeros }
     }
 
-    /// Adds rows with their weights; `goes_on` if nobody else asks for the memory behind them.
-    pub fn add(&mut self, rows: &[f64], width: usize, weights: Option<&[f64]>, goes_on: bool) {
-        add_moments(Level::Avx512, rows, width, weights, goes_on, self);
+    /// Adds rows with their weights.
+    pub fn add(&mut self, rows: &[f64], width: usize, weights: Option<&[f64]>) {
+        add_moments(Level::Avx512, rows, width, weights, self);
     }
 
     /// Of each feature, and back to 0.
@@ -385,7 +430,7 @@ impl Moments {
 }
 
 leveled! {
-    fn add_moments(at: Level; rows: &[f64], width: usize, weights: Option<&[f64]>, goes_on: bool, moments: &mut Moments) => {
+    fn add_moments(at: Level; rows: &[f64], width: usize, weights: Option<&[f64]>, moments: &mut Moments) => {
         avx512: moments_body::<Avx512>, avx2: moments_body::<Avx2>, baseline: moments_body::<Plain>,
     }
 }
@@ -394,57 +439,53 @@ fn moments_body<V: Vector>(
     rows: &[f64],
     width: usize,
     weights: Option<&[f64]>,
-    goes_on: bool,
     moments: &mut Moments,
 ) {
     match weights {
-        None if goes_on => moments_features::<V, false, true>(rows, width, &[], moments),
-        None => moments_features::<V, false, false>(rows, width, &[], moments),
-        Some(weights) => moments_features::<V, true, true>(rows, width, weights, moments),
+        None => moments_features::<V, false>(rows, width, &[], moments),
+        Some(weights) => moments_features::<V, true>(rows, width, weights, moments),
     }
 }
 
 #[inline(always)]
-fn moments_features<V: Vector, const WEIGHTED: bool, const GOES_ON: bool>(
+fn moments_features<V: Vector, const WEIGHTED: bool>(
     rows: &[f64],
     width: usize,
     weights: &[f64],
     moments: &mut Moments,
 ) {
-    let whole = width / LANES;
+    let n = moments.center.len();
     let mut v = 0;
-    while v + 4 <= whole {
-        moments_block::<V, 4, WEIGHTED, GOES_ON>(rows, width, weights, v, moments);
+    while v + 4 <= n {
+        moments_block::<V, 4, WEIGHTED>(rows, width, weights, v, moments);
         v += 4;
     }
-    while v < moments.center.len() {
-        moments_block::<V, 1, WEIGHTED, GOES_ON>(rows, width, weights, v, moments);
+    while v < n {
+        moments_block::<V, 1, WEIGHTED>(rows, width, weights, v, moments);
         v += 1;
     }
 }
 
 #[inline(always)]
-fn moments_block<V: Vector, const J: usize, const WEIGHTED: bool, const GOES_ON: bool>(
+fn moments_block<V: Vector, const J: usize, const WEIGHTED: bool>(
     rows: &[f64],
     width: usize,
     weights: &[f64],
     v: usize,
     moments: &mut Moments,
 ) {
-    let from = (v * LANES).min(width - LANES);
+    let from: [usize; J] = std::array::from_fn(|a| ((v + a) * LANES).min(width - LANES));
     let (zero, one) = (V::splat(0.0), V::splat(1.0));
     let (mut center, mut means, mut squares) = ([zero; J], [zero; J], [zero; J]);
     for a in 0..J {
         center[a] = V::load(&moments.center[v + a]);
     }
     for (i, row) in rows.chunks_exact(width).enumerate() {
-        let x = &row[from..from + J * LANES].as_chunks().0[..J];
         let w = if WEIGHTED { V::splat(weights[i]) } else { one };
         for a in 0..J {
-            if GOES_ON {
-                prefetch_second(&x[a], rows.len());
-            }
-            let off = V::load(&x[a]).minus(center[a]);
+            let x = row[from[a]..].first_chunk().unwrap_or(&ZERO);
+            prefetch_second(x, rows.len());
+            let off = V::load(x).minus(center[a]);
             let weighted = if WEIGHTED { zero.fma(w, off) } else { off };
             means[a] = means[a].fma(one, weighted);
             squares[a] = squares[a].fma(weighted, off);

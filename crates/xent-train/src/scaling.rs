@@ -209,7 +209,7 @@ impl Scaling {
                     let range = chunk * height..((chunk + 1) * height).min(n);
                     let weights = weights.map(|weights| &weights[range.clone()]);
                     let rows = &flat.rows[range.start * flat.width..range.end * flat.width];
-                    moments.add(rows, flat.width, weights, true);
+                    moments.add(rows, flat.width, weights);
                 }
                 let (mut means, mut squares) = (vec![0.0; flat.width], vec![0.0; flat.width]);
                 moments.take(&mut means, &mut squares);

@@ -239,7 +239,7 @@ fn rows_as_they_lie_and_columns_are_one_problem() {
 
 #[test]
 fn rows_as_they_lie_have_the_same_bits_at_every_level() {
-    use crate::rowwise::{Coefs, Flat, Sums, backward_at, forward_at};
+    use crate::rowwise::{Coefs, Flat, Moments, Sums, backward_at, forward_at};
     use xent::simd::Level;
     for (n, width, outputs) in [(1, 8, 1), (13, 9, 1), (16, 70, 2), (23, 31, 3), (9, 47, 11)] {
         let x = numbers(n * width, 1);
@@ -259,10 +259,24 @@ fn rows_as_they_lie_have_the_same_bits_at_every_level() {
             let coefs = Coefs::new(&flat, &scaling, &params, outputs);
             forward_at(level, &x, width, &coefs, &mut z);
             let mut sums = Sums::new(&flat, &scaling, outputs);
-            backward_at(level, &x, width, &residuals, &mut sums);
+            backward_at(level, &x, width, &residuals, &mut sums, None);
             let mut gradient = vec![0.0; params.len()];
             sums.take(&flat, &scaling, &mut gradient);
-            (z, gradient)
+            // The moments, if they are wanted too, come with the gradient.
+            let (mut moments, mut alone) =
+                (Moments::new(&flat, &scaling), Moments::new(&flat, &scaling));
+            backward_at(level, &x, width, &residuals, &mut sums, Some(&mut moments));
+            let mut again = vec![0.0; params.len()];
+            sums.take(&flat, &scaling, &mut again);
+            assert_eq!(again, gradient);
+            alone.add(&x, width, None);
+            let [taken, expected] = [&mut moments, &mut alone].map(|moments| {
+                let (mut means, mut squares) = (vec![0.0; width], vec![0.0; width]);
+                moments.take(&mut means, &mut squares);
+                (means, squares)
+            });
+            assert_eq!(taken, expected);
+            (z, gradient, taken)
         };
         let best = run(Level::Avx512);
         assert_eq!(run(Level::Avx2), best);

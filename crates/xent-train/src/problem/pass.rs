@@ -277,18 +277,21 @@ impl Problem<'_> {
             (Want::Gradient | Want::Measured, _) => {
                 self.residuals(rows, &range, z, &ws.y[..groups], weight);
                 let (sums, moments) = partial.sums.split_at_mut(self.n_params());
-                let own = (ws.sums.as_mut(), &mut ws.narrow[..]);
-                self.add_products(dense, rows, &range, z, own, sums);
+                let mut own = ws.moments.as_mut();
+                if let (Dense::Rows(rows, width), Some(moments), Some(weights)) =
+                    (dense, &mut own, self.data.weights)
+                {
+                    moments.add(rows, width, Some(&weights[range.clone()]));
+                    own = None;
+                }
+                let into = (ws.sums.as_mut(), own, &mut ws.narrow[..]);
+                self.add_products(dense, rows, &range, z, into, sums);
                 let (means, squares) = moments.split_at_mut(moments.len() / 2);
-                match (dense, &mut ws.moments) {
-                    (Dense::Rows(rows, width), Some(moments)) => {
-                        let weights = self.data.weights.map(|weights| &weights[range.clone()]);
-                        moments.add(rows, width, weights, false);
-                    }
-                    (Dense::Tile(tile), _) => {
+                match dense {
+                    Dense::Tile(tile) => {
                         add_moments(&tile.lanes, tile.stride, weight, means, squares);
                     }
-                    (Dense::Rows(..) | Dense::Narrow(..), _) => {}
+                    Dense::Rows(..) | Dense::Narrow(..) => {}
                 }
             }
             (Want::Product(_), _) => {
@@ -297,8 +300,8 @@ impl Problem<'_> {
                     self.scores(dense, rows, &range, ahead, None, extra);
                 }
                 self.curve(z, extra, groups, weight);
-                let own = (ws.sums.as_mut(), &mut ws.narrow[..]);
-                self.add_products(dense, rows, &range, extra, own, &mut partial.sums);
+                let into = (ws.sums.as_mut(), None, &mut ws.narrow[..]);
+                self.add_products(dense, rows, &range, extra, into, &mut partial.sums);
             }
             (Want::Hessian, Dense::Tile(tile)) => {
                 let (extra, weighted) = (&mut ws.extra, &mut ws.weighted);
@@ -359,14 +362,14 @@ impl Problem<'_> {
         rows: Rows<'_>,
         range: &Range<usize>,
         residuals: &[Lanes],
-        (own, narrow): (Option<&mut Sums>, &mut [f32]),
+        (own, moments, narrow): (Option<&mut Sums>, Option<&mut Moments>, &mut [f32]),
         sums: &mut [f64],
     ) {
         let m = self.outputs;
         let n_dense = self.scaling.n_dense + 1;
         match (dense, own) {
             (Dense::Rows(rows, width), Some(own)) => {
-                rowwise::backward(rows, width, residuals, own);
+                rowwise::backward(rows, width, residuals, own, moments);
             }
             (Dense::Tile(tile), _) => {
                 let sums = &mut sums[..n_dense * m];
