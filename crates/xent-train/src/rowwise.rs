@@ -300,42 +300,58 @@ fn backward_features<V: Vector, const K: usize>(
     sums: &mut Sums,
     moments: Option<&mut Moments>,
 ) {
-    let n = sums.center.len();
     let mut none = Moments { center: Vec::new(), means: Vec::new(), squares: Vec::new() };
-    let mut v = 0;
-    if let Some(moments) = moments {
-        while K <= 2 && v + 4 <= n {
-            backward_block::<V, 4, K, true>(rows, width, residuals, k, v, sums, moments);
-            v += 4;
-        }
-        while v + 2 <= n {
-            backward_block::<V, 2, K, true>(rows, width, residuals, k, v, sums, moments);
-            v += 2;
-        }
-        if v < n {
-            backward_block::<V, 1, K, true>(rows, width, residuals, k, v, sums, moments);
-        }
-        return;
-    }
-    while K == 1 && v + 8 <= n {
-        backward_block::<V, 8, K, false>(rows, width, residuals, k, v, sums, &mut none);
-        v += 8;
-    }
-    while v + 4 <= n {
-        backward_block::<V, 4, K, false>(rows, width, residuals, k, v, sums, &mut none);
-        v += 4;
-    }
-    if v + 2 <= n {
-        backward_block::<V, 2, K, false>(rows, width, residuals, k, v, sums, &mut none);
-        v += 2;
-    }
-    if v < n {
-        backward_block::<V, 1, K, false>(rows, width, residuals, k, v, sums, &mut none);
+    match moments {
+        Some(own) => backward_blocks::<V, K, true>(rows, width, residuals, k, sums, own),
+        None => backward_blocks::<V, K, false>(rows, width, residuals, k, sums, &mut none),
     }
 }
 
 #[inline(always)]
-fn backward_block<V: Vector, const J: usize, const K: usize, const MOMENTS: bool>(
+fn backward_blocks<V: Vector, const K: usize, const MOMENTS: bool>(
+    rows: &[f64],
+    width: usize,
+    residuals: &[Lanes],
+    k: usize,
+    sums: &mut Sums,
+    own: &mut Moments,
+) {
+    let (n, whole) = (sums.center.len(), width / LANES);
+    let mut v = 0;
+    while K == 1 && !MOMENTS && v + 8 <= whole {
+        backward_block::<V, 8, 0, K, MOMENTS>(rows, width, residuals, k, v, sums, own);
+        v += 8;
+    }
+    while (K <= 2 || !MOMENTS) && v + 4 <= whole {
+        backward_block::<V, 4, 0, K, MOMENTS>(rows, width, residuals, k, v, sums, own);
+        v += 4;
+    }
+    if (K <= 2 || !MOMENTS) && v + 4 == n {
+        backward_block::<V, 4, 1, K, MOMENTS>(rows, width, residuals, k, v, sums, own);
+        return;
+    }
+    while v + 2 <= whole {
+        backward_block::<V, 2, 0, K, MOMENTS>(rows, width, residuals, k, v, sums, own);
+        v += 2;
+    }
+    match (n - v, n - whole) {
+        (2, _) => backward_block::<V, 2, 1, K, MOMENTS>(rows, width, residuals, k, v, sums, own),
+        (1, 1) => backward_block::<V, 1, 1, K, MOMENTS>(rows, width, residuals, k, v, sums, own),
+        (1, _) => backward_block::<V, 1, 0, K, MOMENTS>(rows, width, residuals, k, v, sums, own),
+        _ => {}
+    }
+}
+
+/// J vectors at once, of which the last T are the tail of a row.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn backward_block<
+    V: Vector,
+    const J: usize,
+    const T: usize,
+    const K: usize,
+    const MOMENTS: bool,
+>(
     rows: &[f64],
     width: usize,
     residuals: &[Lanes],
@@ -357,12 +373,14 @@ fn backward_block<V: Vector, const J: usize, const K: usize, const MOMENTS: bool
     let mut acc = [[zero; K]; J];
     let (mut means, mut squares) = ([zero; J], [zero; J]);
     for (i, row) in rows.chunks_exact(width).enumerate() {
+        let vectors = if T == 0 { row[from[0]..][..J * LANES].as_chunks().0 } else { &[] };
         let mut r = [zero; K];
         for b in 0..K {
             r[b] = V::splat(residuals[b][i]);
         }
         for a in 0..J {
-            let x = row[from[a]..].first_chunk().unwrap_or(&ZERO);
+            let x =
+                if T == 0 { &vectors[a] } else { row[from[a]..].first_chunk().unwrap_or(&ZERO) };
             if i & 2 != 0 {
                 prefetch_second(x, rows.len());
             }
