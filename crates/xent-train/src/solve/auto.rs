@@ -253,7 +253,7 @@ fn sample_size(problem: &Problem<'_>) -> Option<usize> {
     }
     // Enough that the sample's Hessian is within some percent of that of all.
     let n = problem.n_rows();
-    let size = (32 * problem.scaling().len()).max(n / 16).max(4_096);
+    let size = (44 * problem.scaling().len()).max(n / 16).max(4_096);
     (n >= 2 * size).then_some(size)
 }
 
