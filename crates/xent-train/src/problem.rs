@@ -388,11 +388,15 @@ impl<'a> Problem<'a> {
 
     /// The mean of sums, and the slope of the ridge.
     fn finish_gradient(&self, params: &[f64], gradient: &mut [f64]) {
-        let m = self.outputs;
-        let places = gradient.chunks_exact_mut(m).zip(params.chunks_exact(m));
-        for ((gradient, params), l2) in places.zip(&self.l2) {
-            for (g, u) in gradient.iter_mut().zip(params) {
-                *g = *g / self.total_weight + l2 * u;
+        let (m, total) = (self.outputs, self.total_weight);
+        if m == 1 {
+            let places = gradient.iter_mut().zip(params).zip(&self.l2);
+            places.for_each(|((g, u), l2)| *g = *g / total + l2 * u);
+        } else {
+            let places = gradient.chunks_exact_mut(m).zip(params.chunks_exact(m));
+            for ((gradient, params), l2) in places.zip(&self.l2) {
+                let each = gradient.iter_mut().zip(params);
+                each.for_each(|(g, u)| *g = *g / total + l2 * u);
             }
         }
         if !self.has_intercept {
@@ -550,10 +554,21 @@ impl<'a> Problem<'a> {
         let m = self.outputs;
         // Sums side by side: one would wait for itself.
         let mut sums = ZERO;
-        for (params, l2) in params.chunks(LANES * m).zip(self.l2.chunks(LANES)) {
-            for ((params, l2), sum) in params.chunks_exact(m).zip(l2).zip(&mut sums) {
-                params.iter().for_each(|u| *sum += 0.5 * l2 * u * u);
+        let rest = if m == 1 {
+            let (wholes, rest) = params.as_chunks::<LANES>();
+            for (params, l2) in wholes.iter().zip(self.l2.as_chunks::<LANES>().0) {
+                for l in 0..LANES {
+                    sums[l] += 0.5 * l2[l] * params[l] * params[l];
+                }
             }
+            rest
+        } else {
+            params
+        };
+        let first = (params.len() - rest.len()) / m;
+        for (j, params) in rest.chunks_exact(m).enumerate() {
+            let l2 = self.l2[first + j];
+            params.iter().for_each(|u| sums[j % LANES] += 0.5 * l2 * u * u);
         }
         kernel::sum(&sums)
     }

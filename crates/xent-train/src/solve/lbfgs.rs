@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::problem::Problem;
 use crate::solve::auto::ROUGH;
 use crate::solve::gap::Duality;
-use crate::solve::line_search::search;
+use crate::solve::line_search::{Found, search};
 use crate::solve::pairs::Pairs;
 use crate::solve::walk::{Header, Standing, Step, Steps, walk};
 use crate::solve::{Begin, Limits, Observer, Solution, Solver, State, dot, norm, refuse_lasso};
@@ -213,20 +213,19 @@ impl Steps for Under<'_> {
         let Some(found) = found else {
             return Ok(Step { has_moved: false, passes });
         };
-        let s = difference(&found.params, &self.params);
-        let y = difference(&found.gradient, &self.gradient);
-        let mut ahead = found.gradient.clone();
+        let Found { params, gradient, objective } = found;
+        let mut ahead = gradient.clone();
         (self.precondition)(&mut ahead);
+        let s = since(std::mem::take(&mut self.params), &params);
+        let y = since(std::mem::take(&mut self.gradient), &gradient);
+        let z = since(std::mem::take(&mut self.ahead), &ahead);
         self.direction = if dot(&s, &y) > 1e-16 * norm(&s) * norm(&y) {
-            let z = difference(&ahead, &self.ahead);
-            self.pairs.learn((s, &y, z), &found.gradient, &ahead)
+            self.pairs.learn((s, &y, z), &gradient, &ahead)
         } else {
-            self.pairs.apply(&found.gradient, &ahead)
+            self.pairs.apply(&gradient, &ahead)
         };
-        self.ahead = ahead;
-        self.params = found.params;
-        self.gradient = found.gradient;
-        self.objective = found.objective;
+        (self.params, self.gradient, self.ahead) = (params, gradient, ahead);
+        self.objective = objective;
         Ok(Step { has_moved: true, passes })
     }
 
@@ -241,6 +240,8 @@ impl Steps for Under<'_> {
     }
 }
 
-fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
+/// What has changed.
+fn since(mut before: Vec<f64>, now: &[f64]) -> Vec<f64> {
+    before.iter_mut().zip(now).for_each(|(before, now)| *before = now - *before);
+    before
 }
