@@ -28,6 +28,8 @@ const LANES: usize = 16;
 const GROUP: usize = 2048;
 /// Memory of a column: at whole kilobytes from each other they would be in each other's way.
 const COLUMN: usize = BATCH + LANES;
+/// Numbers ahead that memory is asked for.
+const AHEAD: usize = 8192;
 /// Terms are 2^24 e^d: from e^-84 to e^71 they and their sum have all their bits.
 const RAISE: f32 = 16_777_216.0;
 const RAISE_BITS: u32 = 24 << 23;
@@ -233,14 +235,16 @@ fn sum_body<const FMA: bool>(
     gradient: Option<&mut [f32]>,
 ) -> bool {
     let n = losses.len();
-    // Memory for the rows after the next and for the gradient of these, a part at a time: only so much can be on its way. The next
-    // rows' last part would come too late.
+    // Memory for rows and gradients to come, a part at a time: only so much can be on its way, and into the second-level cache,
+    // whose fills keep no load waiting. From memory ten classes take 5.3 ns a row so, and 7.1 asked for into the first.
     let part = x.len() / 4;
     let gradient = gradient.map_or(&[][..], |gradient| &*gradient);
     let ask = |i: usize| {
-        simd::prefetch_lines(x, 2 * x.len() + i * part, part);
-        if !gradient.is_empty() {
-            simd::prefetch_lines(gradient, i * part, part);
+        for line in (i * part..(i + 1) * part).step_by(LANES) {
+            simd::prefetch_second(x, AHEAD + line);
+            if !gradient.is_empty() {
+                simd::prefetch_second(gradient, AHEAD + line);
+            }
         }
     };
     ask(0);
