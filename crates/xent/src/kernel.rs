@@ -172,7 +172,7 @@ fn transpose(rows: &[f64], width: usize, tile: &mut [f64], height: usize) {
 }
 
 /// Numbers ahead that memory is asked for: the hardware stops at every page.
-const AHEAD: usize = 512;
+const AHEAD: usize = 1024;
 
 /// The same for a width known to the compiler: the places in a group of rows become constants.
 fn transpose_some<const W: usize>(rows: &[f64], tile: &mut [f64], height: usize) {
@@ -180,7 +180,7 @@ fn transpose_some<const W: usize>(rows: &[f64], tile: &mut [f64], height: usize)
     for (g, group) in rows.chunks(LANES).enumerate() {
         let at = g * LANES;
         for line in 0..W {
-            simd::prefetch(group.as_flattened(), AHEAD + line * LANES);
+            simd::prefetch_second(group.as_flattened(), AHEAD + line * LANES);
         }
         if let Ok(group) = <&[[f64; W]; LANES]>::try_from(group) {
             for c in 0..W {

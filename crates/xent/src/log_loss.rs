@@ -230,7 +230,8 @@ fn halve(
     for i in 0..n {
         let row = &values[i * width..i * width + width];
         for line in 0..width.div_ceil(8) {
-            simd::prefetch(row, AHEAD + line * 8);
+            // So much is wanted at a time that the first-level cache's fills would keep loads waiting.
+            simd::prefetch_second(row, 2 * AHEAD + line * 8);
         }
         let (pairs, rest) = row.as_chunks::<2>();
         let mut sums = pairs[0];

@@ -3,8 +3,8 @@
 use super::{Accumulator, Arithmetic, Reference, terms_body, unit};
 use crate::simd::{self, leveled};
 
-/// Numbers ahead that memory is asked for: the hardware stops at every page.
-const AHEAD: usize = 512;
+/// Bytes ahead that memory is asked for: the hardware stops at every page. With terms that are kept less is better.
+const AHEAD: [usize; 2] = [8192, 2048];
 
 leveled! {
     /// [`sum_but`] of the first `v` numbers, within the limits of the scale.
@@ -88,7 +88,7 @@ impl<A: Arithmetic> Sums<A> {
         reference: &Reference<A>,
     ) {
         let n = const { unit::<A>() };
-        simd::prefetch_lines(x, AHEAD, n);
+        simd::prefetch_lines(x, AHEAD[usize::from(KEEP)] / size_of::<A>(), n);
         let x = &x[..n];
         let out = &mut out[..if KEEP { n } else { 0 }];
         let (but, end) = (but as u32, end as u32);
