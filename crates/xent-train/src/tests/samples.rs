@@ -65,6 +65,11 @@ fn samples_in_f32_are_near() {
                     // As if it were too large to be held.
                     exact.rough_hessian(&at, &mut near);
                     is_near(&near, &hessian);
+                    let (features, outputs) = exact.kronecker(&at);
+                    for rough in [sample.rough_kronecker(&at), exact.rough_kronecker(&at)] {
+                        is_near(&rough.0, &features);
+                        is_near(&rough.1, &outputs);
+                    }
                 }
             }
         }
