@@ -187,3 +187,31 @@ fn starts_from_samples_lead_to_the_minimum_of_all_rows() {
         }
     }
 }
+
+/// With too many parameters for a whole Hessian; of columns that differ by a millionth sums in f32 know only one.
+#[test]
+fn products_of_features_and_outputs_lead_to_the_minimum_collinear_or_not() {
+    let (n, width, k) = (500, 140, 10);
+    for twin in [None, Some(1e-6), Some(0.0)] {
+        let mut x = numbers(n * width, 1);
+        let noise = numbers(n, 2);
+        for (row, noise) in x.chunks_exact_mut(width).zip(&noise) {
+            if let Some(twin) = twin {
+                row[1] = row[0] + twin * noise;
+            }
+        }
+        let design = &Design::new(vec![Block::F64(View::rows_of(&x, width).unwrap())]).unwrap();
+        let labels: Vec<u32> = (0..n).map(|i| ((x[i * width] + 1.0) * 5.0) as u32).collect();
+        let target = Target::Classes(&labels);
+        let data = Data { design, target, n_classes: k, weights: None, offsets: None };
+        let penalty = Penalty { l2: 1e-3, standardized: true, ..Penalty::default() };
+        let limits = Limits { tolerance: 1e-12, ..Limits::default() };
+        let trainer = Trainer { penalty, limits, ..Trainer::default() };
+        let found = trainer.fit(&data, unobserved).unwrap();
+        assert!(found.reason.contains("product"), "{}", found.reason);
+        let other = Trainer { method: Method::NewtonCg, ..trainer };
+        let other = other.fit(&data, unobserved).unwrap();
+        let (a, b) = (found.objective, other.objective);
+        assert!((a - b).abs() <= 1e-11 * b, "{a} {b} {:?}", found.solution.stop);
+    }
+}
