@@ -241,8 +241,7 @@ fn soft_targets_are_kept_and_scored() {
         "if the columns share_… are soft targets, say --targets 'share_*'; else name it with --label; the columns are share_a, share_b, p_a, p_b",
     );
     // Listed, the classes are the same; so they are beside a calibrator and out of folds.
-    let listed =
-        dir.xent("train t.csv --targets t_a,t_b --C 1 -o l.json --folds 3 --oof f.csv");
+    let listed = dir.xent("train t.csv --targets t_a,t_b --C 1 -o l.json --folds 3 --oof f.csv");
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
     assert_eq!(dir.xent("score f.csv").code, Some(0));
     let folds = dir.read("f.csv");
