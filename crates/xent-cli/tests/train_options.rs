@@ -240,6 +240,8 @@ fn soft_targets_are_kept_and_scored() {
         "q.csv: no label column found",
         "if the columns share_… are soft targets, say --targets 'share_*'; else name it with --label; the columns are share_a, share_b, p_a, p_b",
     );
+    let screen = dir.xent("score p.csv").stdout;
+    assert!(screen.contains("targets: t_a, t_b     predictions: p_a, p_b"), "{screen}");
     // Listed, the classes are the same; so they are beside a calibrator and out of folds.
     let listed = dir.xent("train t.csv --targets t_a,t_b --C 1 -o l.json --folds 3 --oof f.csv");
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
