@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, Args, ValueEnum};
 use xent::calibration::recalibrate::Method;
 use xent_eval::{
-    Applied, Applier, ApplyOptions, CalibrationOptions, Calibrator, Lines, Options, calibrate,
-    calibration,
+    Applied, Applier, ApplyOptions, CalibrationOptions, Calibrator, Lines, Options, TARGET_PREFIX,
+    calibrate, calibration,
 };
 use xent_io::out::{AtomicFile, OutColumn, OutKind, RowWriter};
 use xent_report::plot::{Diagram, render_svg};
@@ -308,9 +308,12 @@ fn columns(
     if applier.has_label() {
         names.push((LABEL.to_owned(), OutKind::Text));
     }
-    names.extend(applier.target_columns().into_iter().map(number));
+    let per_class = |prefix| calibrator.classes.iter().map(move |c| number(format!("{prefix}{c}")));
+    if applier.has_targets() {
+        names.extend(per_class(TARGET_PREFIX));
+    }
     names.extend(options.roles.weight.iter().cloned().map(number));
-    names.extend(calibrator.classes.iter().map(|class| number(format!("p_{class}"))));
+    names.extend(per_class("p_"));
     names
 }
 

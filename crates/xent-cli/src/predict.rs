@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use xent_eval::Missing;
 use xent_eval::learn::{Model, PredictOptions, Prediction, Predictor, Unseen};
+use xent_eval::{Missing, TARGET_PREFIX};
 use xent_io::out::{OutColumn, OutKind, RowWriter};
 use xent_io::{Format, Table};
 use xent_report::model_report;
@@ -114,10 +114,14 @@ impl<'a> Predictions<'a> {
         if has_label {
             names.push((LABEL.to_owned(), OutKind::Text));
         }
+        let mut prefixes = Vec::new();
         if has_targets {
-            names.extend(model.target_columns.iter().map(|name| (name.clone(), OutKind::Number)));
+            prefixes.push(TARGET_PREFIX);
         }
-        let prefixes: &[&str] = if args.raw { &["p_", "raw_"] } else { &["p_"] };
+        prefixes.push("p_");
+        if args.raw {
+            prefixes.push("raw_");
+        }
         for prefix in prefixes {
             let name = |class: &String| (format!("{prefix}{class}"), OutKind::Number);
             names.extend(model.classes.iter().map(name));

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use xent_eval::TARGET_PREFIX;
 use xent_eval::learn::{Checkpoint, Dataset, Trained};
 use xent_io::out::{AtomicFile, OutColumn, OutKind, RowWriter};
 use xent_report::render_json;
@@ -114,12 +115,14 @@ pub fn write_out_of_fold(path: &Path, data: &Dataset, trained: &Trained) -> Resu
     if data.target_columns.is_empty() {
         names.push((LABEL.to_owned(), OutKind::Text));
     }
-    names.extend(data.target_columns.iter().map(|name| (name.clone(), OutKind::Number)));
-    names.push(("fold".to_owned(), OutKind::Integer));
-    for prefix in ["p_", "base_"] {
-        names
-            .extend(data.classes.iter().map(|class| (format!("{prefix}{class}"), OutKind::Number)));
+    let per_class = |prefix: &'static str| {
+        data.classes.iter().map(move |class| (format!("{prefix}{class}"), OutKind::Number))
+    };
+    if !data.target_columns.is_empty() {
+        names.extend(per_class(TARGET_PREFIX));
     }
+    names.push(("fold".to_owned(), OutKind::Integer));
+    names.extend(["p_", "base_"].into_iter().flat_map(per_class));
     check_names(&names.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())?;
     let columns: Vec<(&str, OutKind)> = names.iter().map(|(n, kind)| (n.as_str(), *kind)).collect();
     let mut writer = RowWriter::create(path, &columns)?;

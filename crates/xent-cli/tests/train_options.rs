@@ -228,12 +228,30 @@ fn soft_targets_are_kept_and_scored() {
     dir.write("t.csv", format!("x,t_a,t_b\n{rows}"));
     assert_eq!(dir.xent("train t.csv --targets t_* --C 1 -o m.json").code, Some(0));
     assert_eq!(dir.xent("predict m.json t.csv -o p.csv").code, Some(0));
+    // As it is, named, and under another prefix, where it is only a guess.
+    let found = dir.xent("score p.csv --format json");
+    assert_eq!(found.code, Some(0));
+    assert_eq!(found.stdout, dir.xent("score p.csv --targets t_* --format json").stdout);
+    let text = dir.read("p.csv");
+    assert!(text.starts_with("t_a,t_b,p_a,p_b\n"), "{text}");
+    dir.write("q.csv", text.replace("t_", "share_"));
     refused(
-        &dir.xent("score p.csv"),
-        "p.csv: no label column found",
-        "if the columns t_… are soft targets, say --targets 't_*'; else name it with --label; the columns are t_a, t_b, p_a, p_b",
+        &dir.xent("score q.csv"),
+        "q.csv: no label column found",
+        "if the columns share_… are soft targets, say --targets 'share_*'; else name it with --label; the columns are share_a, share_b, p_a, p_b",
     );
-    assert_eq!(dir.xent("score p.csv --targets t_*").code, Some(0));
+    let screen = dir.xent("score p.csv").stdout;
+    assert!(screen.contains("targets: t_a, t_b     predictions: p_a, p_b"), "{screen}");
+    // Listed, the classes are the same; so they are beside a calibrator and out of folds.
+    let listed = dir.xent("train t.csv --targets t_a,t_b --C 1 -o l.json --folds 3 --oof f.csv");
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+    assert_eq!(dir.xent("score f.csv").code, Some(0));
+    let folds = dir.read("f.csv");
+    assert!(folds.starts_with("t_a,t_b,fold,p_a,p_b,base_a,base_b\n"), "{folds}");
+    dir.write("h.csv", "label,p_a,p_b\na,0.8,0.2\nb,0.3,0.7\na,0.4,0.6\nb,0.6,0.4\na,0.9,0.1\n");
+    assert_eq!(dir.xent("calibrate h.csv -o c.json").code, Some(0));
+    assert_eq!(dir.xent("calibrate --apply c.json p.csv -o r.csv").code, Some(0));
+    assert_eq!(dir.xent("score r.csv").code, Some(0));
 }
 
 #[test]

@@ -390,18 +390,12 @@ impl<'a> Applier<'a> {
         matches!(self.scorer.binding().target, TargetColumns::Label(_))
     }
 
-    /// The names of the columns of soft targets, in the order of the classes; of lists `NAME_CLASS`.
-    pub fn target_columns(&self) -> Vec<String> {
-        match &self.scorer.binding().target {
-            TargetColumns::PerClass(columns) => {
-                columns.iter().map(|&c| self.table.columns()[c].name.clone()).collect()
-            }
-            TargetColumns::List { column, .. } => {
-                let name = &self.table.columns()[*column].name;
-                self.calibrator.classes.iter().map(|class| format!("{name}_{class}")).collect()
-            }
-            _ => Vec::new(),
-        }
+    /// Whether the table has soft targets.
+    pub fn has_targets(&self) -> bool {
+        matches!(
+            self.scorer.binding().target,
+            TargetColumns::PerClass(_) | TargetColumns::List { .. }
+        )
     }
 
     /// Recalibrates all rows, and gives them to `each` in their order.

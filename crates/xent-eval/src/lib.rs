@@ -37,7 +37,9 @@ pub use compare::{Matching, ModelComparison, SliceComparison, compare};
 pub use error::Error;
 pub use parts::{BINS, BinnedDecompositions, CrossFitted, Details, FOLDS, FOLDS_ROWS, ModelParts};
 pub use predictions::Predictions;
-pub use roles::{Binding, LABEL_NAMES, ModelColumns, PredictionColumns, Roles, TargetColumns};
+pub use roles::{
+    Binding, LABEL_NAMES, ModelColumns, PredictionColumns, Roles, TARGET_PREFIX, TargetColumns,
+};
 pub use score::{
     INFINITE_LISTED, ModelScore, Observer, Options, Progress, SLICES, Shape, WORST, score,
 };

@@ -104,6 +104,8 @@ pub enum TargetColumns {
 
 /// Names a label column may have without being named.
 pub const LABEL_NAMES: [&str; 6] = ["label", "labels", "target", "y", "class", "y_true"];
+/// The prefix of columns of soft targets that are not named.
+pub const TARGET_PREFIX: &str = "t_";
 /// Prefixes of probability columns.
 const PREFIXES: [&str; 3] = ["p_", "prob_", "proba_"];
 /// Prefixes of columns of logarithms.
@@ -211,6 +213,23 @@ pub(crate) fn select_columns(table: &Table, spec: &str) -> Result<Vec<(usize, St
     Ok(chosen)
 }
 
+/// The same for columns that are one a class: a plain list of names still may share a prefix.
+pub(crate) fn select_classes(table: &Table, spec: &str) -> Result<Vec<(usize, String)>, Error> {
+    let mut chosen = select_columns(table, spec)?;
+    let mut prefixes = all_prefixes().chain([TARGET_PREFIX]);
+    if chosen.len() > 1
+        && chosen.iter().all(|(c, n)| table.columns()[*c].name == *n)
+        && let Some(prefix) = prefixes.find(|prefix| {
+            chosen.iter().all(|(_, n)| n.len() > prefix.len() && n.starts_with(prefix))
+        })
+    {
+        for (_, name) in &mut chosen {
+            *name = name[prefix.len()..].to_owned();
+        }
+    }
+    Ok(chosen)
+}
+
 /// Prediction columns found, with the class names they carry.
 struct Found {
     columns: PredictionColumns,
@@ -225,7 +244,7 @@ impl Finder<'_> {
         let id = optional(&roles.id)?;
         let model_col = optional(&roles.model_col)?;
         let by = roles.by.iter().map(|n| self.column(n)).collect::<Result<Vec<_>, _>>()?;
-        let targets = roles.targets.as_ref().map(|t| self.select(t)).transpose()?;
+        let targets = roles.targets.as_ref().map(|t| select_classes(self.table, t)).transpose()?;
         let mut label = self.named_label()?;
         // A slice column may be the label as well, if nothing else can be.
         let mut taken: Vec<usize> = [weight, id, model_col, label].into_iter().flatten().collect();
@@ -255,8 +274,11 @@ impl Finder<'_> {
         } else {
             match label.map_or_else(|| self.label_by_values(&classes, &taken), Ok) {
                 Ok(label) => TargetColumns::Label(label),
-                Err(_) if !self.needs_label => TargetColumns::Absent,
-                Err(error) => return Err(error),
+                Err(error) => match self.prefixed_targets(&classes, &taken) {
+                    Some(targets) => targets,
+                    None if !self.needs_label => TargetColumns::Absent,
+                    None => return Err(error),
+                },
             }
         };
         let models = found
@@ -301,23 +323,6 @@ impl Finder<'_> {
         matches!(self.table.columns()[column].kind, Kind::Number | Kind::Integer)
     }
 
-    /// Columns by a glob or a comma-separated list, and what the pattern's star stands for in each.
-    fn select(&self, spec: &str) -> Result<Vec<(usize, String)>, Error> {
-        let mut chosen = select_columns(self.table, spec)?;
-        // A plain list of names still may share a prefix.
-        if chosen.len() > 1
-            && chosen.iter().all(|(c, n)| self.name(*c) == n)
-            && let Some(prefix) = all_prefixes().find(|prefix| {
-                chosen.iter().all(|(_, n)| n.len() > prefix.len() && n.starts_with(prefix))
-            })
-        {
-            for (_, name) in &mut chosen {
-                *name = name[prefix.len()..].to_owned();
-            }
-        }
-        Ok(chosen)
-    }
-
     fn named_label(&self) -> Result<Option<usize>, Error> {
         if let Some(name) = &self.roles.label {
             let is_file = || std::path::Path::new(name).is_file();
@@ -356,7 +361,7 @@ impl Finder<'_> {
         label: &mut Option<usize>,
     ) -> Result<Found, Error> {
         if let Some(spec) = spec {
-            let chosen = self.select(spec)?;
+            let chosen = select_classes(self.table, spec)?;
             if let [(column, name)] = &chosen[..] {
                 return self.single(*column, name, label, taken);
             }
@@ -491,7 +496,7 @@ impl Finder<'_> {
     fn named_as_targets(&self, free: &[usize]) -> Result<Option<Found>, Error> {
         let Some(targets) = &self.roles.targets else { return Ok(None) };
         let classes: HashSet<String> =
-            self.select(targets)?.iter().map(|(_, name)| canonical(name)).collect();
+            select_classes(self.table, targets)?.iter().map(|(_, name)| canonical(name)).collect();
         let chosen: Vec<(usize, String)> = free
             .iter()
             .filter(|&&c| self.is_numeric(c) && classes.contains(&canonical(self.name(c))))
@@ -816,6 +821,19 @@ impl Finder<'_> {
             }
             [a, b, ..] => Err(self.ambiguous_label(a, b)),
         }
+    }
+
+    /// Soft targets where nothing else can be the label: a column [`TARGET_PREFIX`]`CLASS` for each class.
+    fn prefixed_targets(&self, classes: &[String], taken: &[usize]) -> Option<TargetColumns> {
+        let of = |class: &String| {
+            (0..self.table.columns().len()).find(|&c| {
+                let name = self.name(c).strip_prefix(TARGET_PREFIX);
+                name.is_some_and(|name| canonical(name) == *class)
+                    && self.is_numeric(c)
+                    && !taken.contains(&c)
+            })
+        };
+        classes.iter().map(of).collect::<Option<_>>().map(TargetColumns::PerClass)
     }
 
     /// Soft targets: one column a class by their names, or one column of lists.

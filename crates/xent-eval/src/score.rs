@@ -156,6 +156,8 @@ pub struct Shape {
     pub label_file: Option<String>,
     /// Whether labels are positions in the list of classes, and not names.
     pub label_positions: bool,
+    /// Whether what is true is given as targets, a number a class.
+    pub has_targets: bool,
     /// The prediction columns, in words.
     pub predictions: String,
     /// The prediction columns, each by its name.
@@ -196,6 +198,10 @@ impl Shape {
             label,
             label_file: file,
             label_positions: binding.positions.is_some(),
+            has_targets: matches!(
+                binding.target,
+                TargetColumns::PerClass(_) | TargetColumns::List { .. }
+            ),
             probable_logits: detective::probable_logits(table, binding, model, input),
             predictions: names(predictions),
             prediction_columns: predictions.iter().map(name).collect(),
@@ -432,6 +438,7 @@ pub(crate) fn finish(
             label: String::new(),
             label_file: None,
             label_positions: false,
+            has_targets: false,
             probable_logits: None,
             predictions: String::new(),
             prediction_columns: Vec::new(),

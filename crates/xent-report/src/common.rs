@@ -183,8 +183,9 @@ pub(crate) fn second_line(models: &[ModelScore], options: &Options) -> String {
     };
     let file = shape.label_file.as_ref().map(|file| format!(" of {}", short(file)));
     let positions = if shape.label_positions { " (positions in --classes, from 0)" } else { "" };
+    let truth = if shape.has_targets { "targets" } else { "label" };
     let mut parts = vec![
-        format!("label: {}{}{positions}", short_each(&shape.label), file.unwrap_or_default()),
+        format!("{truth}: {}{}{positions}", short_each(&shape.label), file.unwrap_or_default()),
         format!("predictions: {predictions}"),
         format!("input: {}", options.rules.input.name()),
     ];

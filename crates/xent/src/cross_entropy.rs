@@ -84,6 +84,13 @@ pub struct Options<'a> {
     pub top_k: &'a [u32],
 }
 
+impl Options<'_> {
+    /// Whether rows have other factors of the gradient than they are given.
+    fn change_scales(&self) -> bool {
+        self.class_weights.is_some() || self.row_weights.is_some() || self.ignore.is_some()
+    }
+}
+
 impl Default for Options<'_> {
     fn default() -> Self {
         Self {
@@ -582,9 +589,11 @@ impl Batch {
     ) {
         let n = rows.len();
         match scale {
-            None => {}
-            Some(Scale::All(scale)) => self.scale[..n].fill(*scale),
+            Some(Scale::All(scale)) if rows.start == 0 || options.change_scales() => {
+                self.scale.fill(*scale);
+            }
             Some(Scale::Rows(scales)) => self.scale[..n].copy_from_slice(&scales[rows.clone()]),
+            _ => {}
         }
         if let Some(weights) = options.row_weights {
             self.row_weight[..n].copy_from_slice(&weights[rows.clone()]);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use xent_io::{Kind, ReadAs, Request, Table};
 
 use crate::error::Error;
-use crate::roles::{find_column, list_columns, select_columns};
+use crate::roles::{find_column, list_columns, select_classes, select_columns};
 
 /// What the user said about the columns of a table to train on.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +96,7 @@ impl FeatureRoles {
                 (TargetColumn::Class { column, may_be_fraction }, name.clone())
             }
             (None, Some(spec)) => {
-                let chosen = select_columns(table, spec)?;
+                let chosen = select_classes(table, spec)?;
                 if chosen.len() < 2 {
                     return Err(error(format!("only one column matches {spec}"))
                         .with_hint("soft targets need a column for each class"));

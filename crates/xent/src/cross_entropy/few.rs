@@ -483,7 +483,7 @@ fn take_factors<const FMA: bool>(s: &mut Columns, v: usize, scales: &[f64], whol
         s.share[i] = -fma32::<FMA>(factor, sum, fma32::<FMA>(more, sum, factor * low));
         // NaN where bits were lost.
         let size = factor.abs();
-        let is_fine = (scale == 0.0) | ((size >= f32::MIN_POSITIVE) & (size < 1e37));
+        let is_fine = (scale == 0.0) | (f32::MIN_POSITIVE..1e37).contains(&size);
         s.factor[i] = if is_fine { factor } else { f32::NAN };
         s.low[i] = more;
     }

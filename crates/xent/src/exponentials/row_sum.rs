@@ -153,11 +153,16 @@ impl<A: Arithmetic> Sums<A> {
             copy[..to - from].copy_from_slice(&x[from..to]);
             &copy[..n]
         };
-        let mut terms = [A::default(); 64];
         let places = (but - from, to - from);
-        self.add::<FMA, CLAMP, KEEP, true>(numbers, &mut terms[..n], places, reference);
-        if KEEP {
-            out[from..to].copy_from_slice(&terms[..to - from]);
+        if !KEEP || to - from == n {
+            let out = if KEEP { &mut out[from..to] } else { &mut [] };
+            self.add::<FMA, CLAMP, KEEP, true>(numbers, out, places, reference);
+        } else {
+            let mut terms = [A::default(); 64];
+            self.add::<FMA, CLAMP, KEEP, true>(numbers, &mut terms[..n], places, reference);
+            for (out, term) in out[from..to].iter_mut().zip(terms) {
+                *out = term;
+            }
         }
     }
 }
