@@ -180,6 +180,7 @@ leveled! {
     /// x + w s - u z.
     fn add(x: &mut [f64], s: &[f64], w: f64, z: &[f64], u: f64) => add_body
 }
+
 #[inline(always)]
 fn add_body(x: &mut [f64], s: &[f64], w: f64, z: &[f64], u: f64) {
     for ((x, s), z) in x.iter_mut().zip(s).zip(z) {
