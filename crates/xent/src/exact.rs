@@ -220,16 +220,13 @@ fn add_part_body(sum: &mut ExactSum, values: &[f64]) {
         values.iter().for_each(|&x| sum.add(x));
         return;
     }
-    let mut rest = [0.0; PART];
-    let rest = &mut rest[..values.len()];
-    rest.copy_from_slice(values);
     // The fewer digits a part needs, the cheaper it is.
     if low >= FLOOR_TWO.to_bits() {
-        sum.add_digits::<0, 2>(rest);
+        sum.add_digits::<0, 2>(values);
     } else if low >= FLOOR_FOUR.to_bits() {
-        sum.add_digits::<0, 4>(rest);
+        sum.add_digits::<0, 4>(values);
     } else {
-        sum.add_digits::<0, 6>(rest);
+        sum.add_digits::<0, 6>(values);
     }
 }
 
@@ -393,28 +390,22 @@ impl ExactSum {
         simd::add_products(self, a, b);
     }
 
-    /// Adds the digits `FROM..TO` of some values, which they fit; `rest` is used up.
+    /// Adds the digits `FROM..TO` of some values, which they fit.
     ///
-    /// A digit at a time, so that each is one loop without branches over a first-level cache: at most
-    /// [`PART`] digits below 2^51 are below 2^60 together.
+    /// One loop without branches: at most [`PART`] digits below 2^51 are below 2^60 together.
     #[inline(always)]
-    fn add_digits<const FROM: usize, const TO: usize>(&mut self, rest: &mut [f64]) {
-        for d in FROM..TO {
-            let mut sum = 0_i64;
-            if d + 1 < TO {
-                for r in rest.iter_mut() {
-                    let t = *r * SCALE[d] + MAGIC;
-                    sum = sum.wrapping_add((t.to_bits() as i64).wrapping_sub(MAGIC_BITS));
-                    *r -= (t - MAGIC) * UNIT[d];
-                }
-            } else {
-                // The last digit leaves nothing to keep.
-                for r in rest.iter() {
-                    let t = r * SCALE[d] + MAGIC;
-                    sum = sum.wrapping_add((t.to_bits() as i64).wrapping_sub(MAGIC_BITS));
-                }
+    fn add_digits<const FROM: usize, const TO: usize>(&mut self, values: &[f64]) {
+        let mut sums = [0_i64; DIGITS];
+        for &x in values {
+            let mut rest = x;
+            for d in FROM..TO {
+                let t = rest * SCALE[d] + MAGIC;
+                sums[d] = sums[d].wrapping_add((t.to_bits() as i64).wrapping_sub(MAGIC_BITS));
+                rest -= (t - MAGIC) * UNIT[d];
             }
-            self.digits[d] += i128::from(sum);
+        }
+        for (digit, sum) in self.digits.iter_mut().zip(sums) {
+            *digit += i128::from(sum);
         }
     }
 
