@@ -166,10 +166,11 @@ impl State {
                 let some = block.take(&indices);
                 let n = self.total.models().len();
                 let slim = Keep::default();
-                let slice = self
-                    .slices
-                    .entry(keys[key].clone())
-                    .or_insert_with(|| Comparison::new(n, self.n_classes, slim));
+                let new = || Comparison::new(n, self.n_classes, slim);
+                let slice = match self.slices.get_mut(&keys[key]) {
+                    Some(slice) => slice,
+                    None => self.slices.entry(keys[key].clone()).or_insert_with(new),
+                };
                 let scores: Vec<_> = some.scores.iter().collect();
                 slice.update(&scores, some.target.target(), some.weights.as_deref());
             }

@@ -508,10 +508,13 @@ pub(crate) fn update(
         let n_classes = block.target.width();
         if let Some((of, keys)) = &block.slices {
             for (key, indices) in groups(of, keys.len()).into_iter().enumerate() {
-                let state = state
-                    .slices
-                    .entry(keys[key].clone())
-                    .or_insert_with(|| ScoreState::new(n_classes, slim));
+                let slices = &mut state.slices;
+                let state = match slices.get_mut(&keys[key]) {
+                    Some(state) => state,
+                    None => slices
+                        .entry(keys[key].clone())
+                        .or_insert_with(|| ScoreState::new(n_classes, slim)),
+                };
                 update_some(state, scores, &block.target, weights, &indices);
             }
         }

@@ -203,7 +203,9 @@ pub(crate) fn add_slice_body<const FMA: bool>(sum: &mut ExactSum, values: &[f64]
             *digit += i128::from(lanes.into_iter().fold(0, i64::wrapping_add));
         }
     }
-    if !rest.is_empty() {
+    if rest.len() < LANES / 2 {
+        rest.iter().for_each(|&x| sum.add(x));
+    } else {
         add_part(sum, rest);
     }
 }
@@ -233,6 +235,9 @@ fn add_part_body(sum: &mut ExactSum, values: &[f64]) {
 /// Body of [`ExactSum::add_products`], compiled once per instruction level.
 #[inline(always)]
 pub(crate) fn add_products_body<const FMA: bool>(sum: &mut ExactSum, a: &[f64], b: &[f64]) {
+    if a.len() < LANES {
+        return a.iter().zip(b).for_each(|(&x, &y)| sum.add_product(x, y));
+    }
     let mut products = [0.0; PART];
     let mut errors = [0.0; PART];
     for (a, b) in a.chunks(PART).zip(b.chunks(PART)) {

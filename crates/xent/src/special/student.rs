@@ -1,6 +1,7 @@
 //! Student's t distribution and the normal distribution, its limit.
 
 use core::f64::consts::{PI, SQRT_2};
+use std::cell::Cell;
 
 use super::beta::BetaPoint;
 use super::gamma::ln_beta;
@@ -78,13 +79,24 @@ pub fn t_quantile(p: f64, df: f64) -> f64 {
     if !(0.0..=1.0).contains(&p) || df.is_nan() || df <= 0.0 {
         return f64::NAN;
     }
+    let (p_before, df_before, quantile) = LATEST.get();
+    if p == p_before && df == df_before {
+        return quantile;
+    }
     let distance = Student { df };
-    if p < 0.5 {
+    let quantile = if p < 0.5 {
         // `1 - 2p` may round; it is used only above 1/2, where it has all its digits.
         -distance.solve(2.0 * p, 1.0 - 2.0 * p)
     } else {
         distance.solve(2.0 * (1.0 - p), 2.0 * p - 1.0)
-    }
+    };
+    LATEST.set((p, df, quantile));
+    quantile
+}
+
+thread_local! {
+    /// The latest probability, degrees of freedom and quantile: all intervals of some rows ask for the same.
+    static LATEST: Cell<(f64, f64, f64)> = const { Cell::new((f64::NAN, f64::NAN, f64::NAN)) };
 }
 
 /// Returns the two-sided critical value of Student's t for a confidence level: the `t` with
