@@ -255,6 +255,19 @@ fn soft_targets_are_kept_and_scored() {
 }
 
 #[test]
+fn no_feature_is_named_as_the_intercept() {
+    let dir = Dir::new();
+    dir.write("t.csv", "x,(intercept),y\n1,2,a\n2,1,b\n3,5,a\n2,4,b\n");
+    refused(
+        &dir.xent("train t.csv --target y --C 1 -o m.json"),
+        "t.csv: column (intercept) has the name of the intercept",
+        "give it another name, or leave it out with --drop",
+    );
+    let ran = dir.xent("train t.csv --target y --C 1 --drop (intercept) -o m.json");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
 fn negative_numbers_are_refused_for_what_they_are() {
     let dir = Dir::new();
     overlapping(&dir);

@@ -61,5 +61,5 @@ pub use markdown::render_markdown;
 pub use report::{Align, Block, Cell, Header, Report, Row, Table, Tone};
 pub use score::score_report;
 pub use terminal::{Style, render_terminal};
-pub use train::{INTERCEPT, TrainContext, losses_json, model_report, train_report};
+pub use train::{TrainContext, losses_json, model_report, train_report};
 pub use worst::worst_report;

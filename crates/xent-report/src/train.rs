@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use xent::compare::Score;
 use xent::moments::Estimate;
 use xent_eval::learn::{
-    Dataset, Feature, FeatureKind, Model, TermKind, Tested, Trained, head_name,
+    Dataset, Feature, FeatureKind, INTERCEPT, Model, TermKind, Tested, Trained, head_name,
 };
 
 use crate::common::{
@@ -14,8 +14,6 @@ use crate::json::number;
 use crate::number::{counted, fixed, interval, percent, significant, total};
 use crate::{Block, Cell, Header, Report, Table};
 
-/// The name of the intercept among the features.
-pub const INTERCEPT: &str = "(intercept)";
 /// Classes with their rows, and features, in the first lines.
 const NAMED: usize = 8;
 /// Decimals of a loss of the rows trained on.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use xent_io::{Kind, ReadAs, Request, Table};
 
 use crate::error::Error;
+use crate::learn::feature::INTERCEPT;
 use crate::roles::{find_column, list_columns, select_classes, select_columns};
 
 /// What the user said about the columns of a table to train on.
@@ -176,6 +177,10 @@ impl FeatureRoles {
         if let Some(&c) = categorical.iter().find(|c| !features.iter().any(|f| f.column == **c)) {
             return Err(error(format!("column {} is no feature", info(c).name))
                 .with_hint("--categorical names columns that are among the features"));
+        }
+        if features.iter().any(|f| f.name == INTERCEPT) {
+            return Err(error(format!("column {INTERCEPT} has the name of the intercept"))
+                .with_hint("give it another name, or leave it out with --drop"));
         }
         if features.is_empty() {
             return Err(

@@ -1,5 +1,7 @@
 //! What a model knows of a feature: where it comes from, and the columns of coefficients that it has.
 
+/// The name of the intercept among the features; no column may have it.
+pub const INTERCEPT: &str = "(intercept)";
 /// The name of the level that rare levels share.
 pub const RARE_LEVEL: &str = "(rare)";
 /// The name of the level of missing texts.

@@ -26,7 +26,9 @@ mod values;
 pub use checkpoint::{CHECKPOINT_SCHEMA, Checkpoint};
 pub use columns::FeatureRoles;
 pub use dataset::{Dataset, MissingValues, ReadOptions};
-pub use feature::{Feature, FeatureKind, Levels, MISSING_LEVEL, RARE_LEVEL, Term, TermKind};
+pub use feature::{
+    Feature, FeatureKind, INTERCEPT, Levels, MISSING_LEVEL, RARE_LEVEL, Term, TermKind,
+};
 pub use model::{MODEL_SCHEMA, Model, Training, head_name};
 pub(crate) use model::{checksum, number};
 pub use options::{ClassWeights, TrainOptions, loss_name};
