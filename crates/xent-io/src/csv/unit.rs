@@ -68,7 +68,12 @@ impl CsvUnit {
 
     /// Reads the record at `start` into `columns`; where the next one starts.
     #[inline]
-    fn record(&self, start: usize, columns: &mut [Column]) -> Result<usize, Fault> {
+    fn record(
+        &self,
+        start: usize,
+        columns: &mut [Column],
+        is_long: &mut bool,
+    ) -> Result<usize, Fault> {
         let data = &self.chunk.data[..];
         let delimiter = self.plan.delimiter;
         let mut at = start;
@@ -89,7 +94,7 @@ impl CsvUnit {
             column += 1;
             if want.only_numbers
                 && let Column::Numbers(numbers) = &mut columns[want.requests[0]]
-                && let Some((x, len)) = number::start(&data[at..])
+                && let Some((x, len)) = number::start(&data[at..], is_long)
             {
                 let end = at + len;
                 let byte = data[end];
@@ -211,12 +216,13 @@ impl Unit for CsvUnit {
         batch.rows = 0;
         let end = self.chunk.data.len();
         self.batch_start = self.at;
+        let mut is_long = false;
         while batch.rows < self.plan.plan.batch_rows {
             self.at = skip_blank_lines(&self.chunk.data, self.at);
             if self.at >= end {
                 break;
             }
-            let record = self.record(self.at, &mut batch.columns);
+            let record = self.record(self.at, &mut batch.columns, &mut is_long);
             // The last record of an over-long chunk is cut.
             let record = match record {
                 Ok(next) if next >= end && self.chunk.too_long => {
