@@ -253,11 +253,18 @@ pub fn linear_cross_entropy(
     Ok(sweep.total)
 }
 
-/// Losses and the inputs' gradient (two buffers, if wanted), and what the second sweep needs: by
-/// itself for callers that divide rows among threads.
+/// Losses and the inputs' gradient of a linear layer, and what the second sweep needs: by itself for callers that divide rows
+/// among threads.
 ///
-/// A part of the rows has the bits that it has among all; [`Rows::append`] and [`Total::merge`] put
-/// parts together.
+/// ```text
+/// loss_i = ln(sum_c e^z_ic) - z_iy,   dX_i = scale_i sum_c (softmax_c(z_i) - [c = y]) w_c,   z = x weight' + bias
+/// ```
+///
+/// Shapes: as in `layer`, a label a row; `outputs` are the losses, `n_samples`, and the inputs' gradient, `n_samples x
+/// n_features`, each if wanted. Units: nats. Domain and accuracy: those of [`linear_cross_entropy`], whose bits these are: a
+/// part of the rows has those that it has among all. [`Rows::append`] and [`Total::merge`] put parts together.
+///
+/// Source: Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models" (2024).
 ///
 /// # Errors
 /// As [`linear_cross_entropy`].
@@ -284,10 +291,17 @@ pub fn first_sweep(
     Ok((sweep.total, Rows(softmax)))
 }
 
-/// The gradients of the weights and biases of some classes, of rows that the first sweep has seen:
-/// by itself for callers that divide classes among threads.
+/// The gradients of the weights and biases of some classes, of rows that the first sweep has seen: by itself for callers that
+/// divide classes among threads.
 ///
-/// `gradient` has the shapes of the classes in the range. `scratch` is that of [`Options`].
+/// ```text
+/// dW_c = sum_i scale_i (softmax_c(z_i) - [c = y_i]) x_i,   db_c = sum_i scale_i (softmax_c(z_i) - [c = y_i])
+/// ```
+///
+/// Shapes: `gradient` has `classes.len() x n_features` weights and as many biases as classes. `scratch` is that of
+/// [`Options`]. Domain and accuracy: those of [`linear_cross_entropy`], whose bits these are, however classes are divided.
+///
+/// Source: as [`first_sweep`].
 ///
 /// # Errors
 /// A shape that cannot be.

@@ -43,13 +43,23 @@ impl LogLoss {
     }
 }
 
-/// Log loss of probabilities against classes: `-ln p_y` of each row, summed exactly.
+/// Log loss of probabilities against classes, the sum over rows.
 ///
-/// Everything is validated as by [`RowScores::score`] under the default rules: every number in
-/// [0, 1], row sums within 0.01 of 1, labels in range; and each row's loss has the same bits as there (within
-/// 1 ulp of the true logarithm). Several times faster, because nothing else is computed.
+/// ```text
+/// sum_i -ln p_iy
+/// ```
 ///
-/// Shapes: `n_samples x n_classes` probabilities, one label a row.
+/// Several times faster than [`RowScores::score`], because nothing else is computed.
+///
+/// Shapes: `n_samples x n_classes` probabilities, as columns, as rows, or those of the second of two classes; one label
+/// a row. Units: nats. Domain: every number in [0, 1], row sums within 0.01 of 1, labels below `n_classes`, all of which is
+/// checked, as by [`RowScores::score`] under the default rules. A row whose class has probability 0 has an infinite loss, and
+/// so has the sum; such rows are counted.
+///
+/// Accuracy: each loss within 1 ulp of the true logarithm, with the same bits as from [`RowScores::score`]; their sum is exact,
+/// so that it is the same in any order and on any number of threads.
+///
+/// Source: Good (1952), "Rational Decisions", for the score.
 ///
 /// # Errors
 ///
